@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_ROAD_H
+#define CORE_ROAD_H
+/* The readable road: what is decided about a flow, one stage a decision.
+ *
+ * A `struct flow` describes the first packet of a flow (never the packet itself), so the same stages serve the
+ * first packet, a session whose verdict is stale, the sweep over silent sessions and `explain`. Each capability
+ * registers its stage with ROAD_STAGE; lower `order` runs first. A stage returns true to go on, or false after
+ * flow_drop(). Stages read tables under RCU: they run on workers (online) and on the control thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+
+#include "base/ip.h"
+#include "core/drop.h"
+#include "core/epoch.h"
+#include "core/location.h"
+
+struct port;
+struct endpoint;
+struct vpc;
+struct flow_trace;
+
+/* What a verdict was made by, for `explain` and captures. Kinds are those of the northbound API. */
+struct flow_object {
+	const char *kind; /* static string or NULL */
+	const char *name; /* lives as long as the object (RCU) */
+	int32_t rule;     /* index in a security group's rules, or -1 */
+};
+
+struct flow {
+	/* The packet, as it arrived. Set by the caller. */
+	loc_t in;
+	uint32_t vpc_index;        /* the VPC it arrived in */
+	struct ip_addr src, dst;
+	rte_be16_t sport, dport;   /* ICMP: id in both; other protocols: 0 */
+	uint16_t l3_len;           /* bytes of the largest IP packet it makes (GSO: one segment); 0: unknown */
+	uint8_t proto;
+	bool v6;
+	uint8_t icmp_type, icmp_code;
+	bool icmp_error;           /* rules are not asked; must be related to a session */
+	struct rte_ether_addr smac, dmac;
+
+	/* Found on the way. Set by `spoof` and `route`; read by later stages. */
+	struct vpc *vpc;                /* of `in` */
+	struct port *in_port;           /* NULL from a tunnel */
+	struct endpoint *src_ep;        /* NULL: outside the VPC */
+	struct endpoint *dst_ep;
+	struct vpc *dst_vpc;            /* of dst_ep; another than `vpc` over a peering */
+
+	/* The verdict. */
+	loc_t out;                      /* LOC_NONE until routed */
+	uint32_t out_vni;               /* VNI when `out` is a tunnel */
+	uint32_t out_vpc_index;         /* scope of the answers' key */
+	uint16_t mtu;                   /* largest IP packet for the egress; 0: any */
+	bool routed;                    /* TTL - 1 and new MACs; else bridged unchanged */
+	bool reply_routed;              /* the same for the answers when they enter here */
+	struct rte_ether_addr out_smac, out_dmac;     /* of a routed packet */
+	struct rte_ether_addr reply_smac, reply_dmac; /* what answers leave with */
+	/* Translated tuple; equal to the arrived one unless `lb` or `nat` changed it. */
+	struct ip_addr new_src, new_dst;
+	rte_be16_t new_sport, new_dport;
+
+	epoch_slot_t deps[EPOCH_DEPS];
+	uint8_t n_deps;
+
+	enum drop_reason reason;        /* DROP_NONE: forward */
+	struct flow_object object;      /* what decided */
+	struct flow_trace *trace;       /* steps for `explain`; NULL on the packet path */
+};
+
+struct road_stage {
+	int order;
+	const char *name;
+	bool (*decide)(struct flow *flow);
+	struct road_stage *next;
+};
+
+void road_stage_register(struct road_stage *stage);
+
+#define ROAD_STAGE(var, ord, stage_name, fn)                                                       \
+	static struct road_stage var = {.order = (ord), .name = (stage_name), .decide = (fn)};     \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		road_stage_register(&var);                                                         \
+	}
+
+/* Runs all stages. True: forward. The caller has set the packet's part; the rest is reset here. */
+bool road_walk(struct flow *flow);
+
+/* Said by stages. */
+static inline void flow_depend(struct flow *f, epoch_slot_t slot)
+{
+	if (slot != EPOCH_NO_SLOT && f->n_deps < EPOCH_DEPS)
+		f->deps[f->n_deps++] = slot;
+}
+
+static inline bool flow_drop(
+	struct flow *f, enum drop_reason reason, const char *kind, const char *name, int32_t rule)
+{
+	f->reason = reason;
+	f->object = (struct flow_object){kind, name, rule};
+	return false;
+}
+
+/* A step for `explain`; `fmt` says the decision in words. Does nothing on the packet path. */
+#define flow_step(f, ...)                                                                          \
+	do {                                                                                       \
+		if (__builtin_expect((f)->trace != NULL, 0))                                       \
+			flow_trace_step((f), __VA_ARGS__);                                         \
+	} while (0)
+void flow_trace_step(struct flow *f, const char *kind, const char *name, int32_t rule, const char *fmt,
+	...) __attribute__((format(printf, 5, 6)));
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_WORKER_H
+#define CORE_WORKER_H
+/* A forwarding thread: one lcore, one graph, its own counters.
+ *
+ * Everything in `struct worker` is written by its worker only; the control thread reads counters relaxed and
+ * sums them. `worker_self` is NULL on the control thread.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_graph.h>
+#include <rte_mempool.h>
+
+#include "core/drop.h"
+
+#define WORKER_MAX 64
+#define BURST 32
+
+struct worker_counters {
+	uint64_t received;  /* frames taken from ports and the underlay */
+	uint64_t generated; /* replies, errors, clones, extra segments */
+	uint64_t sent;
+	uint64_t consumed;  /* answered or absorbed */
+	uint64_t dropped[DROP_MAX];
+};
+
+struct worker {
+	/* Hot: read or written every burst. */
+	uint32_t now_ms;       /* since start of the process; one time stamp a loop */
+	uint32_t change;       /* epoch change word, loaded once a loop */
+	uint64_t now_tsc;
+	struct worker_counters count;
+	/* Per drop owner (see drop_owner in core/node.h) and reason; demand-paged. */
+	uint64_t *drop_by_owner;
+	uint32_t *drop_last_s;
+	unsigned int id;       /* 0 .. n-1 */
+	unsigned int lcore;
+	unsigned int cpu;
+	struct rte_graph *graph;
+	struct rte_mempool *pool;       /* default packet buffers, private area of struct pkt */
+	struct rte_mempool *jumbo_pool; /* 64 kB data rooms for GSO frames */
+	int wake_fd;                    /* eventfd */
+	_Atomic bool asleep;
+	uint64_t busy_tsc, idle_tsc;    /* for load_percent */
+} __rte_cache_aligned;
+
+extern __thread struct worker *worker_self;
+extern unsigned int worker_count;
+extern struct worker workers[WORKER_MAX];
+
+/* Milliseconds since the process started, coarse, for threads other than workers. Wraps: compare signed. */
+uint32_t clock_ms(void);
+/* After a change that a sleeping worker must see (a new port, an injected packet). Any thread. */
+void worker_wake_all(void);
+
+#endif

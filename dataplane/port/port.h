@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PORT_PORT_H
+#define PORT_PORT_H
+/* The port layer: whatever carries frames in and out (a TAP, a kernel interface, an ethdev, the underlay),
+ * behind one small driver interface, because ethdev ends at 32 devices in Debian's build and a host has
+ * thousands of vNICs.
+ *
+ * Threads: a port is created, opened, closed and freed by the control thread. rx_burst is called by the one
+ * worker that owns the port's queue; tx_burst by any worker, each with its own queue number, concurrently.
+ *
+ * Frames: mbufs carry offload requests in DPDK's TX sense from RX on. A partial checksum is RTE_MBUF_F_TX_{TCP,UDP}_CKSUM with
+ * RTE_MBUF_F_TX_IPV4/IPV6, l2_len and l3_len set and the pseudo-header sum in place. A GSO frame has RTE_MBUF_F_TX_TCP_SEG or
+ * RTE_MBUF_F_TX_UDP_SEG with l4_len and tso_segsz. RTE_MBUF_F_RX_{IP,L4}_CKSUM_GOOD/BAD are set when the device knows.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#include "core/location.h"
+#include "core/worker.h"
+
+#define PORT_NAME_MAX 64
+#define PORT_REASON_MAX 160
+
+enum port_cap {
+	PORT_CAP_CSUM = 1 << 0,     /* takes TX_{TCP,UDP}_CKSUM */
+	PORT_CAP_TSO4 = 1 << 1,     /* takes TX_TCP_SEG over IPv4 */
+	PORT_CAP_TSO6 = 1 << 2,
+	PORT_CAP_USO = 1 << 3,      /* takes TX_UDP_SEG, both families */
+	PORT_CAP_MULTI_SEG = 1 << 4, /* takes chained mbufs */
+	PORT_CAP_UDP_SUPER = 1 << 5, /* equal-size UDP datagrams may leave as one GSO_UDP_L4 frame */
+};
+
+enum port_state { PORT_DETACHED, PORT_ACTIVE, PORT_DOWN, PORT_ERROR };
+
+struct port;
+
+/* What to open; strings belong to the caller and live until open returns. */
+struct port_spec {
+	const char *type;    /* "tap", "netdev", "device", "memif" */
+	const char *ifname;  /* tap, netdev */
+	const char *netns;   /* tap: name under /run/netns or a path, or NULL */
+	bool configure;      /* tap: set addresses, default routes, bring it up */
+	const char *mode;    /* netdev: "af_packet" */
+	const char *devargs; /* device */
+	const char *socket;  /* memif */
+	uint32_t id;         /* memif */
+	const char *role;    /* memif: "server", "client" */
+	uint16_t mtu;        /* IP bytes */
+	struct rte_ether_addr mac;      /* of the tenant's vNIC (tap: set on the kernel side when moved) */
+	/* tap with configure */
+	const char *const *addresses;   /* "10.0.0.5/24" … */
+	unsigned int n_addresses;
+	const char *gateway4, *gateway6;
+};
+
+struct port_driver {
+	const char *type;
+	size_t priv_size;
+	/* 0 or -errno with the reason in port->reason. Sets caps, n_rx_queues, rx_fd. */
+	int (*open)(struct port *port, const struct port_spec *spec);
+	void (*close)(struct port *port);
+	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/* Takes ownership of the first `returned` packets (sent); the rest stay with the caller. */
+	uint16_t (*tx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/* Optional: link up and able to carry. Control thread. */
+	bool (*link_up)(struct port *port);
+	int (*set_mtu)(struct port *port, uint16_t mtu);
+	struct port_driver *next;
+};
+
+void port_driver_register(struct port_driver *driver);
+#define PORT_DRIVER(var, ...)                                                                      \
+	static struct port_driver var = {__VA_ARGS__};                                             \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		port_driver_register(&var);                                                        \
+	}
+
+struct port_counters { /* per worker; rx: what the port sent us, tx: what it was given */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+/* First cache line: what every packet of a burst reads. */
+struct port {
+	uint32_t index;                 /* 0 .. capacity-1; loc_port(index) */
+	uint32_t vpc_index;             /* PKT_VPC_NONE: not a tenant port (underlay, external) */
+	uint32_t caps;                  /* enum port_cap */
+	uint16_t mtu;
+	uint8_t enabled;
+	uint8_t state;                  /* enum port_state; written by the control thread */
+	struct rte_ether_addr mac;
+	struct rte_ether_addr gw_mac;   /* the VPC gateway's MAC: frames to it are routed */
+	const struct port_driver *driver;
+	void *priv;
+	struct port_counters *counters; /* [worker_count], each on its own line */
+	uint8_t port_security;
+	uint8_t n_rx_queues;
+	uint8_t role;                   /* enum port_role */
+	uint8_t rx_worker;              /* worker that polls it */
+	/* Cold. */
+	int rx_fd __rte_cache_aligned;  /* to sleep on, or -1: must be polled */
+	char name[PORT_NAME_MAX];
+	char reason[PORT_REASON_MAX];   /* why state is not active */
+	void *vnic;                     /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
+};
+
+enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL };
+
+/* Room for `capacity` ports. */
+int port_init(uint32_t capacity);
+/* The port of an index, or NULL. Worker-safe under RCU. */
+struct port *port_get(uint32_t index);
+/* Makes a port object of that name without opening it; NULL with errno EEXIST, ENOSPC. */
+struct port *port_new(const char *name, enum port_role role);
+/* Opens the device and, with success, hands it to a worker to poll. On failure state is PORT_ERROR with a reason. */
+int port_open(struct port *port, const struct port_spec *spec);
+/* Stops polling, waits a grace period, closes the device; the object stays, detached. Blocks for at most some ms. */
+void port_close(struct port *port);
+/* Closes and, after a grace period, frees. */
+void port_free(struct port *port);
+struct port *port_by_name(const char *name);
+/* Iteration on the control thread. */
+struct port *port_next(struct port *previous);
+
+/* Completes what the port can not carry (checksums, segmentation) and sends. Consumes all `n` mbufs; counts sent, dropped (queue_full,
+ * port_down) and generated (extra segments) on this worker. Workers only. */
+void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+#endif

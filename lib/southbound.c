@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "southbound.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COLUMNS(...)                                                                               \
+	.n_columns = sizeof((struct sb_column[]){__VA_ARGS__}) / sizeof(struct sb_column),         \
+	.columns = {__VA_ARGS__}
+
+/* clang-format off */
+const struct sb_kind sb_kinds[] = {
+	{"vtep", 1, COLUMNS(
+		{"name", SB_STRING, .help = "the other node"},
+		{"address", SB_ADDRESS, .help = "outer destination"},
+		{"gateway", SB_BOOL, .help = "packets with sources outside a VPC may come from it"}),
+	 .help = "another VXLAN tunnel end point"},
+	{"vpc", 1, COLUMNS(
+		{"vni", SB_UINT},
+		{"name", SB_STRING},
+		{"tenant", SB_STRING},
+		{"mtu", SB_UINT},
+		{"gateway_mac", SB_MAC, .help = "of all its subnets, equal on every node"},
+		{"cidrs", SB_PREFIXES},
+		{"peers", SB_UINTS, .help = "VNIs of active peerings; both are on this node"},
+		{"revision", SB_UINT, .help = "northbound, for explain"}),
+	 .help = "an isolated network present on this node"},
+	{"subnet", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"cidr", SB_PREFIX, .nullable = true, .help = "IPv4"},
+		{"gateway", SB_ADDRESS, .nullable = true},
+		{"cidr6", SB_PREFIX, .nullable = true},
+		{"gateway6", SB_ADDRESS, .nullable = true},
+		{"dhcp", SB_BOOL},
+		{"dns_servers", SB_ADDRESSES},
+		{"revision", SB_UINT}),
+	 .help = "a bridged segment"},
+	{"prefix_list", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"cidrs", SB_PREFIXES},
+		{"revision", SB_UINT}),
+	 .help = "named networks for rules"},
+	{"group", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"rules", SB_RULES, .help = "[direction, action, priority, protocol, port_from, port_to, icmp_type, icmp_code, remote_kind, remote]: "
+			"\"i\"|\"e\", \"a\"|\"d\", 1.., -1 any | number, 0..65535, 0..65535, -1 any, -1 any, \"any\"|\"cidr\"|\"group\"|\"list\", text or null"},
+		{"revision", SB_UINT}),
+	 .help = "a security group"},
+	{"port", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"subnet", SB_STRING, .ref = "subnet"},
+		{"mac", SB_MAC},
+		{"addresses", SB_ADDRESSES},
+		{"groups", SB_STRINGS, .ref = "group"},
+		{"port_security", SB_BOOL},
+		{"allowed_addresses", SB_PREFIXES},
+		{"enabled", SB_BOOL},
+		{"rate", SB_OBJECT, .nullable = true, .help = "as northbound"},
+		{"attachment", SB_OBJECT, .help = "as northbound, defaults filled"},
+		{"revision", SB_UINT}),
+	 .help = "a vNIC on this node; its addresses are endpoints without further items"},
+	{"endpoint", 2, COLUMNS(
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"address", SB_ADDRESS},
+		{"mac", SB_MAC},
+		{"vtep", SB_STRING, .ref = "vtep"},
+		{"subnet", SB_STRING, .nullable = true, .ref = "subnet"},
+		{"port", SB_STRING, .help = "northbound name, for explain and session.list"},
+		{"groups", SB_STRINGS, .help = "groups need not be on this node"}),
+	 .help = "an address that lives behind another VTEP"},
+	{"route", 2, COLUMNS(
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"destination", SB_PREFIX},
+		{"name", SB_STRING},
+		{"next_hop", SB_STRING, .help = "endpoint, vtep, blackhole"},
+		{"address", SB_ADDRESS, .nullable = true, .help = "endpoint: address of the port in the VPC; vtep: outer address"},
+		{"mac", SB_MAC, .nullable = true, .help = "vtep: inner destination MAC"},
+		{"vtep", SB_STRING, .nullable = true, .ref = "vtep", .help = "vtep"},
+		{"revision", SB_UINT}),
+	 .help = "a custom route"},
+};
+/* clang-format on */
+
+const size_t sb_kind_count = sizeof(sb_kinds) / sizeof(sb_kinds[0]);
+
+const struct sb_kind *sb_kind_find(const char *name)
+{
+	for (size_t i = 0; i < sb_kind_count; i++)
+		if (strcmp(sb_kinds[i].name, name) == 0)
+			return &sb_kinds[i];
+	return NULL;
+}
+
+static int reject(char *reason, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int reject(char *reason, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, size, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static bool is_address(const char *text)
+{
+	unsigned char buf[16];
+
+	return text != NULL &&
+	       (inet_pton(AF_INET, text, buf) == 1 || inet_pton(AF_INET6, text, buf) == 1);
+}
+
+static bool is_prefix(const char *text, bool bare_allowed)
+{
+	char addr[INET6_ADDRSTRLEN];
+	const char *slash = text != NULL ? strchr(text, '/') : NULL;
+	char *end;
+	long len;
+
+	if (slash == NULL)
+		return bare_allowed && is_address(text);
+	if (slash == text || (size_t)(slash - text) >= sizeof(addr) || slash[1] < '0' || slash[1] > '9')
+		return false;
+	memcpy(addr, text, (size_t)(slash - text));
+	addr[slash - text] = '\0';
+	len = strtol(slash + 1, &end, 10);
+	return is_address(addr) && *end == '\0' && len <= (strchr(addr, ':') != NULL ? 128 : 32);
+}
+
+static bool is_mac(const char *text)
+{
+	unsigned int b[6];
+	int used = 0;
+
+	return text != NULL && strlen(text) == 17 &&
+	       sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
+		       &used) == 6 &&
+	       used == 17;
+}
+
+static bool is_uint(const json_t *v, json_int_t max)
+{
+	return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= max;
+}
+
+static bool in_range(const json_t *v, json_int_t min, json_int_t max)
+{
+	return json_is_integer(v) && json_integer_value(v) >= min && json_integer_value(v) <= max;
+}
+
+static bool one_of(const json_t *v, const char *const *words)
+{
+	const char *s = json_string_value(v);
+
+	for (; s != NULL && *words != NULL; words++)
+		if (strcmp(s, *words) == 0)
+			return true;
+	return false;
+}
+
+static bool is_rule(const json_t *r)
+{
+	static const char *const directions[] = {"i", "e", NULL};
+	static const char *const actions[] = {"a", "d", NULL};
+	static const char *const remotes[] = {"any", "cidr", "group", "list", NULL};
+	const json_t *kind = json_array_get(r, 8), *remote = json_array_get(r, 9);
+
+	if (json_array_size(r) != 10 || !one_of(json_array_get(r, 0), directions) ||
+		!one_of(json_array_get(r, 1), actions) ||
+		!in_range(json_array_get(r, 2), 1, 65535) ||
+		!in_range(json_array_get(r, 3), -1, 255) ||
+		!in_range(json_array_get(r, 4), 0, 65535) ||
+		!in_range(json_array_get(r, 5), 0, 65535) ||
+		!in_range(json_array_get(r, 6), -1, 255) || !in_range(json_array_get(r, 7), -1, 255) ||
+		!one_of(kind, remotes))
+		return false;
+	if (strcmp(json_string_value(kind), "any") == 0)
+		return json_is_null(remote);
+	if (strcmp(json_string_value(kind), "cidr") == 0)
+		return is_prefix(json_string_value(remote), false);
+	return json_is_string(remote);
+}
+
+static bool scalar_ok(const json_t *v, enum sb_type type)
+{
+	switch (type) {
+	case SB_STRING:
+	case SB_STRINGS:
+		return json_is_string(v) && json_string_length(v) < 256;
+	case SB_UINT:
+	case SB_UINTS:
+		return is_uint(v, INT64_MAX);
+	case SB_BOOL:
+		return json_is_boolean(v);
+	case SB_ADDRESS:
+	case SB_ADDRESSES:
+		return is_address(json_string_value(v));
+	case SB_PREFIX:
+		return is_prefix(json_string_value(v), false);
+	case SB_PREFIXES:
+		return is_prefix(json_string_value(v), true);
+	case SB_MAC:
+		return is_mac(json_string_value(v));
+	case SB_OBJECT:
+		return json_is_object(v);
+	case SB_RULES:
+		return is_rule(v);
+	}
+	return false;
+}
+
+static bool is_list(enum sb_type type)
+{
+	return type == SB_STRINGS || type == SB_ADDRESSES || type == SB_PREFIXES ||
+	       type == SB_UINTS || type == SB_RULES;
+}
+
+static bool value_ok(const json_t *v, const struct sb_column *c)
+{
+	const json_t *entry;
+	size_t i;
+
+	if (json_is_null(v))
+		return c->nullable;
+	if (!is_list(c->type))
+		return scalar_ok(v, c->type);
+	if (!json_is_array(v))
+		return false;
+	json_array_foreach(v, i, entry)
+		if (!scalar_ok(entry, c->type))
+			return false;
+	return true;
+}
+
+int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size)
+{
+	const char *kind_name = json_string_value(json_array_get(item, 0));
+	const struct sb_kind *kind = kind_name != NULL ? sb_kind_find(kind_name) : NULL;
+	unsigned int want;
+
+	if (kind == NULL)
+		return reject(reason, size, "an item is an array that begins with a known kind");
+	want = key_only ? kind->n_key : kind->n_columns;
+	if (json_array_size(item) != want + 1)
+		return reject(reason, size, "%s has %zu columns instead of %u", kind->name,
+			json_array_size(item) - 1, want);
+	for (unsigned int i = 0; i < want; i++)
+		if (!value_ok(json_array_get(item, i + 1), &kind->columns[i]))
+			return reject(reason, size, "%s: bad value in column `%s`", kind->name,
+				kind->columns[i].name);
+	return 0;
+}
+
+char *sb_item_key(const json_t *item)
+{
+	const char *kind_name = json_string_value(json_array_get(item, 0));
+	const struct sb_kind *kind = kind_name != NULL ? sb_kind_find(kind_name) : NULL;
+	char buf[640];
+	size_t used;
+
+	if (kind == NULL)
+		return NULL;
+	used = (size_t)snprintf(buf, sizeof(buf), "%s", kind->name);
+	for (unsigned int i = 0; i < kind->n_key && used < sizeof(buf); i++) {
+		const json_t *v = json_array_get(item, i + 1);
+
+		if (json_is_string(v))
+			used += (size_t)snprintf(
+				buf + used, sizeof(buf) - used, "\x1f%s", json_string_value(v));
+		else
+			used += (size_t)snprintf(buf + used, sizeof(buf) - used,
+				"\x1f%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	}
+	return used < sizeof(buf) ? strdup(buf) : NULL;
+}
+
+/* FNV-1a with a finishing mix: not against attackers (both ends are ours), only against chance. */
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 0x100000001b3ull;
+	return h;
+}
+
+static uint64_t hash_finish(uint64_t h)
+{
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdull;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ull;
+	return h ^ (h >> 33);
+}
+
+static int hash_sink(const char *buffer, size_t size, void *data)
+{
+	uint64_t *h = data;
+
+	*h = hash_bytes(*h, buffer, size);
+	return 0;
+}
+
+uint64_t sb_item_hash(const json_t *item)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	json_dump_callback(item, hash_sink, &h, JSON_COMPACT | JSON_SORT_KEYS);
+	return hash_finish(h);
+}
+
+unsigned int sb_bucket(const char *item_key)
+{
+	return (unsigned int)(hash_finish(hash_bytes(0xcbf29ce484222325ull, item_key, strlen(item_key))) &
+			      (SB_BUCKETS - 1));
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIB_SOUTHBOUND_H
+#define LIB_SOUTHBOUND_H
+/* The language between controller and dataplane: what a node is told, as *items*.
+ *
+ * An item is a JSON array [kind, key columns..., value columns...]; the table in southbound.c names and types every
+ * column. Both sides check against it. An item is identified by (kind, key columns); a `put` replaces it whole.
+ *
+ * Methods of the dataplane's socket (JSON-RPC 2.0, lib/jsonrpc_server.h):
+ *   hello {api_version: 1, controller, node} → {api_version, node, version, features: [..], items, revision, digest: [256 x "hex64"], capacity}
+ *   state.keys {buckets: [n..]} → {items: [[kind, key..., "hash"], …]}   (cut in pages: limit, cursor)
+ *   state.begin {} → {transaction}
+ *   state.put {transaction, items: [[..], ..]}   at most 1000 items a call
+ *   state.del {transaction, keys: [[kind, key...], ..]}
+ *   state.commit {transaction, revision} → {revision, changed}
+ *   state.abort {transaction}
+ *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
+ *   status {} → the `nodes[]` entry of the northbound status, without name and connected
+ *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
+ *   session.list, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
+ *   explain {in: {port} | {vtep, vni}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | null, packet: {as above, after}, steps: [..]}
+ *   notification from the dataplane: event {severity, kind, name, reason, message}
+ *
+ * A transaction belongs to its connection and is aborted when that closes. One at a time may commit; staging
+ * may overlap.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sb_type {
+	SB_STRING,
+	SB_UINT,
+	SB_BOOL,
+	SB_ADDRESS,   /* "10.0.0.1" or "fd00::1" */
+	SB_PREFIX,    /* "10.0.0.0/8" */
+	SB_MAC,
+	SB_STRINGS,   /* list of strings */
+	SB_ADDRESSES, /* list of addresses */
+	SB_PREFIXES,  /* list of addresses or prefixes */
+	SB_UINTS,
+	SB_OBJECT,    /* checked by the owner of the kind */
+	SB_RULES,     /* see southbound.c */
+};
+
+struct sb_column {
+	const char *name;
+	enum sb_type type;
+	bool nullable;
+	const char *ref; /* kind whose single-column key this value names; lists: each entry */
+	const char *help;
+};
+
+#define SB_COLUMNS_MAX 16
+
+struct sb_kind {
+	const char *name;
+	unsigned int n_key;     /* leading columns that are the key (after the kind's name) */
+	unsigned int n_columns;
+	struct sb_column columns[SB_COLUMNS_MAX];
+	const char *help;
+};
+
+extern const struct sb_kind sb_kinds[];
+extern const size_t sb_kind_count;
+
+const struct sb_kind *sb_kind_find(const char *name);
+
+/* Checks an item (or, with `key_only`, a key array) by type. 0, or -EINVAL with the reason. */
+int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size);
+
+/* "kind\x1fkey\x1fkey": the item's identity, malloc'd. NULL when out of memory. */
+char *sb_item_key(const json_t *item_or_key);
+
+/* 64-bit hash of an item's canonical text; equal on both sides. */
+uint64_t sb_item_hash(const json_t *item);
+
+/* Digest: 256 buckets by the key's hash; each the XOR of its items' hashes. */
+#define SB_BUCKETS 256
+unsigned int sb_bucket(const char *item_key);
+
+#endif
