@@ -18,12 +18,7 @@
 struct policy;
 struct prefix_map;
 struct flow;
-
-/* An interned, immutable set of security group handles (of policy/). */
-struct group_set {
-	uint32_t n;
-	uint32_t ids[];
-};
+struct group_set;
 
 struct subnet {
 	char name[PORT_NAME_MAX];
