@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small cloud of real processes in network namespaces, for tests and for scripts/demo.
+
+    netns.py    namespaces, links, running things inside
+    process.py  children that never outlive us, daemons with logs
+    packet.py   raw frames out of and into an interface, every received one verified
+    rpc.py      JSON-RPC over a Unix socket
+    cloud.py    hosts, underlay, controller, machines: what a test starts from
+    wait.py     waiting for a condition instead of for the clock
+"""
+
+from .cloud import Cloud, Host, KernelVtep, Machine
+from .netns import Namespace, in_netns
+from .packet import Wire, verify
+from .rpc import Rpc, RpcError
+from .wait import wait_for
+
+__all__ = [
+    "Cloud",
+    "Host",
+    "KernelVtep",
+    "Machine",
+    "Namespace",
+    "Rpc",
+    "RpcError",
+    "Wire",
+    "in_netns",
+    "verify",
+    "wait_for",
+]
