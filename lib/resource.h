@@ -29,15 +29,14 @@ enum field_type {
 	FIELD_INTEGER, /* min, max */
 	FIELD_NUMBER,  /* results only: any number */
 	FIELD_BOOLEAN,
-	FIELD_ENUM,              /* one of `values` */
-	FIELD_NAME,              /* a resource name, RESOURCE_NAME_PATTERN */
-	FIELD_REF,               /* the name of an object of kind `ref` */
-	FIELD_ADDRESS,           /* IPv4 or IPv6 address (`family` restricts it) */
-	FIELD_CIDR,              /* prefix, host bits zero (`family` restricts it) */
-	FIELD_ADDRESS_OR_CIDR,   /* either; a full-length CIDR becomes an address */
-	FIELD_INTERFACE_ADDRESS, /* an address with the length of its network: 192.0.2.1/24 */
-	FIELD_MAC,               /* unicast */
-	FIELD_PORTS,             /* "443" or "8000-8999"; a number is taken and becomes text */
+	FIELD_ENUM,            /* one of `values` */
+	FIELD_NAME,            /* a resource name, RESOURCE_NAME_PATTERN */
+	FIELD_REF,             /* the name of an object of kind `ref` */
+	FIELD_ADDRESS,         /* IPv4 or IPv6 address (`family` restricts it) */
+	FIELD_CIDR,            /* prefix, host bits zero (`family` restricts it) */
+	FIELD_ADDRESS_OR_CIDR, /* either; a full-length CIDR becomes an address */
+	FIELD_MAC,             /* unicast */
+	FIELD_PORTS,           /* "443" or "8000-8999"; a number is taken and becomes text */
 	FIELD_PROTOCOL, /* tcp udp icmp icmpv6 any or 0..255; a known number becomes its name */
 	FIELD_IFNAME,   /* name of a Linux network interface */
 	FIELD_PATH,     /* absolute file name */
@@ -47,22 +46,23 @@ enum field_type {
 	FIELD_TIME,     /* RFC 3339 in UTC */
 	FIELD_OBJECT,   /* `fields` */
 	FIELD_UNION,    /* an object whose member `tag` selects one of `variants` */
-	FIELD_RESOURCE, /* a whole object of any kind, with `kind` */
+	FIELD_KIND,     /* the name of a kind */
+	FIELD_RESOURCE, /* an object of kind `ref`; without ref: of any kind, and with `kind` */
 	FIELD_MAP,      /* results only: any names, each with the value `fields[0]` describes */
 	FIELD_ANY,      /* results only: any JSON */
 };
 
 enum field_flags {
-	FIELD_REQUIRED = 1 << 0,  /* input: must be given; result: always there */
-	FIELD_IMMUTABLE = 1 << 1, /* cannot be changed after creation */
-	FIELD_READ_ONLY =
-		1 << 2,      /* given by the server: invalid on create and update, else ignored */
-	FIELD_AUTO = 1 << 3, /* the server chooses when omitted, and keeps what it chose */
-	FIELD_LIST = 1 << 4, /* a list of the type; min_items, max_items */
-	FIELD_SET = 1 << 5,  /* with FIELD_LIST: no value twice */
+	FIELD_REQUIRED = 1 << 0,   /* input: must be given; result: always there */
+	FIELD_IMMUTABLE = 1 << 1,  /* cannot be changed after creation */
+	FIELD_READ_ONLY = 1 << 2,  /* the server's: invalid on create and update, else ignored */
+	FIELD_AUTO = 1 << 3,       /* the server chooses when omitted, and keeps what it chose */
+	FIELD_LIST = 1 << 4,       /* a list of the type; min_items, max_items */
+	FIELD_SET = 1 << 5,        /* with FIELD_LIST: no value twice */
 	FIELD_ANY_TENANT = 1 << 6, /* the reference may cross tenants */
 	FIELD_NULLABLE = 1 << 7,   /* results: may be null */
-	FIELD_SECRET = 1 << 8,     /* never shown, never exported */
+	FIELD_KEY = 1 << 8,        /* says which object: required even in an update */
+	FIELD_GUARD = 1 << 9,      /* read-only, but an update may give the value it expects */
 };
 
 /* Where vpcctl shows a field of a list. */
@@ -122,7 +122,7 @@ struct kind {
 	const char *plural; /* "security groups" */
 	const char *help;   /* what it is: a sentence or two */
 	unsigned flags;
-	const char *parent; /* the field whose object gives the default tenant; NULL: none */
+	const char *parent; /* the field whose (first) object gives the default tenant, or NULL */
 	const struct field *fields;  /* all: name, tenant, description, …, revision, status */
 	const struct field *filters; /* of list, beside the fields; matched by the controller */
 	const struct kind_verb *verbs;
@@ -194,9 +194,10 @@ enum resource_mode {
 
 /*
  * Validates `in` and makes *out, a new reference: canonical text, defaults, no unknown or read-only
- * field. Fields that are automatic and not given stay absent: in a new object the controller
- * chooses them. `tenant` is one of them: the parent's (kind->parent), else RESOURCE_TENANT_DEFAULT.
- * null counts as not given (create, apply). False with *error set and *out NULL.
+ * field. *out may share unchanged values with `in`. Fields that are automatic and not given stay
+ * absent: in a new object the controller chooses them. `tenant` is one of them: the parent's
+ * (kind->parent), else RESOURCE_TENANT_DEFAULT. null counts as not given (create, apply). False
+ * with *error set and *out NULL.
  */
 bool resource_validate(const struct kind *kind, enum resource_mode mode, const json_t *in,
 	json_t **out, struct resource_error *error);
@@ -225,7 +226,7 @@ bool resource_check_immutable(const struct kind *kind, const json_t *old, const 
 bool resource_equal(const struct kind *kind, const json_t *a, const json_t *b);
 
 /* {field: [old, new]} of the top-level fields that differ, read-only ones left out; `old` or `new`
- * may be NULL (created, deleted). New reference; secrets are "***". */
+ * may be NULL (created, deleted). New reference. */
 json_t *resource_diff(const struct kind *kind, const json_t *old, const json_t *new);
 
 /* {kind, …} as export and apply have it: without read-only fields. New reference. */

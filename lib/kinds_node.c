@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who owns the network, and the hosts it runs on. */
+#include "lib/kinds.h"
+
+#define QUOTA(what)                                                                                \
+	{                                                                                          \
+		.name = what, .type = FIELD_INTEGER, .def = "0", .max = INT32_MAX,                 \
+		.help = "how many " what " the tenant may have; 0: no limit"                       \
+	}
+
+static const struct field quota_fields[] = {
+	QUOTA("vpcs"),
+	QUOTA("subnets"),
+	QUOTA("ports"),
+	QUOTA("routes"),
+	QUOTA("peerings"),
+	QUOTA("security_groups"),
+	QUOTA("prefix_lists"),
+	QUOTA("rules"),
+	QUOTA("sessions"),
+	QUOTA("eips"),
+	{},
+};
+
+static const struct field no_status[] = {{}};
+
+static const struct field tenant_fields[] = {
+	KIND_NAME("acme"),
+	KIND_TENANT("default"),
+	KIND_DESCRIPTION,
+	{.name = "quotas",
+		.type = FIELD_OBJECT,
+		.def = "{}",
+		.fields = quota_fields,
+		.help = "how much the tenant may have at most",
+		.example = "{\"ports\": 100}"},
+	KIND_SERVER_FIELDS(no_status),
+	{},
+};
+
+const struct kind kind_tenant = {
+	.name = "tenant",
+	.plural = "tenants",
+	.help = "An owner of networks. A tenant's name may be used without making the object, "
+		"which "
+		"only limits how much the tenant may have.",
+	.fields = tenant_fields,
+	.example = "{\"name\": \"acme\", \"quotas\": {\"vpcs\": 5, \"ports\": 100}}",
+};
+
+static const struct field_value node_states[] = {
+	{"connected", "the controller programs its dataplane"},
+	{"away", "its dataplane does not answer; it goes on with what it had"},
+	{"foreign", "a VTEP that somebody else runs"},
+	{},
+};
+
+static const struct field node_status[] = {
+	{.name = "state",
+		.type = FIELD_ENUM,
+		.values = node_states,
+		.flags = FIELD_REQUIRED,
+		.column = COLUMN_TABLE,
+		.help = "whether its dataplane is there"},
+	{.name = "reason",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED,
+		.column = COLUMN_WIDE,
+		.help = "why it is not connected, else empty"},
+	{},
+};
+
+static const struct field node_fields[] = {
+	KIND_NAME("host-a"),
+	KIND_TENANT("default"),
+	KIND_DESCRIPTION,
+	{.name = "rpc",
+		.type = FIELD_URL_RPC,
+		.column = COLUMN_TABLE,
+		.help = "where its dataplane listens: a Unix socket or tls://host:port; without "
+			"it the node is a VTEP that somebody else runs",
+		.example = "\"tls://192.0.2.2:9471\""},
+	{.name = "vtep",
+		.type = FIELD_ADDRESS,
+		.column = COLUMN_TABLE,
+		.help = "its VXLAN address on the underlay; without it its ports reach only each "
+			"other",
+		.example = "\"192.0.2.2\""},
+	KIND_SERVER_FIELDS(node_status),
+	{},
+};
+
+static bool node_check(const json_t *node, struct resource_error *error)
+{
+	const char *vtep = resource_text(node, "vtep");
+	struct net_addr addr;
+
+	if (!vtep && !resource_text(node, "rpc"))
+		return resource_fail(error, "/rpc",
+			"a node needs rpc (a dataplane to program), vtep (an address to send to), "
+			"or both");
+	if (vtep && net_addr_parse(vtep, &addr) && !net_addr_is_unicast(&addr))
+		return resource_fail(error, "/vtep", "%s is no address of one machine", vtep);
+	return true;
+}
+
+const struct kind kind_node = {
+	.name = "node",
+	.plural = "nodes",
+	.help = "A host: one that runs a dataplane of ours (rpc), or a VTEP that somebody else "
+		"runs, "
+		"such as a Linux host or a switch (only vtep).",
+	.fields = node_fields,
+	.check = node_check,
+	.example = "{\"name\": \"host-b\", \"rpc\": \"tls://192.0.2.2:9471\", \"vtep\": "
+		   "\"192.0.2.2\"}",
+};
