@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import Cloud  # noqa: E402  pylint: disable=wrong-import-position
 
-SEED = int(os.environ.get("VPC_TEST_SEED", "1"))
+SEED = int(os.environ.get("VPC_TEST_SEED", "20260401"), 0)
 
 
 def pytest_report_header():
