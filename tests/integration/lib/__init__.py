@@ -5,11 +5,13 @@
     process.py  children that never outlive us, daemons with logs
     packet.py   raw frames out of and into an interface, every received one verified
     rpc.py      JSON-RPC over a Unix socket
+    machine.py  a tenant's machine and the real programs in it
     cloud.py    hosts, underlay, controller, machines: what a test starts from
     wait.py     waiting for a condition instead of for the clock
 """
 
-from .cloud import Cloud, Host, KernelVtep, Machine
+from .cloud import Cloud, Host, KernelVtep
+from .machine import Machine
 from .netns import Namespace, in_netns
 from .packet import Wire, verify
 from .rpc import Rpc, RpcError

@@ -20,11 +20,11 @@ import tempfile
 
 import yaml
 
-from .machine import Machine, bracket
-from .netns import PREFIX, Namespace, existing, in_netns, reap, veth
+from .machine import Machine
+from .netns import PREFIX, Namespace, existing, reap, veth
 from .packet import Wire
 from .process import Daemon, run
-from .rpc import Rpc, RpcError
+from .rpc import Rpc
 from .wait import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
@@ -164,9 +164,8 @@ class KernelVtep:
         port = self.cloud.create(
             "port", name=name, subnet=subnet, node=self.name, attachment={"type": "none"}, **fields
         )
-        machine = Machine.__new__(Machine)
-        machine.cloud, machine.name, machine.ns = self.cloud, name, self.ns
-        machine.port, machine.processes = port, []
+        machine = Machine(self.cloud, name, self.ns, self.DEVICE)
+        machine.port = port
         subnet_object = self.cloud.get("subnet", subnet)
         commands = [f"link set {self.DEVICE} address {port['mac']}"]
         for address in port["addresses"]:
@@ -264,8 +263,8 @@ class Cloud:
 
     # -- building blocks
 
-    def namespace(self, name, ra=False):
-        ns = Namespace(f"{self.tag}-{name}", ra=ra)
+    def namespace(self, name):
+        ns = Namespace(f"{self.tag}-{name}")
         self.namespaces.append(ns)
         return ns
 
@@ -388,11 +387,9 @@ class Cloud:
     def machine(self, name, subnet, host=None, ra=False, attachment=None, **fields):
         """A machine with a TAP port in a subnet, on a host (the first by default), configured and reachable.
 
-        fields: further fields of the port. attachment: laid over the TAP's.
+        fields: further fields of the port. attachment: laid over the TAP's. ra: it takes router advertisements.
         """
-        machine = Machine(self, name, f"{self.tag}-m-{name}", ra=ra)
-        self.machines[name] = machine
-        self.namespaces.append(machine.ns)
+        machine = self.bare_machine(name, f"{self.tag}-m-{name}", ra=ra)
         tap = {"type": "tap", "ifname": "eth0", "netns": machine.ns.name, "configure": True}
         machine.port = self.create(
             "port",
@@ -402,18 +399,24 @@ class Cloud:
             attachment=merge(tap, attachment),
             **fields,
         )
-        if self.port_attached(machine):
-            return machine
-        raise AssertionError(f"port {name} is not active: {json.dumps(self.get('port', name).get('status'))}")
+        return self.port_attached(machine)
 
-    def port_attached(self, machine):
-        """Waits until the port is active and its interface stands in the machine."""
+    def bare_machine(self, name, namespace_name, ra=False):
+        """The namespace of a machine, without a port."""
+        ns = Namespace(namespace_name, ra=ra)
+        self.namespaces.append(ns)
+        machine = self.machines[name] = Machine(self, name, ns)
+        return machine
+
+    def port_attached(self, machine, timeout_s=5):
+        """Waits until the machine's port is active and its interface stands in it."""
 
         def attached():
-            machine.port = self.get("port", machine.port["name"])
-            return machine.port["status"]["state"] == "active" and "eth0" in machine.ns.links()
+            machine.port = self.get("port", machine.name)
+            return machine.port["status"]["state"] == "active" and machine.ifname in machine.ns.links()
 
-        return wait_for(attached, 5, lambda: f"port {machine.name}: {machine.port.get('status')}")
+        wait_for(attached, timeout_s, lambda: f"port {machine.name} is attached: {json.dumps(machine.port)}")
+        return machine
 
     def kernel_vtep(self, name, vni, mtu=1500):
         """A Linux host with a kernel VXLAN device; also makes the node."""
@@ -532,5 +535,3 @@ class Cloud:
             self.diagnose()
         self.close(check=kind is None)
 
-
-__all__ = ["Cloud", "Host", "KernelVtep", "Machine", "RpcError", "bracket", "in_netns", "program"]

@@ -7,14 +7,11 @@ import re
 import select
 import socket
 
-from .netns import Namespace
 from .packet import Wire
 from .process import end
 from .wait import SLOWNESS, wait_for
 
 HTTPD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "httpd.py")
-IFNAME = "eth0"
-
 
 def bracket(address):
     """An address as it stands in a URL."""
@@ -56,12 +53,13 @@ class Connection:
 
 
 class Machine:
-    """Made by Cloud.machine(). `port` is the port object as the API gave it."""
+    """Made by Cloud.machine(). `port` is the port object as the API gave it, `ifname` its interface inside."""
 
-    def __init__(self, cloud, name, namespace_name, ra=False):
+    def __init__(self, cloud, name, namespace, ifname="eth0"):
         self.cloud = cloud
         self.name = name
-        self.ns = Namespace(namespace_name, ra=ra)
+        self.ns = namespace
+        self.ifname = ifname
         self.port = None
         self.processes = []
 
@@ -97,8 +95,8 @@ class Machine:
         return process
 
     def wire(self):
-        """Raw frames of its eth0."""
-        return Wire(self.ns, IFNAME)
+        """Raw frames of its interface."""
+        return Wire(self.ns, self.ifname)
 
     def socket(self, family=4, kind=socket.SOCK_STREAM):
         return self.ns.call(socket.socket, socket.AF_INET if family == 4 else socket.AF_INET6, kind)
@@ -199,9 +197,9 @@ class Machine:
         report = self.iperf3(to, **kwargs)
         return report["end"]["sum_received"]["bits_per_second"] / 1e9
 
-    def tcpdump(self, path, expression="", ifname=IFNAME):
-        """Captures into a pcap file until `end()` of the process returned."""
-        return tcpdump(self.ns, ifname, path, expression)
+    def tcpdump(self, path, expression=""):
+        """Captures into a pcap file until process.end() of what it returns."""
+        return tcpdump(self.ns, self.ifname, path, expression)
 
     # -- its end
 

@@ -140,7 +140,7 @@ def veth(a, a_name, b, b_name, mtu=1500):
     """A pair of interfaces, one in each namespace, both up."""
     ip_batch(
         [
-            f"link add {a_name} mtu {mtu} type veth peer name {b_name} mtu {mtu} netns {b.name}",
+            f"link add name {a_name} mtu {mtu} type veth peer name {b_name} mtu {mtu} netns {b.name}",
             f"link set {a_name} up",
         ],
         a.name,
