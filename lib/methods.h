@@ -36,6 +36,8 @@ struct method {
 	const struct field *params; /* all of them, control parameters too; ends with FIELD_END */
 	const struct field *result; /* one field: type, flags and members of the result */
 	const char *example;        /* params as JSON text; may be NULL */
+	/* Rules about several parameters; they are valid and canonical. */
+	bool (*check)(const json_t *params, struct resource_error *error);
 };
 
 /* In order: general ones, then each kind's. */
@@ -48,6 +50,9 @@ const struct method *method_of(const struct kind *kind, const char *verb_name);
 #define METHOD_FOREACH(method)                                                                     \
 	for (size_t method##_i = 0;                                                                \
 		method##_i < method_count() && ((method) = method_at(method##_i)); method##_i++)
+
+/* Must a call give the parameter? (An update needs only those that say which object.) */
+bool method_requires(const struct method *method, const struct field *param);
 
 #define METHOD_WAIT_TIMEOUT_MS 5000
 

@@ -14,6 +14,10 @@ bool resource_scalar(
 bool resource_value(const struct field *field, enum resource_mode mode, const json_t *in,
 	json_t **out, struct resource_error *error);
 
+/* What follows when all members of a whole object are valid: derived defaults and the kind's own
+ * rules. */
+bool resource_finish(const struct kind *kind, json_t *object, struct resource_error *error);
+
 /* "a string", "an object" …: what the JSON value is. */
 const char *resource_json_type(const json_t *value);
 

@@ -80,13 +80,10 @@ bool resource_merge(const struct kind *kind, const json_t *old, const json_t *ch
 	if (!check_revision(old, changes, error))
 		return false;
 	*out = json_copy((json_t *)old);
-	if (merge_members(kind->fields, *out, changes, error)) {
-		if (kind->complete)
-			kind->complete(*out);
-		if (resource_check_immutable(kind, old, *out, error) &&
-			(!kind->check || kind->check(*out, error)))
-			return true;
-	}
+	if (merge_members(kind->fields, *out, changes, error) &&
+		resource_finish(kind, *out, error) &&
+		resource_check_immutable(kind, old, *out, error))
+		return true;
 	json_decref(*out);
 	*out = NULL;
 	return false;

@@ -314,23 +314,24 @@ bool resource_value(const struct field *field, enum resource_mode mode, const js
 	return false;
 }
 
+bool resource_finish(const struct kind *kind, json_t *object, struct resource_error *error)
+{
+	if (kind->complete)
+		kind->complete(object);
+	return !kind->check || kind->check(object, error);
+}
+
 bool resource_validate(const struct kind *kind, enum resource_mode mode, const json_t *in,
 	json_t **out, struct resource_error *error)
 {
 	static const char *const apply_extra[] = {"kind", NULL};
 	const char *const *extra = mode == RESOURCE_APPLY ? apply_extra : no_extra;
-	bool ok;
 
 	*out = json_object();
-	ok = members_validate(kind->fields, extra, mode, in, *out, error);
-	if (ok && mode != RESOURCE_UPDATE) {
-		if (kind->complete)
-			kind->complete(*out);
-		ok = !kind->check || kind->check(*out, error);
-	}
-	if (!ok) {
-		json_decref(*out);
-		*out = NULL;
-	}
-	return ok;
+	if (members_validate(kind->fields, extra, mode, in, *out, error) &&
+		(mode == RESOURCE_UPDATE || resource_finish(kind, *out, error)))
+		return true;
+	json_decref(*out);
+	*out = NULL;
+	return false;
 }
