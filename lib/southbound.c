@@ -137,13 +137,14 @@ static bool is_prefix(const char *text, bool bare_allowed)
 
 static bool is_mac(const char *text)
 {
-	unsigned int b[6];
-	int used = 0;
+	static const char hex[] = "0123456789abcdefABCDEF";
 
-	return text != NULL && strlen(text) == 17 &&
-	       sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		       &used) == 6 &&
-	       used == 17;
+	if (text == NULL || strlen(text) != 17)
+		return false;
+	for (int i = 0; i < 17; i++)
+		if (i % 3 == 2 ? text[i] != ':' : strchr(hex, text[i]) == NULL)
+			return false;
+	return true;
 }
 
 static bool is_uint(const json_t *v, json_int_t max)
@@ -259,28 +260,63 @@ int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size)
 	return 0;
 }
 
-char *sb_item_key(const json_t *item)
+/* Appends the separator and a key's value; the new length, or 0 when there is no room. */
+static size_t append_value(const json_t *v, char *buf, size_t used, size_t size)
+{
+	char digits[24], *end = digits + sizeof(digits), *p = end;
+	uint64_t n = (uint64_t)json_integer_value(v);
+	const char *text = json_string_value(v);
+	size_t len;
+
+	if (text == NULL) {
+		do
+			*--p = (char)('0' + n % 10);
+		while ((n /= 10) != 0);
+		text = p;
+		len = (size_t)(end - p);
+	} else {
+		len = json_string_length(v);
+	}
+	if (used + len + 2 > size)
+		return 0;
+	buf[used] = '\x1f';
+	memcpy(buf + used + 1, text, len);
+	buf[used + 1 + len] = '\0';
+	return used + 1 + len;
+}
+
+size_t sb_ref_key_write(const char *kind, const json_t *value, char *buf, size_t size)
+{
+	size_t len = strlen(kind);
+
+	if (len >= size)
+		return 0;
+	memcpy(buf, kind, len);
+	return append_value(value, buf, len, size);
+}
+
+size_t sb_item_key_write(const json_t *item, char *buf, size_t size)
 {
 	const char *kind_name = json_string_value(json_array_get(item, 0));
 	const struct sb_kind *kind = kind_name != NULL ? sb_kind_find(kind_name) : NULL;
-	char buf[640];
 	size_t used;
 
-	if (kind == NULL)
-		return NULL;
-	used = (size_t)snprintf(buf, sizeof(buf), "%s", kind->name);
-	for (unsigned int i = 0; i < kind->n_key && used < sizeof(buf); i++) {
-		const json_t *v = json_array_get(item, i + 1);
-
-		if (json_is_string(v))
-			used += (size_t)snprintf(
-				buf + used, sizeof(buf) - used, "\x1f%s", json_string_value(v));
-		else
-			used += (size_t)snprintf(buf + used, sizeof(buf) - used,
-				"\x1f%" JSON_INTEGER_FORMAT, json_integer_value(v));
-	}
-	return used < sizeof(buf) ? strdup(buf) : NULL;
+	if (kind == NULL || (used = strlen(kind_name)) >= size)
+		return 0;
+	memcpy(buf, kind_name, used);
+	for (unsigned int i = 0; i < kind->n_key && used != 0; i++)
+		used = append_value(json_array_get(item, i + 1), buf, used, size);
+	return used;
 }
+
+char *sb_item_key(const json_t *item)
+{
+	char buf[SB_KEY_MAX];
+
+	return sb_item_key_write(item, buf, sizeof(buf)) != 0 ? strdup(buf) : NULL;
+}
+
+#define FNV_BASIS 0xcbf29ce484222325ull
 
 /* FNV-1a with a finishing mix: not against attackers (both ends are ours), only against chance. */
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
@@ -311,14 +347,23 @@ static int hash_sink(const char *buffer, size_t size, void *data)
 
 uint64_t sb_item_hash(const json_t *item)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	uint64_t h = FNV_BASIS;
 
-	json_dump_callback(item, hash_sink, &h, JSON_COMPACT | JSON_SORT_KEYS);
+	json_dump_callback(item, hash_sink, &h, SB_CANONICAL);
 	return hash_finish(h);
+}
+
+uint64_t sb_text_hash(const char *text, size_t size)
+{
+	return hash_finish(hash_bytes(FNV_BASIS, text, size));
+}
+
+uint64_t sb_key_hash(const char *item_key, size_t size)
+{
+	return hash_finish(hash_bytes(FNV_BASIS, item_key, size));
 }
 
 unsigned int sb_bucket(const char *item_key)
 {
-	return (unsigned int)(hash_finish(hash_bytes(0xcbf29ce484222325ull, item_key, strlen(item_key))) &
-			      (SB_BUCKETS - 1));
+	return (unsigned int)(sb_key_hash(item_key, strlen(item_key)) & (SB_BUCKETS - 1));
 }

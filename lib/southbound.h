@@ -73,12 +73,22 @@ int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size);
 
 /* "kind\x1fkey\x1fkey": the item's identity, malloc'd. NULL when out of memory. */
 char *sb_item_key(const json_t *item_or_key);
+/* The same into a buffer (SB_KEY_MAX always suffices for a checked item); its length, or 0. */
+#define SB_KEY_MAX 640
+size_t sb_item_key_write(const json_t *item_or_key, char *buf, size_t size);
+/* Identity of what a single-column reference names: "kind\x1fvalue". Its length, or 0. */
+size_t sb_ref_key_write(const char *kind, const json_t *value, char *buf, size_t size);
 
 /* 64-bit hash of an item's canonical text; equal on both sides. */
 uint64_t sb_item_hash(const json_t *item);
+/* The same of a text that is canonical already: json_dumps(item, SB_CANONICAL). */
+#define SB_CANONICAL (JSON_COMPACT | JSON_SORT_KEYS)
+uint64_t sb_text_hash(const char *text, size_t size);
 
 /* Digest: 256 buckets by the key's hash; each the XOR of its items' hashes. */
 #define SB_BUCKETS 256
 unsigned int sb_bucket(const char *item_key);
+/* Hash of an identity; its low 8 bits are sb_bucket(). */
+uint64_t sb_key_hash(const char *item_key, size_t size);
 
 #endif
