@@ -65,14 +65,14 @@ class Kernel:
         machines = []
         for i, host in enumerate(hosts, 1):
             ns = self.namespace(f"machine-{i}")
-            veth(host, "m", ns, "eth0", mtu=1550)
+            veth(host, "m0", ns, "eth0", mtu=1550)
             ns.ip(f"addr add 10.8.1.{i}/24 dev eth0")
             host.ip(
                 f"addr add 192.0.2.{i}/24 dev under0",
                 f"link add vx0 mtu 1550 type vxlan id 7 local 192.0.2.{i} remote 192.0.2.{3 - i} dev under0 dstport 4789",
                 "link add br0 type bridge",
                 "link set vx0 master br0",
-                "link set m master br0",
+                "link set m0 master br0",
                 "link set vx0 up",
                 "link set br0 up",
             )

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import socket
+import subprocess
 
 from .packet import Wire
 from .process import end
@@ -223,7 +224,7 @@ def tcpdump(namespace, ifname, path, expression=""):
     """Starts tcpdump into `path`; returns the process once it listens. SIGTERM makes it write all it has."""
     process = namespace.popen(
         "tcpdump", "-i", ifname, "-n", "-U", "-B", "32768", "-Z", "root", "-w", path, *expression.split(),
-        stderr=-1,
+        stderr=subprocess.PIPE,
     )
     said = ""
     while not re.search(r"listening on", said):

@@ -141,8 +141,8 @@ def veth(a, a_name, b, b_name, mtu=1500):
     ip_batch(
         [
             f"link add name {a_name} mtu {mtu} type veth peer name {b_name} mtu {mtu} netns {b.name}",
-            f"link set {a_name} up",
+            f"link set dev {a_name} up",
         ],
         a.name,
     )
-    b.ip(f"link set {b_name} up")
+    b.ip(f"link set dev {b_name} up")

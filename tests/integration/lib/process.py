@@ -18,8 +18,9 @@ def _die_with_parent():
 
 
 def popen(command, detach=False, **kwargs):
-    """subprocess.Popen with text pipes closed to stdin; the child gets SIGTERM when we die, unless detached."""
-    kwargs.setdefault("stdin", subprocess.DEVNULL)
+    """subprocess.Popen that says nothing and reads nothing by itself; the child gets SIGTERM when we die, unless detached."""
+    for stream in ("stdin", "stdout", "stderr"):
+        kwargs.setdefault(stream, subprocess.DEVNULL)
     kwargs.setdefault("text", True)
     if detach:
         kwargs["start_new_session"] = True
