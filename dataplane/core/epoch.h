@@ -25,6 +25,7 @@ extern _Atomic uint32_t epoch_change_word;
 
 /* Reserve room for `max` slots. -ENOMEM. Once at start; demand-paged. */
 int epoch_init(uint32_t max);
+void epoch_fini(void);
 /* A free slot, or EPOCH_NO_SLOT when all are taken. */
 epoch_slot_t epoch_take(void);
 /* Bumps the slot (whoever depends on it looks again) and frees it. */

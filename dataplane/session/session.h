@@ -7,19 +7,23 @@
  * A reference is index << 1 | direction. The key's scope is a VPC index (of the VPC the packet arrives in); over a
  * peering or a gateway the two directions have different scopes.
  *
- * Memory: buckets of one cache line (8 slots), and arrays of records beside them:
+ * Memory: buckets of one cache line (8 slots, five keys each when the table is full), and arrays of records beside them:
  *   session_dir   64 B a direction, read by the fast path, written at set-up and re-validation
  *   session_hot   32 B a direction, written only by the worker that carries that direction, read relaxed
  *   session_cold  32 B a session, read on re-validation and by the control thread
- *   session_ext   64 B a session, only touched for IPv6 (addresses) – demand-paged
+ *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
+ *   and a word a session that says whether it lives. 254 B a session in all.
  *
  * Threads: look-ups by any worker without locks; inserts by any worker and the control thread (per-bucket lock
  * bits); removal by any; a removed index is re-used after an RCU grace period. Workers take indexes from a cache of
- * their own, filled from a shared ring, so set-up takes no shared lock.
+ * their own, filled from a shared ring, so set-up takes no shared lock. A worker holds references until its
+ * next quiescent state; the control thread between rcu_read_enter() and rcu_read_leave(), which what is
+ * declared here for it does by itself.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>
@@ -30,7 +34,7 @@
 
 #define SESSION_NONE UINT32_MAX
 
-/* IPv4: all of it. IPv6: src and dst are two 32-bit folds of the addresses (all 16 bytes each), the
+/* IPv4: all of it. IPv6: src and dst are two keyed 32-bit folds of the addresses (all 16 bytes each), the
  * addresses themselves are compared in session_ext. `scope_proto` is VPC index << 8 | protocol, with the top bit for IPv6. */
 struct session_key {
 	uint32_t scope_proto;
@@ -39,46 +43,48 @@ struct session_key {
 };
 _Static_assert(sizeof(struct session_key) == 16, "hashed: no padding");
 #define SESSION_KEY_V6 0x80000000u
+#define SESSION_VPCS_MAX (1u << 23) /* a VPC index is below */
 
 enum session_flag {
-	SESSION_F_ROUTED = 1 << 0,   /* TTL - 1, MACs from the record; arrives with the gateway's MAC */
-	SESSION_F_SRC = 1 << 1,      /* rewrite source address/port */
-	SESSION_F_DST = 1 << 2,      /* rewrite destination address/port */
-	SESSION_F_TCP = 1 << 3,      /* track */
+	SESSION_F_ROUTED =
+		1 << 0,         /* TTL - 1, MACs from the record; arrives with the gateway's MAC */
+	SESSION_F_SRC = 1 << 1, /* rewrite source address/port */
+	SESSION_F_DST = 1 << 2, /* rewrite destination address/port */
+	SESSION_F_TCP = 1 << 3, /* track */
 	SESSION_F_V6 = 1 << 4,
-	SESSION_F_MIRROR = 1 << 5,   /* clone: look in the mirror table */
-	SESSION_F_METER = 1 << 6,    /* pass a shaper beyond the port's own */
-	SESSION_F_CUT = 1 << 7,      /* no longer allowed: drop without asking until it is removed */
-	SESSION_F_EXT = 1 << 8,      /* anything unusual: go through the general path of apply */
+	SESSION_F_MIRROR = 1 << 5, /* clone: look in the mirror table */
+	SESSION_F_METER = 1 << 6,  /* pass a shaper beyond the port's own */
+	SESSION_F_CUT = 1 << 7,    /* no longer allowed: drop without asking until it is removed */
+	SESSION_F_EXT = 1 << 8,    /* anything unusual: go through the general path of apply */
 };
 
 /* Read line of one direction. */
 struct session_dir {
-	struct session_key key;      /* 0: as it arrives */
-	_Atomic uint32_t change;     /* 16: epoch change word at the last validation */
-	loc_t in;                    /* 20: expected ingress */
-	loc_t out;                   /* 24 */
-	uint32_t out_vni;            /* 28: VNI when `out` is a tunnel */
-	struct rte_ether_addr dmac;  /* 32: routed: written; bridged: expected */
-	struct rte_ether_addr smac;  /* 38: routed: written */
-	uint16_t flags;              /* 44: enum session_flag */
-	uint16_t mtu;                /* 46: largest IP packet for the egress */
-	rte_be32_t new_src, new_dst; /* 48 */
+	struct session_key key;          /* 0: as it arrives */
+	_Atomic uint32_t change;         /* 16: epoch change word at the last validation */
+	loc_t in;                        /* 20: expected ingress */
+	loc_t out;                       /* 24 */
+	uint32_t out_vni;                /* 28: VNI when `out` is a tunnel */
+	struct rte_ether_addr dmac;      /* 32: routed: written; bridged: expected */
+	struct rte_ether_addr smac;      /* 38: routed: written */
+	uint16_t flags;                  /* 44: enum session_flag */
+	uint16_t mtu;                    /* 46: largest IP packet for the egress */
+	rte_be32_t new_src, new_dst;     /* 48 */
 	rte_be16_t new_sport, new_dport; /* 56 */
-	uint16_t l3_delta, l4_delta; /* 60: one's complement, added to the checksums */
+	uint16_t l3_delta, l4_delta;     /* 60: one's complement, added to the checksums */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct session_dir) == 64, "one cache line");
 
 /* Write half-line of one direction. */
 struct session_hot {
 	_Atomic uint64_t packets;
-	_Atomic uint64_t bytes;      /* IP bytes */
-	_Atomic uint32_t seen_ms;    /* worker clock */
-	_Atomic uint32_t tcp_end;    /* highest sequence number + length sent by this side */
-	_Atomic uint32_t tcp_edge;   /* highest ack + window granted by this side */
-	_Atomic uint8_t tcp_bits;    /* what this side has done: enum in tcp.h */
+	_Atomic uint64_t bytes;    /* IP bytes */
+	_Atomic uint32_t seen_ms;  /* worker clock, in steps of SESSION_SEEN_STEP_MS */
+	_Atomic uint32_t tcp_end;  /* highest sequence number + length sent by this side */
+	_Atomic uint32_t tcp_edge; /* highest ack + window granted by this side */
+	_Atomic uint16_t tcp_win;  /* largest window this side has advertised, unscaled */
+	_Atomic uint8_t tcp_bits;  /* what this side has done: enum in tcp.h */
 	_Atomic uint8_t tcp_wscale;
-	_Atomic uint16_t reserved;
 } __attribute__((aligned(32)));
 _Static_assert(sizeof(struct session_hot) == 32, "half a cache line");
 
@@ -93,45 +99,113 @@ struct session_ext {
 	struct ip_addr src[2], dst[2]; /* per direction, as it arrives; IPv6 only */
 };
 
-struct session_table; /* buckets, free indexes; see session_table.c */
-extern struct session_table *sessions;
-extern struct session_dir *session_dirs;  /* [2 * capacity] by reference */
+extern struct session_dir *session_dirs;    /* by reference */
 extern struct session_hot *session_hots[2]; /* [direction][index] */
 extern struct session_cold *session_colds;  /* [index] */
 extern struct session_ext *session_exts;    /* [index] */
 
-/* `capacity` sessions; -ENOMEM. Uses hugepage memory when EAL has it. */
+/* `capacity` sessions, after rcu_init() (a few records more are kept for the threads' caches). -ENOMEM, -EINVAL.
+ * Memory is taken when it is first used, in huge pages where the kernel gives some (transparent ones). */
 int session_init(uint32_t capacity);
+/* No thread uses the table any more. */
 void session_fini(void);
 
-/* What to insert: the records of both directions filled except `key` of the IPv6 addresses, which come beside. */
+/* What to insert: the records of both directions filled, and for IPv6 the addresses beside. */
 struct session_new {
-	struct session_dir dir[2];
+	struct session_dir dir[2];     /* but `change` */
 	struct ip_addr src[2], dst[2]; /* IPv6 only */
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint32_t epoch_sum;
 	uint32_t change;
 	uint32_t now_ms;
-	uint32_t vpc_index;            /* whose share it counts against */
+	uint32_t vpc_index; /* whose share it counts against */
 };
 
-/* Inserts both keys or nothing. 0 with *ref (direction 0); -EEXIST with *ref of the record that holds one of the keys (another worker won);
- * -ENOSPC table full; -EDQUOT VPC's share. */
+/* Inserts both keys or nothing. 0 with *ref (direction 0); -EEXIST with *ref of the record that holds one of the keys (another worker won;
+ * the direction of that key is in it); -ENOSPC table full; -EDQUOT VPC's share. Two equal keys (a packet to itself) count as direction 0. */
 int session_insert(const struct session_new *new, uint32_t *ref);
 /* Removes; idempotent: of several callers one wins. The index is re-used after a grace period. */
 void session_remove(uint32_t index);
+/* Lives, as far as the caller can know. */
+bool session_alive(uint32_t index);
 
-struct session_key session_key_v4(uint32_t vpc_index, uint8_t proto, rte_be32_t src, rte_be32_t dst, rte_be16_t sport,
-	rte_be16_t dport);
-struct session_key session_key_v6(uint32_t vpc_index, uint8_t proto, const struct ip_addr *src,
-	const struct ip_addr *dst, rte_be16_t sport, rte_be16_t dport);
-/* Direction-independent is not promised. Never 0. */
-uint32_t session_hash(const struct session_key *key);
-/* One look-up; IPv6: `src`/`dst` are compared too (NULL for IPv4). Reference or SESSION_NONE. */
+/* Seeds of the hash, drawn at session_init(). */
+extern uint64_t session_seed[4];
+
+/* 64 x 64 -> 128 bits, folded. Keyed by secrets on both sides nobody can craft collisions, as one can
+ * for CRC32, where they do not depend on the seed. */
+__extension__ typedef unsigned __int128 session_u128;
+
+static inline uint64_t session_mix(uint64_t a, uint64_t b)
+{
+	session_u128 m = (session_u128)a * b;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline struct session_key session_key_v4(uint32_t vpc_index, uint8_t proto, rte_be32_t src,
+	rte_be32_t dst, rte_be16_t sport, rte_be16_t dport)
+{
+	return (struct session_key){vpc_index << 8 | proto, src, dst, sport, dport};
+}
+
+static inline uint32_t session_fold(const struct ip_addr *a)
+{
+	return (uint32_t)(session_mix(
+				  session_mix(a->q[0] ^ session_seed[2], a->q[1] ^ session_seed[3]),
+				  session_seed[0]) >>
+			  32);
+}
+
+static inline struct session_key session_key_v6(uint32_t vpc_index, uint8_t proto,
+	const struct ip_addr *src, const struct ip_addr *dst, rte_be16_t sport, rte_be16_t dport)
+{
+	return (struct session_key){SESSION_KEY_V6 | vpc_index << 8 | proto, session_fold(src),
+		session_fold(dst), sport, dport};
+}
+
+static inline uint8_t session_key_proto(const struct session_key *key)
+{
+	return (uint8_t)key->scope_proto;
+}
+
+static inline uint32_t session_key_vpc(const struct session_key *key)
+{
+	return (key->scope_proto & ~SESSION_KEY_V6) >> 8;
+}
+
+static inline bool session_key_is_v6(const struct session_key *key)
+{
+	return key->scope_proto & SESSION_KEY_V6;
+}
+
+static inline bool session_key_equal(const struct session_key *a, const struct session_key *b)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+/* Not the same for the two directions. Never 0. Differs from start to start. */
+static inline uint32_t session_hash(const struct session_key *key)
+{
+	uint64_t w[2];
+	uint32_t h;
+
+	memcpy(w, key, sizeof(w));
+	h = (uint32_t)(session_mix(session_mix(w[0] ^ session_seed[0], w[1] ^ session_seed[1]),
+			       session_seed[2]) >>
+		       32);
+	return h | (h == 0);
+}
+
+/* One look-up; IPv6 (as the key says): `src`/`dst` are compared too. Reference or SESSION_NONE. */
 uint32_t session_lookup(const struct session_key *key, uint32_t hash, const struct ip_addr *src,
 	const struct ip_addr *dst);
-/* A burst, staged with prefetch: refs[i] or SESSION_NONE. `v6` bit i: compare src/dst of addrs[i][0..1]. Leaves the read and write lines of hits
- * in cache (prefetched). n <= 64. */
+/* A burst, staged with prefetch: refs[i] or SESSION_NONE. `v6` bit i: compare src/dst of addrs[i][0..1]; 0: addrs may be NULL. Leaves
+ * the read and write lines of hits in cache (prefetched), of TCP also the other side's write line. n <= 64. */
 void session_lookup_bulk(const struct session_key *keys, const uint32_t *hashes,
 	const struct ip_addr (*addrs)[2], uint64_t v6, uint32_t *refs, unsigned int n);
 
@@ -145,11 +219,68 @@ static inline struct session_hot *session_hot_of(uint32_t ref)
 	return &session_hots[ref & 1][ref >> 1];
 }
 
+/* The control thread compares idle times of seconds: finer steps would only dirty lines. */
+#define SESSION_SEEN_STEP_MS 64u
+
+/* One packet of `bytes` IP bytes in the direction of `hot`, by the worker that carries it. */
+static inline void session_count(struct session_hot *hot, uint32_t bytes, uint32_t now_ms)
+{
+	atomic_store_explicit(&hot->packets,
+		atomic_load_explicit(&hot->packets, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+	atomic_store_explicit(&hot->bytes,
+		atomic_load_explicit(&hot->bytes, memory_order_relaxed) + bytes,
+		memory_order_relaxed);
+	if (now_ms - atomic_load_explicit(&hot->seen_ms, memory_order_relaxed) >=
+		SESSION_SEEN_STEP_MS)
+		atomic_store_explicit(&hot->seen_ms, now_ms, memory_order_relaxed);
+}
+
+/* Sessions that live; the sum over the threads, so exact when none is at work. */
 uint32_t session_used(void);
 uint32_t session_capacity(void);
+/* The same of one VPC; `max` sessions at most from now on, 0: no limit (so at start). Control thread. */
+uint32_t session_vpc_used(uint32_t vpc_index);
+void session_share_set(uint32_t vpc_index, uint32_t max);
 
-/* Expiry: the control thread turns a clock hand; `slice` records a call, wraps. Times out what is due (timeouts by protocol and TCP state),
- * and calls `stale` for live sessions whose change word is old, which may re-validate or cut. Returns how many it removed. */
+/* Idle times until removal. Control thread. */
+struct session_timeouts {
+	uint32_t tcp_s[8]; /* by enum tcp_state */
+	uint32_t udp_s;
+	uint32_t udp_unanswered_s;
+	uint32_t icmp_s;
+	uint32_t other_s;
+	uint32_t full_unanswered_s; /* half-open ones when the table is >= 90 % full */
+};
+extern struct session_timeouts session_timeouts;
+
+/* How long `index` may be idle now, by protocol, TCP state and how full the table is. */
+uint32_t session_timeout_s(uint32_t index);
+/* How long neither side has sent, at now_ms. */
+uint32_t session_idle_ms(uint32_t index, uint32_t now_ms);
+
+/* Expiry: the control thread turns a clock hand; `slice` records a call, wraps. Times out what is due, and of sessions whose change word is old
+ * validates those whose dependencies stand and calls `stale` (NULL: none) for the others, which may re-validate or cut.
+ * Returns how many it timed out. `stale` must not wait for a grace period. */
 unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32_t index));
+/* Indexes that were ever in use: a turn of the hand is so many records. */
+uint32_t session_high_water(void);
+
+/* A session as it stood at one moment. */
+struct session_view {
+	uint32_t index;
+	uint32_t vpc_index;
+	struct session_dir dir[2];
+	struct ip_addr src[2], dst[2]; /* as they arrive, both families */
+	uint64_t packets[2], bytes[2];
+	uint32_t created_ms;
+	uint32_t idle_ms, timeout_s;
+	uint8_t tcp_state; /* enum tcp_state; of TCP only */
+	bool answered;
+};
+
+/* The first live session at or behind *cursor (0 at first), which moves behind it; false at the end. Control thread. Sessions made
+ * meanwhile may be missed; none is seen twice, none is a mixture of two. */
+bool session_next(uint32_t *cursor, uint32_t now_ms, struct session_view *view);
 
 #endif
