@@ -81,4 +81,7 @@ void node_to_control(struct rte_mbuf *m);
 /* From the control thread: a frame for a port or the underlay, sent by a worker. Counted as generated. -ENOBUFS when full. */
 int control_send(loc_t out_or_none_for_underlay, const void *frame, uint16_t len);
 
+/* Counts a drop of `p` on this worker; the packet is the caller's to free. */
+void drop_count(const struct pkt *p, enum drop_reason reason);
+
 #endif

@@ -9,8 +9,10 @@
  * worker that owns the port's queue; tx_burst by any worker, each with its own queue number, concurrently.
  *
  * Frames: mbufs carry offload requests in DPDK's TX sense from RX on. A partial checksum is RTE_MBUF_F_TX_{TCP,UDP}_CKSUM with
- * RTE_MBUF_F_TX_IPV4/IPV6, l2_len and l3_len set and the pseudo-header sum in place. A GSO frame has RTE_MBUF_F_TX_TCP_SEG or
- * RTE_MBUF_F_TX_UDP_SEG with l4_len and tso_segsz. RTE_MBUF_F_RX_{IP,L4}_CKSUM_GOOD/BAD are set when the device knows.
+ * RTE_MBUF_F_TX_IPV4/IPV6, l2_len and l3_len set and the pseudo-header sum in place. A GSO frame has the same (so
+ * `ol_flags & RTE_MBUF_F_TX_L4_MASK` alone tells a partial checksum; its pseudo header has the whole frame's length, as in Linux) and
+ * RTE_MBUF_F_TX_TCP_SEG or RTE_MBUF_F_TX_UDP_SEG with l4_len and tso_segsz. Whoever moves headers in front of L4 keeps
+ * l2_len and l3_len right. RTE_MBUF_F_RX_{IP,L4}_CKSUM_GOOD/BAD are set when the device knows. Headers are in the first segment.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,10 +64,12 @@ struct port_driver {
 	/* 0 or -errno with the reason in port->reason. Sets caps, n_rx_queues, rx_fd. */
 	int (*open)(struct port *port, const struct port_spec *spec);
 	void (*close)(struct port *port);
+	/* With an rx_fd, 0 means that the device is drained: its fd tells of the next frame (edge-triggered). */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
-	/* Takes ownership of the first `returned` packets (sent); the rest stay with the caller. */
+	/* Takes ownership of the first `returned` packets (sent); the rest stay with the caller. When fewer are
+	 * taken rte_errno says why: EAGAIN (full), ENETDOWN, or what is wrong with the first one left. */
 	uint16_t (*tx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
-	/* Optional: link up and able to carry. Control thread. */
+	/* Optional: able to carry; when not, port->reason says why. Control thread, about once a second. */
 	bool (*link_up)(struct port *port);
 	int (*set_mtu)(struct port *port, uint16_t mtu);
 	struct port_driver *next;
@@ -79,9 +83,9 @@ void port_driver_register(struct port_driver *driver);
 		port_driver_register(&var);                                                        \
 	}
 
-struct port_counters { /* per worker; rx: what the port sent us, tx: what it was given */
+struct port_counters { /* per worker; rx: what the port sent us, tx: what it was given. Frame bytes */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-};
+} __rte_cache_aligned;
 
 /* First cache line: what every packet of a burst reads. */
 struct port {
@@ -99,17 +103,19 @@ struct port {
 	uint8_t port_security;
 	uint8_t n_rx_queues;
 	uint8_t role;                   /* enum port_role */
-	uint8_t rx_worker;              /* worker that polls it */
+	uint8_t rx_worker;              /* worker that polls its first queue */
+	_Atomic bool polled;            /* handed to that worker. Written by the control thread */
 	/* Cold. */
 	int rx_fd __rte_cache_aligned;  /* to sleep on, or -1: must be polled */
 	char name[PORT_NAME_MAX];
 	char reason[PORT_REASON_MAX];   /* why state is not active */
 	void *vnic;                     /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
+	struct port *next_of_name;      /* of the same hash; control thread */
 };
 
 enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL };
 
-/* Room for `capacity` ports. */
+/* Room for `capacity` ports. Once, when the workers' wake_fd are open and before they run. */
 int port_init(uint32_t capacity);
 /* The port of an index, or NULL. Worker-safe under RCU. */
 struct port *port_get(uint32_t index);
@@ -124,6 +130,15 @@ void port_free(struct port *port);
 struct port *port_by_name(const char *name);
 /* Iteration on the control thread. */
 struct port *port_next(struct port *previous);
+/* Sum of the workers' counters. Any thread. */
+struct port_counters port_counters_sum(const struct port *port);
+/* Asks the drivers whether links are up and sets states; calls `changed` (may be NULL) for each that differs. Control
+ * thread, from a timer of about a second. */
+void port_check_links(void (*changed)(struct port *port));
+
+/* For drivers: the text of port->reason; returns `error`. */
+int port_fail(struct port *port, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Completes what the port can not carry (checksums, segmentation) and sends. Consumes all `n` mbufs; counts sent, dropped (queue_full,
  * port_down) and generated (extra segments) on this worker. Workers only. */

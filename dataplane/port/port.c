@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/port.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/pkt.h"
+#include "core/rcu.h"
+#include "port/poll.h"
+
+static struct port_driver *drivers;
+
+static struct port *_Atomic *table; /* [capacity] by index */
+static struct port **names;         /* [name_mask + 1] heads of chains by name */
+static uint32_t capacity, used, name_mask;
+static uint32_t next_index; /* the search for a free one starts here, so that an index rests long */
+
+void port_driver_register(struct port_driver *driver)
+{
+	driver->next = drivers;
+	drivers = driver;
+}
+
+static const struct port_driver *driver_by_type(const char *type)
+{
+	for (const struct port_driver *d = drivers; d != NULL; d = d->next) {
+		if (strcmp(d->type, type) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+int port_fail(struct port *port, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(port->reason, sizeof(port->reason), fmt, args);
+	va_end(args);
+	return error;
+}
+
+int port_init(uint32_t max)
+{
+	uint32_t heads = 1;
+
+	while (heads < max)
+		heads *= 2;
+	table = calloc(max, sizeof(*table));
+	names = calloc(heads, sizeof(*names));
+	if (table == NULL || names == NULL)
+		return -ENOMEM;
+	capacity = max;
+	name_mask = heads - 1;
+	return port_poll_init(max);
+}
+
+struct port *port_get(uint32_t index)
+{
+	return likely(index < capacity) ? rcu_ptr_get(table[index]) : NULL;
+}
+
+static struct port **name_head(const char *name)
+{
+	uint32_t h = 2166136261; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * 16777619;
+	return &names[h & name_mask];
+}
+
+struct port *port_by_name(const char *name)
+{
+	for (struct port *p = *name_head(name); p != NULL; p = p->next_of_name) {
+		if (strcmp(p->name, name) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+struct port *port_next(struct port *previous)
+{
+	for (uint32_t i = previous == NULL ? 0 : previous->index + 1; i < capacity; i++) {
+		if (table[i] != NULL)
+			return table[i];
+	}
+	return NULL;
+}
+
+static struct port *port_alloc(void)
+{
+	struct port *port = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*port));
+	struct port_counters *counters =
+		aligned_alloc(RTE_CACHE_LINE_SIZE, worker_count * sizeof(*counters));
+
+	if (port == NULL || counters == NULL) {
+		free(port);
+		free(counters);
+		return NULL;
+	}
+	memset(port, 0, sizeof(*port));
+	memset(counters, 0, worker_count * sizeof(*counters));
+	port->counters = counters;
+	return port;
+}
+
+struct port *port_new(const char *name, enum port_role role)
+{
+	struct port **head = name_head(name);
+	struct port *port;
+
+	if (strlen(name) >= PORT_NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	if (port_by_name(name) != NULL) {
+		errno = EEXIST;
+		return NULL;
+	}
+	if (used == capacity) {
+		errno = ENOSPC;
+		return NULL;
+	}
+	port = port_alloc();
+	if (port == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	while (table[next_index] != NULL)
+		next_index = (next_index + 1) % capacity;
+	port->index = next_index;
+	port->vpc_index = PKT_VPC_NONE;
+	port->enabled = 1;
+	port->state = PORT_DETACHED;
+	port->role = (uint8_t)role;
+	port->rx_fd = -1;
+	memcpy(port->name, name, strlen(name) + 1);
+	port->next_of_name = *head;
+	*head = port;
+	rcu_ptr_set(table[next_index], port);
+	next_index = (next_index + 1) % capacity;
+	used++;
+	return port;
+}
+
+static void close_device(struct port *port)
+{
+	port->driver->close(port);
+	free(port->priv);
+	port->priv = NULL;
+	port->driver = NULL;
+	port->rx_fd = -1;
+	port->n_rx_queues = 0;
+	port->caps = 0;
+}
+
+static int open_device(struct port *port, const struct port_spec *spec)
+{
+	const struct port_driver *driver = driver_by_type(spec->type);
+	int rc;
+
+	if (driver == NULL)
+		return port_fail(
+			port, -ENOTSUP, "attachment type %s is not known here", spec->type);
+	port->priv = calloc(1, driver->priv_size);
+	if (port->priv == NULL)
+		return port_fail(port, -ENOMEM, "out of memory");
+	port->mtu = spec->mtu;
+	port->mac = spec->mac;
+	port->rx_fd = -1;
+	port->n_rx_queues = 1;
+	rc = driver->open(port, spec);
+	if (rc < 0) {
+		free(port->priv);
+		port->priv = NULL;
+		port->rx_fd = -1;
+		return rc;
+	}
+	port->driver = driver;
+	return 0;
+}
+
+static uint8_t link_state(struct port *port)
+{
+	if (port->driver->link_up != NULL && !port->driver->link_up(port))
+		return PORT_DOWN;
+	port->reason[0] = '\0';
+	return PORT_ACTIVE;
+}
+
+int port_open(struct port *port, const struct port_spec *spec)
+{
+	int rc;
+
+	if (port->driver != NULL)
+		return -EBUSY;
+	port->reason[0] = '\0';
+	rc = open_device(port, spec);
+	if (rc < 0) {
+		port->state = PORT_ERROR;
+		return rc;
+	}
+	/* State first: a frame may be answered through this port as soon as it is polled. */
+	__atomic_store_n(&port->state, link_state(port), __ATOMIC_RELEASE);
+	rc = port_poll_add(port);
+	if (rc < 0) {
+		port_fail(port, rc, "no worker can read it: %s", strerror(-rc));
+		port->state = PORT_ERROR;
+		rcu_synchronize();
+		close_device(port);
+	}
+	return rc;
+}
+
+void port_close(struct port *port)
+{
+	__atomic_store_n(&port->state, PORT_DETACHED, __ATOMIC_RELEASE);
+	port->reason[0] = '\0';
+	if (port->driver == NULL)
+		return;
+	port_poll_remove(port);
+	rcu_synchronize();
+	close_device(port);
+}
+
+static void port_release(void *arg)
+{
+	struct port *port = arg;
+
+	free(port->counters);
+	free(port);
+}
+
+void port_free(struct port *port)
+{
+	struct port **link = name_head(port->name);
+
+	port_close(port);
+	while (*link != port)
+		link = &(*link)->next_of_name;
+	*link = port->next_of_name;
+	rcu_ptr_set(table[port->index], NULL);
+	used--;
+	rcu_defer(port_release, port);
+}
+
+struct port_counters port_counters_sum(const struct port *port)
+{
+	struct port_counters sum = {0};
+
+	for (unsigned int i = 0; i < worker_count; i++) {
+		const struct port_counters *c = &port->counters[i];
+
+		sum.rx_packets += __atomic_load_n(&c->rx_packets, __ATOMIC_RELAXED);
+		sum.rx_bytes += __atomic_load_n(&c->rx_bytes, __ATOMIC_RELAXED);
+		sum.tx_packets += __atomic_load_n(&c->tx_packets, __ATOMIC_RELAXED);
+		sum.tx_bytes += __atomic_load_n(&c->tx_bytes, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+void port_check_links(void (*changed)(struct port *port))
+{
+	for (struct port *port = port_next(NULL); port != NULL; port = port_next(port)) {
+		uint8_t state;
+
+		if (port->driver == NULL || port->driver->link_up == NULL)
+			continue;
+		state = link_state(port);
+		if (state == port->state)
+			continue;
+		__atomic_store_n(&port->state, state, __ATOMIC_RELEASE);
+		if (changed != NULL)
+			changed(port);
+	}
+}

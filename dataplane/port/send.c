@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include <rte_errno.h>
+
+#include "core/node.h"
+#include "port/drops.h"
+#include "port/offload.h"
+#include "port/port.h"
+
+#define BATCH 64
+
+/* What is sent together, in order. */
+struct batch {
+	struct port *port;
+	struct worker *w;
+	unsigned int n;
+	struct rte_mbuf *pkts[BATCH];
+};
+
+static enum drop_reason refusal(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+		return DROP_QUEUE_FULL;
+	case ENETDOWN:
+		return DROP_PORT_DOWN;
+	case EMSGSIZE:
+		return DROP_TOO_BIG;
+	default:
+		return DROP_MALFORMED;
+	}
+}
+
+/* A full or dead device takes none of the others either; a bad frame is alone. */
+static bool concerns_all(enum drop_reason reason)
+{
+	return reason == DROP_QUEUE_FULL || reason == DROP_PORT_DOWN;
+}
+
+static void batch_flush(struct batch *b)
+{
+	struct port_counters *c = &b->port->counters[b->w->id];
+	unsigned int pos = 0;
+
+	while (pos < b->n) {
+		uint64_t bytes = 0;
+		uint32_t len[BATCH]; /* a sent frame is not ours to look at any more */
+		uint16_t sent;
+
+		for (unsigned int i = pos; i < b->n; i++)
+			len[i] = b->pkts[i]->pkt_len;
+		sent = b->port->driver->tx_burst(
+			b->port, (uint16_t)b->w->id, b->pkts + pos, (uint16_t)(b->n - pos));
+		for (unsigned int i = pos; i < pos + sent; i++)
+			bytes += len[i];
+		c->tx_packets += sent;
+		c->tx_bytes += bytes;
+		b->w->count.sent += sent;
+		pos += sent;
+		if (unlikely(pos < b->n)) {
+			enum drop_reason reason = refusal(rte_errno);
+			unsigned int lost = concerns_all(reason) ? b->n - pos : 1;
+
+			port_drop(b->pkts + pos, lost, reason);
+			pos += lost;
+		}
+	}
+	b->n = 0;
+}
+
+/* Software in the device's place; the segments join the batch. */
+static void batch_fix(struct batch *b, struct rte_mbuf *m)
+{
+	struct offload o;
+	unsigned int made;
+	int rc = offload_begin(&o, b->port->caps, m);
+
+	if (unlikely(rc < 0)) {
+		port_drop(&m, 1, rc == -ENOMEM ? DROP_NO_BUFFER : DROP_MALFORMED);
+		return;
+	}
+	for (;;) {
+		if (b->n == BATCH)
+			batch_flush(b);
+		made = offload_next(&o, b->pkts + b->n, BATCH - b->n);
+		if (made == 0)
+			break;
+		b->n += made;
+	}
+	/* One frame came in; the others are extra. Of one that is lost half way the rest counts as one drop. */
+	if (o.count + o.failed > 1)
+		b->w->count.generated += o.count + o.failed - 1;
+	if (unlikely(o.failed))
+		drop_count(pkt_of(o.frame), DROP_NO_BUFFER);
+	offload_end(&o);
+}
+
+void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct batch b = {.port = port, .w = worker_self};
+
+	if (unlikely(__atomic_load_n(&port->state, __ATOMIC_ACQUIRE) != PORT_ACTIVE ||
+		     !port->enabled)) {
+		port_drop(pkts, n, DROP_PORT_DOWN);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely(offload_fits(port->caps, pkts[i]))) {
+			if (b.n == BATCH)
+				batch_flush(&b);
+			b.pkts[b.n++] = pkts[i];
+		} else {
+			batch_fix(&b, pkts[i]);
+		}
+	}
+	batch_flush(&b);
+}

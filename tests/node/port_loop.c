@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports back to back: what enters an even port leaves by the next odd one and the other way round.
+ *
+ *	port_loop [--caps MASK] [--sleep] PORT PORT [PORT PORT ...]
+ *	PORT: tap,IFNAME,NETNS[,ADDRESS,GATEWAY...]  netdev,IFNAME  device,DEVARGS  memif,SOCKET,ROLE
+ *
+ * --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
+ * its standard input ends, then prints counters as JSON. The rest of the dataplane is not there: the stubs below are
+ * all that the port layer needs of it.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "core/node.h"
+#include "core/pkt.h"
+#include "core/rcu.h"
+#include "port/poll.h"
+
+#define SPIN_US 50
+
+struct worker workers[WORKER_MAX];
+unsigned int worker_count = 1;
+__thread struct worker *worker_self;
+
+static _Atomic bool stopping;
+static bool sleeps;
+
+void worker_wake_all(void)
+{
+	eventfd_write(workers[0].wake_fd, 1);
+}
+
+void drop_count(const struct pkt *p, enum drop_reason reason)
+{
+	(void)p;
+	worker_self->count.dropped[reason]++;
+}
+
+static void turn(struct worker *w)
+{
+	struct rte_mbuf *pkts[BURST];
+	struct port *port;
+	uint16_t n;
+
+	w->now_tsc = rte_rdtsc();
+	port_poll_begin(w);
+	while ((n = port_poll_next(w, &port, pkts, BURST)) > 0) {
+		struct port *peer = port_get(port->index ^ 1);
+
+		for (uint16_t i = 0; i < n; i++)
+			*pkt_of(pkts[i]) = (struct pkt){.in = loc_port(port->index)};
+		port_send(peer, pkts, n);
+	}
+}
+
+static int run(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t spin = rte_get_tsc_hz() / 1000000 * SPIN_US, busy = 0, seen = 0;
+
+	worker_self = w;
+	rcu_worker_online(w->id);
+	while (!stopping) {
+		turn(w);
+		rcu_worker_quiescent();
+		if (w->count.received != seen) {
+			seen = w->count.received;
+			busy = w->now_tsc;
+		} else if (sleeps && w->now_tsc - busy > spin && port_poll_idle(w)) {
+			rcu_worker_offline();
+			port_poll_wait(w, 100000);
+			rcu_worker_online(w->id);
+		}
+	}
+	rcu_worker_offline();
+	return 0;
+}
+
+static const char *word(char **rest)
+{
+	char *w = strsep(rest, ",");
+
+	return w == NULL || *w == '\0' ? NULL : w;
+}
+
+static struct port *open_port(char *text, uint32_t caps)
+{
+	struct port_spec spec = {.mtu = 1500};
+	const char *addresses[4];
+	struct port *port = port_new(text, PORT_TENANT);
+
+	spec.type = word(&text);
+	if (strcmp(spec.type, "tap") == 0) {
+		spec.ifname = word(&text);
+		spec.netns = word(&text);
+		spec.gateway4 = word(&text);
+		spec.gateway6 = word(&text);
+		spec.configure = spec.gateway4 != NULL || spec.gateway6 != NULL;
+		spec.addresses = addresses;
+		for (const char *a; (a = word(&text)) != NULL; spec.n_addresses++)
+			addresses[spec.n_addresses] = a;
+		rte_eth_random_addr(spec.mac.addr_bytes);
+	} else if (strcmp(spec.type, "netdev") == 0) {
+		spec.ifname = word(&text);
+		spec.mode = "af_packet";
+	} else if (strcmp(spec.type, "memif") == 0) {
+		spec.socket = word(&text);
+		spec.role = word(&text);
+	} else {
+		spec.devargs = text;
+	}
+	if (port == NULL || port_open(port, &spec) < 0) {
+		fprintf(stderr, "%s: %s\n", spec.type, port == NULL ? "no port" : port->reason);
+		exit(1);
+	}
+	port->caps &= caps;
+	return port;
+}
+
+static void make_worker(struct worker *w)
+{
+	w->lcore = rte_get_next_lcore(-1, 1, 0);
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->pool = rte_pktmbuf_pool_create(
+		"small", 8191, 256, RTE_ALIGN(sizeof(struct pkt), 64), 2048 + 128, SOCKET_ID_ANY);
+	w->jumbo_pool = rte_pktmbuf_pool_create(
+		"jumbo", 255, 32, RTE_ALIGN(sizeof(struct pkt), 64), UINT16_MAX, SOCKET_ID_ANY);
+	if (w->pool == NULL || w->jumbo_pool == NULL)
+		rte_exit(1, "no buffers\n");
+}
+
+static void report(void)
+{
+	const struct worker_counters *c = &workers[0].count;
+
+	printf("{\"received\": %lu, \"sent\": %lu, \"generated\": %lu", c->received, c->sent,
+		c->generated);
+	for (int i = 1; i < DROP_MAX; i++) {
+		if (c->dropped[i] > 0)
+			printf(", \"drop_%d\": %lu", i, c->dropped[i]);
+	}
+	printf(", \"small_free\": %u, \"jumbo_free\": %u}\n",
+		rte_mempool_avail_count(workers[0].pool),
+		rte_mempool_avail_count(workers[0].jumbo_pool));
+}
+
+static void wait_for_end(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	char c;
+
+	printf("ready\n");
+	fflush(stdout);
+	for (;;) {
+		if (poll(&in, 1, 100) > 0 && read(STDIN_FILENO, &c, 1) <= 0)
+			return;
+		port_check_links(NULL);
+		rcu_poll();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t caps = UINT32_MAX;
+	char prefix[32];
+	char *eal[] = {"port_loop", "--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "-m",
+		"256", "--lcores=0@0,1@1", "--log-level=4", prefix};
+	int i = 1;
+
+	snprintf(prefix, sizeof(prefix), "--file-prefix=pl%d", getpid());
+	if (rte_eal_init(RTE_DIM(eal), eal) < 0)
+		return 1;
+	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+		if (strcmp(argv[i], "--sleep") == 0)
+			sleeps = true;
+		else
+			caps = (uint32_t)strtoul(argv[++i], NULL, 0);
+	}
+	make_worker(&workers[0]);
+	if (rcu_init(1) < 0 || port_init(64) < 0)
+		return 1;
+	rte_eal_remote_launch(run, &workers[0], workers[0].lcore);
+	for (; i < argc; i++)
+		open_port(argv[i], caps);
+	wait_for_end();
+	for (struct port *p = port_next(NULL), *next; p != NULL; p = next) {
+		next = port_next(p);
+		port_free(p);
+	}
+	stopping = true;
+	worker_wake_all();
+	rte_eal_mp_wait_lcore();
+	rcu_fini();
+	report();
+	return 0;
+}
