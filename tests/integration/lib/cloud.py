@@ -12,6 +12,7 @@
 """
 
 import atexit
+import ipaddress
 import json
 import os
 import shutil
@@ -384,13 +385,34 @@ class Cloud:
 
     # -- what tenants have
 
-    def machine(self, name, subnet, host=None, ra=False, attachment=None, **fields):
+    def network(self, name, subnets, tenant="default", **fields):
+        """A VPC with its subnets ({name: {"cidr":, "cidr6":}}) and a group NAME-open that lets everything in.
+
+        The VPC's ranges are the /16 and /48 around the subnets' unless fields say otherwise.
+        """
+        ranges = set()
+        for subnet in subnets.values():
+            for cidr in subnet.values():
+                if "/" in str(cidr):
+                    network = ipaddress.ip_network(cidr)
+                    ranges.add(str(network.supernet(new_prefix=16 if network.version == 4 else 48)))
+        vpc = self.create("vpc", **{"name": name, "tenant": tenant, "cidrs": sorted(ranges), **fields})
+        for subnet, its in subnets.items():
+            self.create("subnet", name=subnet, vpc=name, **its)
+        rules = [{"direction": "ingress", "protocol": "any"}]
+        self.create("security_group", name=f"{name}-open", tenant=tenant, rules=rules)
+        return vpc
+
+    def machine(self, name, subnet, host=None, ra=False, raw=False, attachment=None, **fields):
         """A machine with a TAP port in a subnet, on a host (the first by default), configured and reachable.
 
         fields: further fields of the port. attachment: laid over the TAP's. ra: it takes router advertisements.
+        raw: its kernel has no address and says nothing, so that a test plays the machine by wire() alone.
         """
         machine = self.bare_machine(name, f"{self.tag}-m-{name}", ra=ra)
-        tap = {"type": "tap", "ifname": "eth0", "netns": machine.ns.name, "configure": True}
+        tap = {"type": "tap", "ifname": "eth0", "netns": machine.ns.name, "configure": not raw}
+        if raw:
+            machine.ns.sysctl(net__ipv6__conf__default__disable_ipv6=1, net__ipv6__conf__all__disable_ipv6=1)
         machine.port = self.create(
             "port",
             name=name,
@@ -399,7 +421,10 @@ class Cloud:
             attachment=merge(tap, attachment),
             **fields,
         )
-        return self.port_attached(machine)
+        self.port_attached(machine)
+        if raw:
+            machine.ns.ip(f"link set dev {machine.ifname} up")
+        return machine
 
     def bare_machine(self, name, namespace_name, ra=False):
         """The namespace of a machine, without a port."""

@@ -179,13 +179,13 @@ class Machine:
             except OSError:
                 return False
 
-    def iperf3(self, to, seconds=2, family=4, extra=()):
-        """iperf3's own JSON report of a run to another machine."""
+    def iperf3(self, to, seconds=2, size=None, family=4, extra=()):
+        """iperf3's own JSON report of a run to another machine, by time or by size ("64M")."""
         server = to.popen("iperf3", "-s", "-1")
         try:
             wait_for(lambda: to.listens(5201), 5, "iperf3 server")
             done = self.run(
-                "iperf3", "-J", "-t", seconds, "-c", to.address(family), *extra, check=False, timeout_s=seconds + 30
+                "iperf3", "-J", *(["-n", size] if size else ["-t", seconds]), "-c", to.address(family), *extra, check=False, timeout_s=seconds + 30
             )
             report = json.loads(done.stdout)
             assert "error" not in report, report["error"]
