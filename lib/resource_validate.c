@@ -115,19 +115,18 @@ static bool members_validate(const struct field *fields, const char *const *extr
 		return false;
 	for (size_t i = 0; extra[i]; i++)
 		seen += json_object_get(in, extra[i]) != NULL;
-	FIELD_FOREACH(field, fields)
-	seen += json_object_get(in, field->name) != NULL;
-	/* First, since a misspelt field often explains why another one is missing. */
-	if (seen != json_object_size(in) && !fail_unknown(fields, extra, in, error))
-		return false;
-	FIELD_FOREACH(field, fields)
-	{
+	FIELD_FOREACH (field, fields) {
 		const json_t *value = json_object_get(in, field->name);
 
-		if (!member_validate(field, mode, value, result, error))
-			return in_member(error, field->name);
+		seen += value != NULL;
+		if (member_validate(field, mode, value, result, error))
+			continue;
+		/* A misspelt field often explains why another one is missing: it goes first. */
+		in_member(error, field->name);
+		fail_unknown(fields, extra, in, error);
+		return false;
 	}
-	return true;
+	return seen == json_object_size(in) || fail_unknown(fields, extra, in, error);
 }
 
 static const char *const no_extra[] = {NULL};
