@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef VPC_VPC_H
 #define VPC_VPC_H
-/* VPCs on this node: subnets, endpoints (every known address of a VPC, here or behind a VTEP), routes, peerings, vNICs.
+/* VPCs on this node: subnets, endpoints (every known address of a VPC, here or behind a VTEP), routes,
+ * peerings, vNICs.
  *
- * The control thread changes them (through southbound items, vpc_state.c); workers read under RCU.
+ * The control thread changes them (through southbound items, *_state.c); workers read under RCU. Records
+ * that workers reach are not changed once published but replaced, apart from fields that say otherwise;
+ * a struct vpc stays the same object as long as its VNI is here.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,82 +18,160 @@
 #include "core/location.h"
 #include "port/port.h"
 
+struct json_t;
 struct policy;
 struct prefix_map;
 struct flow;
 struct group_set;
 
+#define VPC_INDEX_MAX 65536u /* VPCs of a node; an index is not used again before all others were */
+#define IP_PREFIX_NONE 255   /* len of a prefix that is not there */
+
 struct subnet {
 	char name[PORT_NAME_MAX];
 	struct vpc *vpc;
-	struct ip_prefix prefix4, prefix6; /* family absent: len 255 */
-	struct ip_addr gateway4, gateway6;
+	struct ip_prefix prefix4, prefix6; /* family absent: len IP_PREFIX_NONE */
+	struct ip_addr gateway4, gateway6; /* all zero when absent */
 	bool dhcp;
 	struct ip_addr dns[8];
 	uint8_t n_dns;
 	uint64_t revision;
+	/* Control thread only. */
+	struct subnet *next;        /* of the same VPC */
+	struct subnet *replaced_by; /* retired: its successor, or NULL */
+	bool retired;
 };
 
 enum route_kind { ROUTE_SUBNET, ROUTE_PEERING, ROUTE_ENDPOINT, ROUTE_VTEP, ROUTE_BLACKHOLE };
 
 struct route {
 	enum route_kind kind;
-	char name[PORT_NAME_MAX];      /* "" for built-in ones */
+	char name[PORT_NAME_MAX]; /* of the route object; SUBNET, PEERING: of what it leads to */
 	struct ip_prefix prefix;
-	struct subnet *subnet;         /* SUBNET: the VPC's own */
-	struct vpc *peer;              /* PEERING */
-	struct ip_addr next_hop;       /* ENDPOINT: looked up in the VPC; VTEP: outer address */
-	loc_t tunnel;                  /* VTEP */
-	struct rte_ether_addr mac;     /* VTEP */
-	epoch_slot_t epoch;
+	struct subnet *subnet;     /* SUBNET: the VPC's own */
+	struct vpc *peer;          /* PEERING */
+	struct ip_addr next_hop;   /* ENDPOINT: looked up in the VPC; VTEP: outer address */
+	loc_t tunnel;              /* VTEP */
+	struct rte_ether_addr mac; /* VTEP */
 	uint64_t revision;
+	struct route *next; /* control thread: custom routes of a VPC */
 };
 
+struct route_table;
+
 struct vpc {
-	uint32_t index;                /* 1 ..; scope of session keys */
+	uint32_t index; /* 1 ..; scope of session keys */
 	uint32_t vni;
+	struct rte_ether_addr gw_mac;       /* of all its subnets */
+	uint16_t mtu;                       /* changes in place */
+	epoch_slot_t epoch;                 /* routes, peerings, subnets, MTU */
+	struct route_table *_Atomic routes; /* RCU: own subnets, peers' CIDRs, custom routes */
+	struct ip_addr gw_link_local;       /* fe80:: of gw_mac: source of router advertisements */
 	char name[PORT_NAME_MAX];
 	char tenant[PORT_NAME_MAX];
-	uint16_t mtu;
-	struct rte_ether_addr gw_mac;
-	struct prefix_map *routes;     /* RCU; value: index into route table. Own subnets, peers' CIDRs, custom routes */
-	epoch_slot_t epoch;            /* routes, peerings, MTU */
 	uint64_t revision;
+	/* Control thread only. */
+	struct ip_prefix *cidrs;
+	uint32_t *peers; /* VNIs */
+	uint32_t n_cidrs, n_peers;
+	struct subnet *subnets;
+	struct route *custom_routes;
+	struct vpc *next_dirty;
+	bool dirty, retired;
 };
 
 struct endpoint {
-	uint32_t vpc_index;
+	struct endpoint *_Atomic next; /* in its hash chain */
 	struct ip_addr addr;
+	uint32_t vpc_index;
+	loc_t where;        /* port of this node or tunnel */
+	epoch_slot_t epoch; /* location, MAC, membership */
 	struct rte_ether_addr mac;
-	loc_t where;                   /* port of this node or tunnel */
-	struct subnet *subnet;         /* NULL: unknown */
-	const struct group_set *groups; /* RCU */
-	epoch_slot_t epoch;            /* location, MAC, membership */
-	const char *port_name;
+	bool own_epoch;                /* else the slot is the VPC's */
+	struct subnet *_Atomic subnet; /* NULL: unknown */
+	const struct group_set *groups;
+	char port_name[]; /* northbound name */
 };
 
-/* A tenant's vNIC behind a port of this node (port->vnic). */
+/* A tenant's vNIC behind a port of this node (port->vnic, RCU). */
 struct vnic {
 	struct port *port;
 	struct vpc *vpc;
-	struct subnet *subnet;
+	struct subnet *_Atomic subnet;
 	struct ip_addr addrs[16];
 	uint8_t n_addrs;
-	struct ip_prefix *allowed;     /* beyond addrs */
 	uint16_t n_allowed;
-	const struct policy *policy;   /* RCU; of its groups */
-	epoch_slot_t policy_epoch;     /* bumped when the policy says something else */
+	struct ip_prefix *allowed; /* beyond addrs */
+	struct ip_addr link_local; /* fe80:: of its MAC */
+	struct policy *policy;     /* of its groups */
+	epoch_slot_t policy_epoch; /* bumped when the policy says something else */
+	epoch_slot_t epoch;        /* of the vNIC itself: its groups, what it may send from */
 	const struct group_set *groups;
 	uint64_t revision;
+	struct json_t *attachment; /* control thread: what the port is opened with */
 };
 
+/* Tables for so many endpoints, addresses of local ports included. -ENOMEM. Once, before any item. */
 int vpc_init(uint32_t endpoint_capacity);
 
-/* Worker-safe getters; NULL when there is none. */
+/*
+ * Worker-safe getters; NULL when there is none.
+ */
 struct vpc *vpc_get(uint32_t index);
 struct vpc *vpc_by_vni(uint32_t vni);
 struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr);
+uint32_t endpoint_count(void);
+uint32_t endpoint_capacity(void);
 /* Longest matching route of a VPC, own subnets and peers included. */
 const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst);
+/* The vNIC of a tenant port, or NULL. */
+static inline struct vnic *vnic_of(const struct port *port)
+{
+	return (struct vnic *)__atomic_load_n(&port->vnic, __ATOMIC_ACQUIRE);
+}
+/* Is addr one of the vNIC's own addresses; may it send from it (own, own link-local, allowed)? */
+bool vnic_owns(const struct vnic *vnic, const struct ip_addr *addr);
+bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 
+/* What of the VPC answers to this address: a subnet whose gateway it is. For the link-local one of all
+ * gateways: `from`. NULL: no gateway's address. */
+const struct subnet *gateway_get(
+	const struct vpc *vpc, const struct ip_addr *addr, const struct subnet *from);
+
+/*
+ * Changes; control thread.
+ */
+/* With its index and epoch slot, not to be found yet. NULL with errno ENOSPC or ENOMEM. */
+struct vpc *vpc_new(uint32_t vni);
+void vpc_drop(struct vpc *vpc); /* one that was not put */
+void vpc_put(struct vpc *vpc);
+/* Unpublishes it; freed after the routes of its peers are rebuilt. */
+void vpc_retire(struct vpc *vpc);
+/* Its routes are to be made again at the end of the transaction, its slot to be bumped. */
+void vpc_dirty(struct vpc *vpc);
+/* The end of a transaction: does what vpc_dirty() and the retired objects ask for. */
+void vpc_settle(void);
+
+struct subnet *subnet_by_name(const char *name);
+/* Takes `subnet`, which replaces the one of its name. */
+void subnet_put(struct subnet *subnet);
+void subnet_remove(const char *name);
+
+/* Takes the record (from endpoint_new) and publishes it in place of the one of its address. */
+struct endpoint *endpoint_new(
+	uint32_t vpc_index, const struct ip_addr *addr, const char *port_name);
+void endpoint_put(struct endpoint *endpoint);
+/* Removes the endpoint if it is still where its owner put it: `here`, or any tunnel with LOC_TUNNEL_BIT. */
+void endpoint_remove(uint32_t vpc_index, const struct ip_addr *addr, loc_t here);
+void endpoint_free(struct endpoint *endpoint); /* one that was not put */
+/* Visits every endpoint. */
+void endpoint_each(void (*fn)(struct endpoint *endpoint, void *arg), void *arg);
+
+/* Takes `route`, a custom one, in place of that of its destination. */
+void route_put(struct vpc *vpc, struct route *route);
+void route_remove(struct vpc *vpc, const struct ip_prefix *destination);
+
+/* Opens again the ports whose device failed to open; for a timer of about a second. Returns how many
+ * are still in error. */
+unsigned int vnic_retry(void);
 #endif

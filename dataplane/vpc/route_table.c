@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the addresses of a VPC lead to: own subnets, peers' CIDRs and custom routes in one prefix map,
+ * made again as a whole and swapped when one of them changes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/prefix_map.h"
+#include "core/rcu.h"
+#include "vpc/vpc_internal.h"
+
+const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst)
+{
+	const struct route_table *table = rcu_ptr_get(vpc->routes);
+	const struct prefix_match *m = table != NULL ? prefix_map_find(table->map, dst) : NULL;
+
+	return m != NULL ? &table->routes[m->value] : NULL;
+}
+
+const struct subnet *gateway_get(
+	const struct vpc *vpc, const struct ip_addr *addr, const struct subnet *from)
+{
+	const struct route *route;
+
+	if (ip_addr_equal(addr, &vpc->gw_link_local))
+		return from;
+	route = route_get(vpc, addr);
+	if (route == NULL || route->kind != ROUTE_SUBNET)
+		return NULL;
+	if (ip_addr_equal(addr, &route->subnet->gateway4) ||
+		ip_addr_equal(addr, &route->subnet->gateway6))
+		return route->subnet;
+	return NULL;
+}
+
+static void table_free(void *arg)
+{
+	struct route_table *table = arg;
+
+	prefix_map_free(table->map);
+	free(table);
+}
+
+void route_table_free(struct route_table *table)
+{
+	if (table != NULL)
+		table_free(table);
+}
+
+/* Room for all routes of the VPC, counted generously. */
+static uint32_t count_routes(const struct vpc *vpc)
+{
+	uint32_t n = 0;
+
+	for (const struct subnet *s = vpc->subnets; s != NULL; s = s->next)
+		n += 2;
+	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
+		n++;
+	for (uint32_t p = 0; p < vpc->n_peers; p++) {
+		const struct vpc *peer = vpc_by_vni(vpc->peers[p]);
+
+		n += peer != NULL ? peer->n_cidrs : 0;
+	}
+	return n;
+}
+
+static void add(struct route_table *t, const struct route *route)
+{
+	t->routes[t->n++] = *route;
+}
+
+static void add_custom(struct route_table *t, const struct vpc *vpc, bool blackholes)
+{
+	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
+		if ((r->kind == ROUTE_BLACKHOLE) == blackholes)
+			add(t, r);
+}
+
+static void add_subnet(struct route_table *t, struct subnet *s, const struct ip_prefix *prefix)
+{
+	struct route *r = &t->routes[t->n];
+
+	if (prefix->len == IP_PREFIX_NONE)
+		return;
+	t->n++;
+	*r = (struct route){
+		.kind = ROUTE_SUBNET, .subnet = s, .prefix = *prefix, .tunnel = LOC_NONE};
+	r->revision = s->revision;
+	snprintf(r->name, sizeof(r->name), "%s", s->name);
+}
+
+static void add_peer(struct route_table *t, struct vpc *peer)
+{
+	for (uint32_t c = 0; c < peer->n_cidrs; c++) {
+		struct route *r = &t->routes[t->n++];
+
+		*r = (struct route){.kind = ROUTE_PEERING, .peer = peer, .tunnel = LOC_NONE};
+		r->prefix = peer->cidrs[c];
+		r->revision = peer->revision;
+		snprintf(r->name, sizeof(r->name), "%s", peer->name);
+	}
+}
+
+/* Among equal prefixes the first one given wins: discarding, then the VPC itself, then what somebody
+ * wrote, then what a peering brings along. */
+static void fill(struct route_table *t, struct vpc *vpc)
+{
+	add_custom(t, vpc, true);
+	for (struct subnet *s = vpc->subnets; s != NULL; s = s->next) {
+		add_subnet(t, s, &s->prefix4);
+		add_subnet(t, s, &s->prefix6);
+	}
+	add_custom(t, vpc, false);
+	for (uint32_t p = 0; p < vpc->n_peers; p++) {
+		struct vpc *peer = vpc_by_vni(vpc->peers[p]);
+
+		if (peer != NULL && peer != vpc)
+			add_peer(t, peer);
+	}
+}
+
+int route_table_rebuild(struct vpc *vpc)
+{
+	uint32_t room = count_routes(vpc);
+	struct route_table *t = calloc(1, sizeof(*t) + room * sizeof(t->routes[0]));
+	struct prefix_map_entry *entries = calloc(room + 1, sizeof(*entries));
+	struct route_table *old = vpc->routes;
+
+	if (t == NULL || entries == NULL)
+		goto no_memory;
+	fill(t, vpc);
+	for (uint32_t n = 0; n < t->n; n++)
+		entries[n] = (struct prefix_map_entry){.prefix = t->routes[n].prefix, .value = n};
+	t->map = prefix_map_new(entries, t->n);
+	if (t->map == NULL)
+		goto no_memory;
+	free(entries);
+	rcu_ptr_set(vpc->routes, t);
+	if (old != NULL)
+		rcu_defer(table_free, old);
+	return 0;
+no_memory:
+	free(entries);
+	free(t);
+	return -ENOMEM;
+}
+
+static struct route **find_custom(struct vpc *vpc, const struct ip_prefix *destination)
+{
+	struct route **at = &vpc->custom_routes;
+
+	while (*at != NULL && !ip_prefix_equal(&(*at)->prefix, destination))
+		at = &(*at)->next;
+	return at;
+}
+
+void route_put(struct vpc *vpc, struct route *route)
+{
+	struct route **at = find_custom(vpc, &route->prefix), *old = *at;
+
+	route->next = old != NULL ? old->next : NULL;
+	*at = route;
+	free(old); /* workers have the table's copy */
+	vpc_dirty(vpc);
+}
+
+void route_remove(struct vpc *vpc, const struct ip_prefix *destination)
+{
+	struct route **at = find_custom(vpc, destination), *old = *at;
+
+	if (old == NULL)
+		return;
+	*at = old->next;
+	free(old);
+	vpc_dirty(vpc);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VPC_VNIC_H
+#define VPC_VNIC_H
+/* A tenant port's life: from its record to endpoints and an open device. Control thread. */
+#include "vpc/vpc.h"
+
+/* What the fast path keeps on the port itself. */
+struct vnic_port {
+	struct rte_ether_addr mac;
+	bool enabled, port_security;
+};
+
+/* An empty record; NULL when out of memory. Its groups, policy and attachment are references it owns. */
+struct vnic *vnic_new(void);
+void vnic_free(struct vnic *vnic); /* one that was not put */
+/* Publishes `vnic` (complete but for port) as what is behind the port, its addresses as endpoints, opens
+ * or re-opens the device when the attachment is another one. */
+void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *settings);
+/* Takes the vNIC, its endpoints and its device away and frees the port. */
+void vnic_remove(struct port *port);
+
+#endif

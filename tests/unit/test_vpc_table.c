@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Items become tables: VPCs, subnets, endpoints, routes, peerings, vNICs. */
+#include "vpc_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/epoch.h"
+#include "core/rcu.h"
+
+static const struct route *route_to(uint32_t vni, const char *addr)
+{
+	struct ip_addr a = ip(addr);
+
+	return route_get(vpc_by_vni(vni), &a);
+}
+
+static struct endpoint *endpoint_of(uint32_t vni, const char *addr)
+{
+	struct ip_addr a = ip(addr);
+
+	return endpoint_get(vpc_by_vni(vni)->index, &a);
+}
+
+static uint32_t value(epoch_slot_t slot)
+{
+	return epoch_value(slot);
+}
+
+static void vpcs_are_found_by_vni_and_index(void **context)
+{
+	struct vpc *red;
+
+	(void)context;
+	fixture_world();
+	red = vpc_by_vni(100);
+	assert_non_null(red);
+	assert_string_equal(red->name, "red");
+	assert_int_equal(red->mtu, 1450);
+	assert_ptr_equal(vpc_get(red->index), red);
+	assert_ptr_not_equal(vpc_by_vni(200), red);
+	assert_null(vpc_by_vni(101));
+	assert_null(vpc_by_vni(100 + (1 << 12)));
+	assert_null(vpc_by_vni(0xffffffff));
+	assert_null(vpc_get(0));
+	assert_null(vpc_get(0xffffffff));
+
+	uint32_t index = red->index;
+
+	assert_int_equal(fixture_empty(context), 0);
+	assert_null(vpc_by_vni(100));
+	APPLY("['vpc',100,'red','t',1450,'" RED_GW "',[],[],1]");
+	assert_int_not_equal(vpc_by_vni(100)->index, index); /* no session of the old one may fit */
+}
+
+static void bad_items_are_refused(void **context)
+{
+	(void)context;
+	APPLY_FAILS("VNI", "['vpc',16777216,'red','t',1450,'" RED_GW "',[],[],1]");
+	APPLY_FAILS("MTU", "['vpc',1,'red','t',20,'" RED_GW "',[],[],1]");
+	APPLY_FAILS("bad value", "['vpc',1,'red','t',1450,'nonsense',[],[],1]");
+	APPLY_FAILS("vpc 9", "['subnet','s',9,'10.0.0.0/24','10.0.0.1',null,null,true,[],1]");
+	fixture_world();
+	APPLY_FAILS("other family", "['subnet','s',100,'fd00::/64','fd00::1',null,null,true,[],1]");
+	APPLY_FAILS("gateway", "['subnet','s',100,'10.0.0.0/24','10.0.1.1',null,null,true,[],1]");
+	APPLY_FAILS("next hop", "['route',100,'0.0.0.0/0','r','nowhere',null,null,null,1]");
+	APPLY_FAILS(
+		"needs its address", "['route',100,'0.0.0.0/0','r','endpoint',null,null,null,1]");
+	APPLY_FAILS("vtep", "['endpoint',100,'10.0.1.9','02:00:00:00:00:01','z','web','p',[]]");
+	assert_null(subnet_by_name("s"));
+}
+
+static void endpoints_are_separate_by_vpc(void **context)
+{
+	const struct endpoint *red, *blue;
+
+	(void)context;
+	fixture_world();
+	red = endpoint_of(100, "10.0.1.5");
+	blue = endpoint_of(200, "10.0.1.5");
+	assert_int_equal(red->where, port("w1"));
+	assert_int_equal(blue->where, port("x1"));
+	assert_string_equal(red->port_name, "w1");
+	assert_ptr_equal(red->subnet, subnet_by_name("web"));
+	red = endpoint_of(100, "fd00:0:0:1::6");
+	assert_int_equal(red->where, vtep("b"));
+	assert_string_equal(red->port_name, "w2");
+	assert_null(endpoint_of(200, "fd00:0:0:1::6"));
+	assert_null(endpoint_of(100, "10.0.1.7"));
+}
+
+static void endpoint_changes_bump_only_their_slot(void **context)
+{
+	epoch_slot_t slot, other;
+	uint32_t before, others, vpcs;
+
+	(void)context;
+	fixture_world();
+	slot = endpoint_of(100, "10.0.1.6")->epoch;
+	other = endpoint_of(100, "10.0.2.6")->epoch;
+	before = value(slot);
+	others = value(other);
+	vpcs = value(vpc_by_vni(100)->epoch);
+
+	/* Another port's name only: nothing a session used. A new endpoint: nothing either. */
+	APPLY("['endpoint',100,'10.0.1.6','02:00:00:00:01:12','b','web','renamed',['g']]",
+		"['endpoint',100,'10.0.1.7','02:00:00:00:01:13','b','web','w3',['g']]");
+	assert_int_equal(endpoint_of(100, "10.0.1.6")->epoch, slot);
+	assert_int_equal(value(slot), before);
+	assert_string_equal(endpoint_of(100, "10.0.1.6")->port_name, "renamed");
+
+	APPLY("['endpoint',100,'10.0.1.6','02:00:00:00:01:12','c','web','renamed',['g']]");
+	assert_int_equal(value(slot), ++before);
+	APPLY("-['endpoint',100,'10.0.1.6']");
+	assert_int_equal(value(slot), ++before);
+	assert_int_equal(value(other), others);
+	assert_int_equal(value(vpc_by_vni(100)->epoch), vpcs);
+}
+
+static void endpoints_have_a_limit(void **context)
+{
+	char item[128];
+
+	(void)context;
+	fixture_world();
+	for (unsigned int n = 20; endpoint_count() < endpoint_capacity(); n++) {
+		snprintf(item, sizeof(item),
+			"['endpoint',100,'10.0.1.%u','02:00:00:00:01:13','b','web','w',[]]", n);
+		APPLY(item);
+	}
+	APPLY_FAILS("room for 64",
+		"['endpoint',100,'10.0.1.250','02:00:00:00:01:13','b','web','w',[]]");
+	APPLY("['endpoint',100,'10.0.1.20','02:00:00:00:01:14','b','web','w',[]]");
+}
+
+static void longest_prefix_wins(void **context)
+{
+	epoch_slot_t slot;
+	uint32_t before;
+
+	(void)context;
+	fixture_world();
+	slot = vpc_by_vni(100)->epoch;
+	before = value(slot);
+	assert_int_equal(route_to(100, "10.0.1.77")->kind, ROUTE_SUBNET);
+	assert_ptr_equal(route_to(100, "10.0.2.77")->subnet, subnet_by_name("db"));
+	assert_ptr_equal(route_to(100, "fd00:0:0:1::9")->subnet, subnet_by_name("web"));
+	assert_null(route_to(100, "10.0.3.1"));
+	assert_null(route_to(100, "192.0.2.1"));
+
+	APPLY("['route',100,'0.0.0.0/0','out','endpoint','10.0.1.6',null,null,1]",
+		"['route',100,'172.16.0.0/12','hole','blackhole',null,null,null,1]",
+		"['route',100,'172.16.5.0/24','site','vtep','192.0.2.3','02:00:00:00:09:09','c',1]",
+		"['route',100,'10.0.1.128/25','half','blackhole',null,null,null,1]",
+		"['route',100,'10.0.2.0/24','same','endpoint','10.0.1.6',null,null,1]");
+	assert_int_equal(value(slot), before + 1);
+	assert_string_equal(route_to(100, "192.0.2.1")->name, "out");
+	assert_string_equal(route_to(100, "172.17.0.1")->name, "hole");
+	assert_string_equal(route_to(100, "172.16.5.1")->name, "site");
+	assert_int_equal(route_to(100, "172.16.5.1")->tunnel, vtep("c"));
+	assert_string_equal(route_to(100, "10.0.1.200")->name, "half");
+	assert_int_equal(route_to(100, "10.0.2.1")->kind, ROUTE_SUBNET); /* the VPC's own stay */
+	assert_null(route_to(100, "2001:db8::1"));
+	assert_null(route_to(200, "192.0.2.1"));
+
+	APPLY("['route',100,'10.0.2.0/24','same','blackhole',null,null,null,1]",
+		"-['route',100,'172.16.5.0/24']");
+	assert_int_equal(route_to(100, "10.0.2.1")->kind, ROUTE_BLACKHOLE);
+	assert_string_equal(route_to(100, "172.16.5.1")->name, "hole");
+}
+
+static void peerings_follow_both_vpcs(void **context)
+{
+	(void)context;
+	fixture_world();
+	assert_int_equal(route_to(100, "10.9.3.3")->kind, ROUTE_PEERING);
+	assert_ptr_equal(route_to(100, "10.9.3.3")->peer, vpc_by_vni(300));
+	assert_ptr_equal(route_to(300, "10.0.1.5")->peer, vpc_by_vni(100));
+	assert_null(route_to(200, "10.9.3.3"));
+
+	/* A peer's new CIDRs, the end of the peering, a peer that comes after its partner. */
+	APPLY("['vpc',300,'green','t',1400,'02:00:00:00:03:00',['10.9.0.0/16','10.8.0.0/"
+	      "16'],[100],2]");
+	assert_int_equal(route_to(100, "10.8.3.3")->kind, ROUTE_PEERING);
+	APPLY("['vpc',300,'green','t',1400,'02:00:00:00:03:00',['10.9.0.0/16'],[],3]",
+		"['vpc',100,'red','t',1450,'" RED_GW "',['10.0.0.0/16','fd00::/48'],[400],3]");
+	assert_null(route_to(100, "10.9.3.3"));
+	assert_null(route_to(300, "10.0.1.5"));
+	APPLY("['vpc',400,'late','t',1400,'02:00:00:00:04:00',['10.7.0.0/16'],[100],1]");
+	assert_ptr_equal(route_to(100, "10.7.0.1")->peer, vpc_by_vni(400));
+	APPLY("-['vpc',400]");
+	assert_null(route_to(100, "10.7.0.1"));
+}
+
+static void gateways_are_known(void **context)
+{
+	const struct subnet *web, *db;
+	const struct vpc *red;
+	struct ip_addr a;
+
+	(void)context;
+	fixture_world();
+	red = vpc_by_vni(100);
+	web = subnet_by_name("web");
+	db = subnet_by_name("db");
+	a = ip("10.0.1.1");
+	assert_ptr_equal(gateway_get(red, &a, db), web);
+	a = ip("fd00:0:0:1::1");
+	assert_ptr_equal(gateway_get(red, &a, db), web);
+	a = ip("fe80::ff:fe00:100"); /* of 02:00:00:00:01:00 */
+	assert_ptr_equal(gateway_get(red, &a, db), db);
+	a = ip("10.0.1.5");
+	assert_null(gateway_get(red, &a, web));
+	a = ip("10.9.0.1"); /* the peer's is not ours */
+	assert_null(gateway_get(red, &a, web));
+}
+
+static void ports_become_vnics(void **context)
+{
+	const struct port *w1;
+	const struct vnic *vnic;
+	struct ip_addr a;
+
+	(void)context;
+	fixture_world();
+	w1 = port_by_name("w1");
+	vnic = vnic_of(w1);
+	assert_ptr_equal(vnic->vpc, vpc_by_vni(100));
+	assert_int_equal(w1->vpc_index, vpc_by_vni(100)->index);
+	assert_int_equal(w1->mtu, 1450);
+	assert_int_equal(w1->enabled, 1);
+	a = ip("10.0.1.5");
+	assert_true(vnic_owns(vnic, &a) && vnic_may_use(vnic, &a));
+	a = ip("fe80::ff:fe00:111");
+	assert_true(!vnic_owns(vnic, &a) && vnic_may_use(vnic, &a));
+	a = ip("10.0.1.6");
+	assert_false(vnic_may_use(vnic, &a));
+	assert_int_equal(fixture_open.opened, 0);
+}
+
+#define W1(addrs, allowed, attachment)                                                             \
+	"['port','w1',100,'web','02:00:00:00:01:11',[" addrs "],['g'],true,[" allowed              \
+	"],true,null," attachment ",2]"
+#define TAP "{'type':'tap','ifname':'tap1','configure':true}"
+
+static void attachments_open_and_close_the_device(void **context)
+{
+	(void)context;
+	fixture_world();
+	APPLY(W1("'10.0.1.5','fd00:0:0:1::5'", "", TAP));
+	assert_int_equal(fixture_open.opened, 1);
+	assert_string_equal(fixture_open.type, "tap");
+	assert_string_equal(fixture_open.ifname, "tap1");
+	assert_string_equal(fixture_open.address, "10.0.1.5/24");
+	assert_string_equal(fixture_open.gateway4, "10.0.1.1");
+	assert_int_equal(fixture_open.n_addresses, 2);
+	assert_int_equal(fixture_open.mtu, 1450);
+
+	APPLY(W1("'10.0.1.5','fd00:0:0:1::5'", "'10.0.1.99'", TAP)); /* nothing of the device */
+	assert_int_equal(fixture_open.opened, 1);
+	APPLY(W1("'10.0.1.8'", "", TAP));
+	assert_int_equal(fixture_open.opened, 2);
+	assert_int_equal(fixture_open.closed, 1);
+	assert_null(endpoint_of(100, "10.0.1.5"));
+	assert_null(endpoint_of(100, "10.0.1.99"));
+	assert_int_equal(endpoint_of(100, "10.0.1.8")->where, port("w1"));
+	APPLY(W1("'10.0.1.8'", "", "{'type':'none'}"));
+	assert_int_equal(fixture_open.closed, 2);
+	assert_int_equal(fixture_open.opened, 2);
+}
+
+static void device_that_fails_is_no_error_and_tried_again(void **context)
+{
+	(void)context;
+	fixture_world();
+	fixture_open.rc = -16;
+	APPLY(W1("'10.0.1.5'", "", TAP));
+	assert_int_equal(port_by_name("w1")->state, PORT_ERROR);
+	assert_int_equal(vnic_retry(), 1);
+	fixture_open.rc = 0;
+	assert_int_equal(vnic_retry(), 0);
+	assert_int_equal(port_by_name("w1")->state, PORT_ACTIVE);
+	assert_int_equal(fixture_open.opened, 3);
+}
+
+static void ports_and_endpoints_change_places(void **context)
+{
+	(void)context;
+	fixture_world();
+	/* w1 moves to node c: deletions come after puts, and do not take what is not theirs. */
+	APPLY("-['port','w1']",
+		"['endpoint',100,'10.0.1.5','02:00:00:00:01:11','c','web','w1',['g']]");
+	assert_int_equal(endpoint_of(100, "10.0.1.5")->where, vtep("c"));
+	assert_null(endpoint_of(100, "fd00:0:0:1::5"));
+	APPLY("-['endpoint',100,'10.0.1.5']", W1("'10.0.1.5'", "", "{'type':'none'}"));
+	assert_int_equal(endpoint_of(100, "10.0.1.5")->where, port("w1"));
+}
+
+static void subnet_changes_reach_everybody(void **context)
+{
+	const struct subnet *web;
+
+	(void)context;
+	fixture_world();
+	APPLY("['subnet','web',100,'10.0.1.0/24','10.0.1.254','fd00:0:0:1::/"
+	      "64','fd00:0:0:1::1',false,"
+	      "['10.0.0.2','fd00::2'],2]");
+	web = subnet_by_name("web");
+	assert_int_equal(web->n_dns, 2);
+	assert_false(web->dhcp);
+	assert_ptr_equal(endpoint_of(100, "10.0.1.6")->subnet, web);
+	assert_ptr_equal(vnic_of(port_by_name("w1"))->subnet, web);
+	assert_ptr_equal(route_to(100, "10.0.1.6")->subnet, web);
+}
+
+static void failing_transaction_leaves_no_trace(void **context)
+{
+	uint32_t count;
+
+	(void)context;
+	fixture_world();
+	count = endpoint_count();
+	APPLY_FAILS("too long", "['vpc',500,'new','t',1450,'" RED_GW "',['10.5.0.0/16'],[],1]",
+		"['subnet','n1',500,'10.5.0.0/24','10.5.0.1',null,null,true,[],1]",
+		"['port','n1p',500,'n1','02:00:00:00:05:01',['10.5.0.5'],['g'],true,[],true,"
+		"null," TAP ",1]",
+		"['endpoint',500,'10.5.0.6','02:00:00:00:05:02','b','n1','p',[]]",
+		"['route',500,'0.0.0.0/0','"
+		"0123456789012345678901234567890123456789012345678901234567890123456789"
+		"','blackhole',null,null,null,1]");
+	assert_null(vpc_by_vni(500));
+	assert_null(subnet_by_name("n1"));
+	assert_null(port_by_name("n1p"));
+	assert_int_equal(endpoint_count(), count);
+	assert_int_equal(fixture_open.opened, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(vpcs_are_found_by_vni_and_index, fixture_empty),
+		cmocka_unit_test_setup(bad_items_are_refused, fixture_empty),
+		cmocka_unit_test_setup(endpoints_are_separate_by_vpc, fixture_empty),
+		cmocka_unit_test_setup(endpoint_changes_bump_only_their_slot, fixture_empty),
+		cmocka_unit_test_setup(endpoints_have_a_limit, fixture_empty),
+		cmocka_unit_test_setup(longest_prefix_wins, fixture_empty),
+		cmocka_unit_test_setup(peerings_follow_both_vpcs, fixture_empty),
+		cmocka_unit_test_setup(gateways_are_known, fixture_empty),
+		cmocka_unit_test_setup(ports_become_vnics, fixture_empty),
+		cmocka_unit_test_setup(attachments_open_and_close_the_device, fixture_empty),
+		cmocka_unit_test_setup(
+			device_that_fails_is_no_error_and_tried_again, fixture_empty),
+		cmocka_unit_test_setup(ports_and_endpoints_change_places, fixture_empty),
+		cmocka_unit_test_setup(subnet_changes_reach_everybody, fixture_empty),
+		cmocka_unit_test_setup(failing_transaction_leaves_no_trace, fixture_empty),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_start, fixture_empty);
+}
