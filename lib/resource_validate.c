@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "lib/resource_internal.h"
-
-/* Lists this short are searched for duplicates pair by pair. */
-#define SET_PAIRWISE_MAX 8
+#include "lib/resource_list.h"
 
 static bool in_member(struct resource_error *error, const char *name)
 {
@@ -115,7 +113,8 @@ static bool members_validate(const struct field *fields, const char *const *extr
 		return false;
 	for (size_t i = 0; extra[i]; i++)
 		seen += json_object_get(in, extra[i]) != NULL;
-	FIELD_FOREACH (field, fields) {
+	FIELD_FOREACH(field, fields)
+	{
 		const json_t *value = json_object_get(in, field->name);
 
 		seen += value != NULL;
@@ -228,35 +227,6 @@ static bool single_validate(const struct field *field, enum resource_mode mode, 
 	return ok;
 }
 
-/* The index of an item that equals an earlier one; -1 when all differ. */
-static long find_duplicate(const json_t *list)
-{
-	size_t count = json_array_size(list);
-	long found = -1;
-	json_t *seen;
-
-	if (count <= SET_PAIRWISE_MAX) {
-		for (size_t i = 1; i < count; i++)
-			for (size_t j = 0; j < i; j++)
-				if (json_equal(json_array_get(list, i), json_array_get(list, j)))
-					return (long)i;
-		return -1;
-	}
-	seen = json_object();
-	for (size_t i = 0; i < count && found < 0; i++) {
-		char *key = json_dumps(
-			json_array_get(list, i), JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_COMPACT);
-
-		if (key && json_object_get(seen, key))
-			found = (long)i;
-		else if (key)
-			json_object_set_new_nocheck(seen, key, json_true());
-		free(key);
-	}
-	json_decref(seen);
-	return found;
-}
-
 static bool list_check_size(
 	const struct field *field, const json_t *in, struct resource_error *error)
 {
@@ -292,7 +262,7 @@ static bool list_validate(
 		}
 		json_array_append_new(result, out);
 	}
-	duplicate = field->flags & FIELD_SET ? find_duplicate(result) : -1;
+	duplicate = field->flags & FIELD_SET ? resource_list_duplicate(result) : -1;
 	if (duplicate >= 0) {
 		resource_fail(error, "", "is in the list twice");
 		resource_error_prefix(error, "/%ld", duplicate);

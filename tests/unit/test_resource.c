@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/kinds.h"
+#include "lib/resource_list.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -470,6 +471,67 @@ static void test_set_of_many(void **state)
 	json_decref(in);
 }
 
+/* ---- Lists as sets ---- */
+
+static void test_list_add_remove(void **state)
+{
+	static const struct {
+		const char *list, *other, *added, *removed; /* removed NULL: one is missing */
+		size_t missing;
+	} cases[] = {
+		{"[]", "[]", "[]", "[]", 0},
+		{"[1,2]", "[3]", "[1,2,3]", NULL, 0},
+		{"[1,2]", "[2]", "[1,2]", "[1]", 0},
+		{"[1,2,1]", "[1]", "[1,2,1]", "[2]", 0},
+		{"[1]", "[2,2]", "[1,2]", NULL, 0},
+		{"[1,2,3]", "[3,9,1,8]", "[1,2,3,9,8]", NULL, 1},
+		{"[{\"a\":1,\"b\":[2,{\"c\":null}]}]", "[{\"b\":[2,{\"c\":null}],\"a\":1}]",
+			"[{\"a\":1,\"b\":[2,{\"c\":null}]}]", "[]", 0},
+		{"[\"1\",1,true]", "[false]", "[\"1\",1,true,false]", NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *list = parse(cases[i].list), *other = parse(cases[i].other), *out;
+		size_t missing = 99;
+
+		out = resource_list_add(list, other);
+		assert_json(out, cases[i].added);
+		json_decref(out);
+		assert_int_equal(resource_list_remove(list, other, &out, &missing),
+			cases[i].removed != NULL);
+		if (cases[i].removed)
+			assert_json(out, cases[i].removed);
+		else
+			assert_int_equal(missing, cases[i].missing);
+		assert_json(list, cases[i].list);
+		json_decref(out);
+		json_decref(list);
+		json_decref(other);
+	}
+}
+
+/* Half of 20,000 rules removed and added again: quick, and the same afterwards. */
+static void test_list_large(void **state)
+{
+	json_t *list = json_array(), *half = json_array(), *without, *again;
+	size_t missing;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++)
+		json_array_append_new(i % 2 ? half : list,
+			json_pack("{s:s, s:i}", "protocol", "tcp", "ports", i));
+	again = resource_list_add(list, half);
+	assert_int_equal(json_array_size(again), 20000);
+	assert_int_equal(resource_list_duplicate(again), -1);
+	assert_true(resource_list_remove(again, half, &without, &missing));
+	assert_true(json_equal(without, list));
+	json_decref(list);
+	json_decref(half);
+	json_decref(without);
+	json_decref(again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_long_pointer),
 		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_set_of_many),
+		cmocka_unit_test(test_list_add_remove),
+		cmocka_unit_test(test_list_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/resource_list.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+/* ---- Hash of a value: equal values (json_equal) have equal hashes ---- */
+
+static uint64_t mix(uint64_t hash)
+{
+	hash ^= hash >> 32;
+	hash *= 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 29;
+}
+
+static uint64_t text_hash(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return mix(hash);
+}
+
+static uint64_t value_hash(const json_t *value)
+{
+	uint64_t hash = (uint64_t)json_typeof(value);
+	const char *key;
+	json_t *item;
+	size_t index;
+
+	switch (json_typeof(value)) {
+	case JSON_OBJECT: /* a sum: the order of members is of no account */
+		json_object_foreach ((json_t *)value, key, item)
+			hash += mix(text_hash(key) + value_hash(item));
+		break;
+	case JSON_ARRAY:
+		json_array_foreach ((json_t *)value, index, item)
+			hash = mix(hash + value_hash(item));
+		break;
+	case JSON_STRING:
+		hash += text_hash(json_string_value(value));
+		break;
+	case JSON_INTEGER:
+		hash += (uint64_t)json_integer_value(value) << 3;
+		break;
+	case JSON_REAL:
+	case JSON_TRUE:
+	case JSON_FALSE:
+	case JSON_NULL:
+		break;
+	}
+	return mix(hash);
+}
+
+/* ---- A set of the items of one list: open addressing, at most half full ---- */
+
+struct slot {
+	const json_t *value; /* NULL: free */
+	uint64_t hash;
+	size_t index;
+	bool marked;
+};
+
+struct set {
+	struct slot *slots;
+	size_t mask;
+};
+
+static void set_init(struct set *set, size_t items)
+{
+	size_t size = 16;
+
+	while (size < 2 * items)
+		size *= 2;
+	set->slots = calloc(size, sizeof(*set->slots));
+	if (!set->slots)
+		abort();
+	set->mask = size - 1;
+}
+
+/* The slot that holds an equal value, or the free one where it would be. */
+static struct slot *set_find(const struct set *set, const json_t *value, uint64_t hash)
+{
+	for (size_t i = hash & set->mask;; i = (i + 1) & set->mask) {
+		struct slot *slot = &set->slots[i];
+
+		if (!slot->value || (slot->hash == hash && json_equal(slot->value, value)))
+			return slot;
+	}
+}
+
+/* False when an equal value is in the set already. */
+static bool set_add(struct set *set, const json_t *value, size_t index)
+{
+	uint64_t hash = value_hash(value);
+	struct slot *slot = set_find(set, value, hash);
+
+	if (slot->value)
+		return false;
+	*slot = (struct slot){value, hash, index, false};
+	return true;
+}
+
+/* ---- Lists ---- */
+
+long resource_list_duplicate(const json_t *list)
+{
+	long found = -1;
+	struct set set;
+	json_t *item;
+	size_t index;
+
+	set_init(&set, json_array_size(list));
+	json_array_foreach ((json_t *)list, index, item)
+		if (!set_add(&set, item, index)) {
+			found = (long)index;
+			break;
+		}
+	free(set.slots);
+	return found;
+}
+
+/* Marks in a set of `wanted` the items that `list` has, too. */
+static void mark_present(struct set *set, const json_t *wanted, const json_t *list)
+{
+	json_t *item;
+	size_t index;
+
+	set_init(set, json_array_size(wanted));
+	json_array_foreach ((json_t *)wanted, index, item)
+		set_add(set, item, index);
+	json_array_foreach ((json_t *)list, index, item) {
+		struct slot *slot = set_find(set, item, value_hash(item));
+
+		if (slot->value)
+			slot->marked = true;
+	}
+}
+
+json_t *resource_list_add(const json_t *list, const json_t *more)
+{
+	json_t *result = json_copy((json_t *)list), *item;
+	struct set set;
+	size_t index;
+
+	mark_present(&set, more, list);
+	json_array_foreach ((json_t *)more, index, item) {
+		struct slot *slot = set_find(&set, item, value_hash(item));
+
+		if (!slot->marked)
+			json_array_append(result, item);
+		slot->marked = true;
+	}
+	free(set.slots);
+	return result;
+}
+
+static bool all_marked(const struct set *set, size_t *missing)
+{
+	bool all = true;
+
+	for (size_t i = 0; i <= set->mask; i++) {
+		const struct slot *slot = &set->slots[i];
+
+		if (slot->value && !slot->marked && (all || slot->index < *missing)) {
+			*missing = slot->index;
+			all = false;
+		}
+	}
+	return all;
+}
+
+bool resource_list_remove(const json_t *list, const json_t *less, json_t **out, size_t *missing)
+{
+	struct set set;
+	json_t *item;
+	size_t index;
+
+	*out = NULL;
+	mark_present(&set, less, list);
+	if (all_marked(&set, missing)) {
+		*out = json_array();
+		json_array_foreach ((json_t *)list, index, item)
+			if (!set_find(&set, item, value_hash(item))->value)
+				json_array_append(*out, item);
+	}
+	free(set.slots);
+	return *out != NULL;
+}
