@@ -8,10 +8,13 @@
  */
 #include <stdint.h>
 
+#include "base/hash_table.h"
+
 struct group_set {
 	uint32_t n;
-	uint32_t refs; /* control thread only */
-	struct group_set *next;
+	/* Control thread only. */
+	uint32_t refs;
+	struct hash_node node;
 	uint32_t ids[]; /* ascending, none twice */
 };
 
@@ -22,5 +25,10 @@ const struct group_set *group_set_ref(const struct group_set *set);
 /* The last one frees it after a grace period: `defer` is rcu_defer, or NULL where there are no
  * readers. */
 void group_set_put(const struct group_set *set, void (*defer)(void (*fn)(void *), void *arg));
+
+/* What interns sets of groups: sorts ids and drops repeats, returns how many are left; their hash.
+ */
+uint32_t group_ids_normalise(uint32_t *ids, uint32_t n);
+uint32_t group_ids_hash(const uint32_t *ids, uint32_t n);
 
 #endif
