@@ -14,7 +14,7 @@ json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size)
 	json_t *json = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
 	if (json == NULL)
-		snprintf(why, why_size, "%s (byte %d)", error.text, error.position);
+		snprintf(why, why_size, "parse error: %s (byte %d)", error.text, error.position);
 	return json;
 }
 

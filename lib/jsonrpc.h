@@ -17,8 +17,9 @@
 
 /*
  * Parses one message as this product wants it: any JSON value, no duplicate keys, no NUL, valid
- * UTF-8. Returns a new reference, or NULL with the reason in `why`.
+ * UTF-8. Returns a new reference, or NULL with "parse error: " and the reason in `why`.
  */
+#define JSONRPC_WHY_SIZE 256
 json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size);
 
 /*

@@ -290,6 +290,48 @@ void jsonrpc_server_dispatch(struct jsonrpc_server *server, json_t *request,
 	exchange_run(server, NULL, request, peer, done, arg);
 }
 
+/* Parses a text that must hold one message; NULL with what is wrong. */
+static json_t *parse_body(const struct jsonrpc_limits *limits, const char *text, size_t len,
+	char *why, size_t why_size)
+{
+	struct json_stream *stream = json_stream_new(limits->message_bytes, limits->depth);
+	const char *message, *rest;
+	size_t message_len, rest_len;
+	json_t *json = NULL;
+
+	snprintf(why, why_size, "parse error: the body must be one JSON message");
+	if (stream != NULL && json_stream_feed(stream, text, len) == 0) {
+		json_stream_end(stream);
+		if (json_stream_next(stream, &message, &message_len) == JSON_STREAM_MESSAGE)
+			json = jsonrpc_parse(message, message_len, why, why_size);
+		if (json != NULL &&
+			(json_stream_next(stream, &rest, &rest_len) != JSON_STREAM_MORE ||
+				json_stream_partial(stream))) {
+			json_decref(json);
+			json = NULL;
+		}
+	}
+	json_stream_free(stream);
+	return json;
+}
+
+void jsonrpc_server_dispatch_text(struct jsonrpc_server *server, const char *text, size_t len,
+	const struct jsonrpc_peer *peer, jsonrpc_done_fn done, void *arg)
+{
+	char why[JSONRPC_WHY_SIZE];
+	json_t *request = parse_body(&server->options.limits, text, len, why, sizeof(why));
+	json_t *error;
+
+	if (request != NULL) {
+		jsonrpc_server_dispatch(server, request, peer, done, arg);
+	} else {
+		error = jsonrpc_make_error(json_null(), ERROR_PARSE, why, NULL);
+		done(error, arg);
+		json_decref(error);
+	}
+	json_decref(request);
+}
+
 void jsonrpc_exchanges_orphan(struct jsonrpc_conn *conn)
 {
 	struct jsonrpc_exchange *x;

@@ -237,7 +237,7 @@ static bool take_object(struct jsonrpc_client *c, json_t *message)
 
 static bool take_message(struct jsonrpc_client *c, const char *text, size_t len)
 {
-	char why[JSON_ERROR_TEXT_LENGTH + 32];
+	char why[JSONRPC_WHY_SIZE];
 	json_t *message = jsonrpc_parse(text, len, why, sizeof(why));
 	bool ok = message != NULL && take_object(c, message);
 

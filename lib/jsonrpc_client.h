@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Asynchronous JSON-RPC 2.0 client on libevent, used from the thread of its event base. It connects
- * once per jsonrpc_client_connect(); when to try again is the caller's business.
+ * once per jsonrpc_client_connect(); when to try again is the caller's business. The program
+ * ignores SIGPIPE.
  */
 #ifndef LIB_JSONRPC_CLIENT_H
 #define LIB_JSONRPC_CLIENT_H

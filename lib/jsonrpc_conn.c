@@ -30,6 +30,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static struct timeval timeval_ms(unsigned ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+}
+
 static const struct jsonrpc_limits *limits(const struct jsonrpc_conn *conn)
 {
 	return &conn->server->options.limits;
@@ -40,10 +45,15 @@ size_t jsonrpc_conn_queued(const struct jsonrpc_conn *conn)
 	return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
-/* Goes on with the connection from the event loop. */
+/*
+ * Goes on with the connection from the event loop. A timer of zero and not event_active(): that
+ * would run again before the loop looks at anybody else.
+ */
 static void wake(struct jsonrpc_conn *conn)
 {
-	event_active(conn->resume, EV_TIMEOUT, 0);
+	static const struct timeval at_once;
+
+	event_add(conn->resume, &at_once);
 }
 
 static void kill_conn(struct jsonrpc_conn *conn)
@@ -137,13 +147,11 @@ static void send_error(struct jsonrpc_conn *conn, int code, const char *why)
 
 static void take_message(struct jsonrpc_conn *conn, const char *text, size_t len)
 {
-	char why[JSON_ERROR_TEXT_LENGTH + 32];
-	char full[sizeof(why) + 16];
+	char why[JSONRPC_WHY_SIZE];
 	json_t *message = jsonrpc_parse(text, len, why, sizeof(why));
 
 	if (message == NULL) {
-		snprintf(full, sizeof(full), "parse error: %s", why);
-		send_error(conn, ERROR_PARSE, full);
+		send_error(conn, ERROR_PARSE, why);
 		return;
 	}
 	jsonrpc_exchange_start(conn, message);
@@ -189,7 +197,7 @@ static bool must_pause(const struct jsonrpc_conn *conn)
 /* Waits for the rest of a message, but not for ever. */
 static void watch_silence(struct jsonrpc_conn *conn)
 {
-	struct timeval timeout = {.tv_sec = limits(conn)->message_timeout_s};
+	struct timeval timeout = timeval_ms(limits(conn)->message_timeout_ms);
 
 	if (conn->state == JSONRPC_CONN_OPEN && !conn->paused && json_stream_partial(conn->stream))
 		event_add(conn->silence, &timeout);
@@ -354,10 +362,10 @@ static void fill_peer(struct jsonrpc_conn *conn, const char *name)
 static bool conn_init(struct jsonrpc_conn *conn, const char *name)
 {
 	const struct jsonrpc_limits *l = limits(conn);
-	struct timeval write_timeout = {.tv_sec = l->write_timeout_s};
+	struct timeval write_timeout = timeval_ms(l->write_timeout_ms);
 
 	conn->stream = json_stream_new(l->message_bytes, l->depth);
-	conn->resume = event_new(conn->server->base, -1, 0, on_resume, conn);
+	conn->resume = evtimer_new(conn->server->base, on_resume, conn);
 	conn->silence = evtimer_new(conn->server->base, on_silence, conn);
 	if (conn->stream == NULL || conn->resume == NULL || conn->silence == NULL)
 		return false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * JSON-RPC 2.0 server on libevent. One thread: the one that runs the event base. Transport is a
- * bufferevent, so a Unix socket, TCP or TLS connection is served alike, and HTTP enters by
- * jsonrpc_server_dispatch().
+ * JSON-RPC 2.0 server on libevent. One thread: the one that runs the event base; the program
+ * ignores SIGPIPE (daemon_init() does). Transport is a bufferevent, so a Unix socket, TCP or TLS
+ * connection is served alike, and HTTP enters by jsonrpc_server_dispatch().
  *
  * A handler answers with exactly one jsonrpc_reply() or jsonrpc_fail(), at once or later; until
  * then it may keep the call. When the client goes away meanwhile the call stays valid, the answer
@@ -43,16 +43,16 @@ struct jsonrpc_method {
 	jsonrpc_handler_fn handler;
 };
 
-struct jsonrpc_limits {             /* 0: the default */
-	size_t message_bytes;       /* one request; 64 MiB */
-	unsigned depth;             /* nesting of a request; 64 */
-	unsigned clients;           /* connections at a time; 256 */
-	unsigned batch;             /* requests in a batch; 16384 */
-	unsigned pending;           /* unanswered calls of a client before it is not read; 1024 */
-	size_t output_pause_bytes;  /* unread answers of a client before it is not read; 1 MiB */
-	size_t output_close_bytes;  /* … before it is closed; 64 MiB */
-	unsigned message_timeout_s; /* silence in the middle of a message; 30 */
-	unsigned write_timeout_s;   /* a client that does not read what it asked for; 60 */
+struct jsonrpc_limits {              /* 0: the default */
+	size_t message_bytes;        /* one request; 64 MiB */
+	unsigned depth;              /* nesting of a request; 64 */
+	unsigned clients;            /* connections at a time; 256 */
+	unsigned batch;              /* requests in a batch; 16384 */
+	unsigned pending;            /* unanswered calls of a client before it is not read; 1024 */
+	size_t output_pause_bytes;   /* unread answers of a client before it is not read; 1 MiB */
+	size_t output_close_bytes;   /* … before it is closed; 64 MiB */
+	unsigned message_timeout_ms; /* silence in the middle of a message; 30 s */
+	unsigned write_timeout_ms;   /* a client that does not read what it asked for; 60 s */
 };
 
 struct jsonrpc_server_options {
@@ -101,6 +101,9 @@ struct jsonrpc_conn *jsonrpc_server_adopt(
  */
 typedef void (*jsonrpc_done_fn)(json_t *answer, void *arg);
 void jsonrpc_server_dispatch(struct jsonrpc_server *server, json_t *request,
+	const struct jsonrpc_peer *peer, jsonrpc_done_fn done, void *arg);
+/* The same from its text, the body of an HTTP request, under the limits of the server. */
+void jsonrpc_server_dispatch_text(struct jsonrpc_server *server, const char *text, size_t len,
 	const struct jsonrpc_peer *peer, jsonrpc_done_fn done, void *arg);
 
 unsigned jsonrpc_server_clients(const struct jsonrpc_server *server);

@@ -34,7 +34,7 @@ struct jsonrpc_conn {
 	struct jsonrpc_server *server;
 	struct bufferevent *bev;
 	struct json_stream *stream;
-	struct event *resume;  /* made active to go on (or to end) in a later turn of the loop */
+	struct event *resume;  /* set off to go on, or to end, in the next turn of the loop */
 	struct event *silence; /* runs while a message is incomplete */
 	LIST_HEAD(, jsonrpc_exchange) exchanges;
 	unsigned pending; /* calls without an answer */
@@ -81,5 +81,8 @@ int jsonrpc_conn_send(struct jsonrpc_conn *conn, json_t *message);
 void jsonrpc_conn_settled(struct jsonrpc_conn *conn);
 /* jsonrpc_conn.c: frees it at once; not from inside its own callbacks into the program. */
 void jsonrpc_conn_free(struct jsonrpc_conn *conn);
+
+/* jsonrpc_listen.c */
+void jsonrpc_listeners_free(struct jsonrpc_server *server);
 
 #endif

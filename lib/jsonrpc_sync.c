@@ -137,7 +137,7 @@ static int fill(struct jsonrpc_sync *s, int64_t deadline)
 /* Next message, a new reference. */
 static int read_message(struct jsonrpc_sync *s, int64_t deadline, json_t **message)
 {
-	char why[JSON_ERROR_TEXT_LENGTH + 32];
+	char why[JSONRPC_WHY_SIZE];
 	const char *text;
 	size_t len;
 	int error;

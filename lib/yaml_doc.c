@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "lib/yaml_doc.h"
+#include "lib/yaml_lines.h"
 #include "lib/yaml_scalar.h"
 
 #define DEPTH_MAX 64
@@ -16,14 +17,6 @@
  * more. */
 #define ALIAS_COST_MAX 100000
 #define ALIAS_COST_BYTES 64
-
-/* Where values came from: a tree of the shape of the document. */
-struct yaml_lines {
-	unsigned line;
-	char *key; /* in a mapping */
-	size_t count;
-	struct yaml_lines *children;
-};
 
 struct anchor {
 	char *name;
@@ -38,35 +31,6 @@ struct reader {
 	size_t alias_cost;
 	unsigned depth;
 };
-
-static void lines_clear(struct yaml_lines *lines)
-{
-	for (size_t i = 0; i < lines->count; i++)
-		lines_clear(&lines->children[i]);
-	free(lines->children);
-	free(lines->key);
-	memset(lines, 0, sizeof(*lines));
-}
-
-/* The array doubles at each power of two. Takes key. */
-static struct yaml_lines *lines_add(struct yaml_lines *parent, unsigned line, char *key)
-{
-	struct yaml_lines *child;
-
-	if ((parent->count & (parent->count - 1)) == 0) {
-		size_t capacity = parent->count > 0 ? parent->count * 2 : 1;
-
-		child = realloc(parent->children, capacity * sizeof(*child));
-		if (child == NULL) {
-			free(key);
-			return NULL;
-		}
-		parent->children = child;
-	}
-	child = &parent->children[parent->count++];
-	*child = (struct yaml_lines){.line = line, .key = key};
-	return child;
-}
 
 static int fail(struct reader *r, const yaml_mark_t *mark, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -234,7 +198,7 @@ static int read_sequence(struct reader *r, struct yaml_lines *lines, json_t *arr
 			yaml_event_delete(&event);
 			return 0;
 		}
-		child = lines_add(lines, (unsigned)event.start_mark.line + 1, NULL);
+		child = yaml_lines_add(lines, (unsigned)event.start_mark.line + 1, NULL);
 		error = child != NULL ? read_value(r, &event, child, &value) : out_of_memory(r);
 		yaml_event_delete(&event);
 		if (error == 0 && json_array_append_new(array, value) < 0)
@@ -274,7 +238,7 @@ static int read_pair(
 
 	if (error < 0)
 		return error;
-	child = lines_add(lines, line, key);
+	child = yaml_lines_add(lines, line, key);
 	if (child == NULL)
 		return out_of_memory(r);
 	error = next_event(r, event);
@@ -367,7 +331,7 @@ static void doc_clear(struct yaml_doc *doc)
 {
 	json_decref(doc->root);
 	if (doc->lines != NULL)
-		lines_clear(doc->lines);
+		yaml_lines_clear(doc->lines);
 	free(doc->lines);
 	memset(doc, 0, sizeof(*doc));
 }
@@ -453,82 +417,4 @@ void yaml_docs_free(struct yaml_doc *docs, size_t count)
 	for (size_t i = 0; i < count; i++)
 		doc_clear(&docs[i]);
 	free(docs);
-}
-
-/* Is the token of a JSON pointer, up to '/' or the end, this key? "~1" is '/', "~0" is '~'. */
-static bool token_is(const char *token, const char *key)
-{
-	for (; *token != '\0' && *token != '/'; token++, key++) {
-		char c = *token;
-
-		if (c == '~' && (token[1] == '0' || token[1] == '1'))
-			c = *++token == '1' ? '/' : '~';
-		if (c != *key)
-			return false;
-	}
-	return *key == '\0';
-}
-
-static const struct yaml_lines *lines_child(const struct yaml_lines *lines, const char *token)
-{
-	for (size_t i = 0; i < lines->count; i++) {
-		const struct yaml_lines *child = &lines->children[i];
-
-		if (child->key != NULL && token_is(token, child->key))
-			return child;
-	}
-	if (lines->count > 0 && lines->children[0].key == NULL && *token >= '0' && *token <= '9') {
-		size_t index = strtoul(token, NULL, 10);
-
-		if (index < lines->count)
-			return &lines->children[index];
-	}
-	return NULL;
-}
-
-unsigned yaml_doc_line(const struct yaml_doc *doc, const char *pointer)
-{
-	const struct yaml_lines *lines = doc->lines;
-	const struct yaml_lines *child = lines;
-
-	for (const char *p = strchr(pointer, '/'); p != NULL && child != NULL;
-		p = strchr(p + 1, '/')) {
-		child = lines_child(lines, p + 1);
-		if (child != NULL)
-			lines = child;
-	}
-	return lines != NULL ? lines->line : doc->line;
-}
-
-/* One token of a pointer in the way of a path. Returns where it ended. */
-static const char *put_token(const char *token, char *dst, size_t size, size_t *len)
-{
-	size_t n = strcspn(token, "/");
-	bool index = n > 0 && strspn(token, "0123456789") == n;
-	const char *end = token + n;
-
-	if (index && *len + 1 < size)
-		dst[(*len)++] = '[';
-	else if (*len > 0 && *len + 1 < size)
-		dst[(*len)++] = '.';
-	for (; token < end && *len + 1 < size; token++) {
-		char c = *token;
-
-		if (c == '~' && token + 1 < end)
-			c = *++token == '1' ? '/' : '~';
-		dst[(*len)++] = c;
-	}
-	if (index && *len + 1 < size)
-		dst[(*len)++] = ']';
-	return end;
-}
-
-char *yaml_pointer_path(const char *pointer, char *dst, size_t size)
-{
-	size_t len = 0;
-
-	while (*pointer == '/')
-		pointer = put_token(pointer + 1, dst, size, &len);
-	dst[len] = '\0';
-	return dst;
 }
