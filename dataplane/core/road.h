@@ -55,6 +55,7 @@ struct flow {
 	loc_t out;                      /* LOC_NONE until routed */
 	uint32_t out_vni;               /* VNI when `out` is a tunnel */
 	uint32_t out_vpc_index;         /* scope of the answers' key */
+	uint32_t reply_vni;             /* VNI of answers that leave by a tunnel `in` */
 	uint16_t mtu;                   /* largest IP packet for the egress; 0: any */
 	bool routed;                    /* TTL - 1 and new MACs; else bridged unchanged */
 	bool reply_routed;              /* the same for the answers when they enter here */
