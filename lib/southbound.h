@@ -7,13 +7,15 @@
  * column. Both sides check against it. An item is identified by (kind, key columns); a `put` replaces it whole.
  *
  * Methods of the dataplane's socket (JSON-RPC 2.0, lib/jsonrpc_server.h):
- *   hello {api_version: 1, controller, node} → {api_version, node, version, features: [..], items, revision, digest: [256 x "hex64"], capacity}
+ *   hello {api_version: 1, controller, node} → {api_version, node, version, features: [..], items, revision, digest: [256 x "hex64"], capacity,
+ *     underlay: {mtu, family: 4|6} | absent}   `node` that differs from the one asked for: the controller hangs up
  *   state.keys {buckets: [n..]} → {items: [[kind, key..., "hash"], …]}   (cut in pages: limit, cursor)
  *   state.begin {} → {transaction}
  *   state.put {transaction, items: [[..], ..]}   at most 1000 items a call
  *   state.del {transaction, keys: [[kind, key...], ..]}
  *   state.commit {transaction, revision} → {revision, changed}
  *   state.abort {transaction}
+ *   A put, del or commit that fails aborts the transaction: what follows for it (the controller sends all of them without waiting) fails too.
  *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * explain: the described packet goes down the readable road of its port's node; where that sends it to
+ * another VTEP, the same question goes to the node behind it, and so on until it is delivered or dropped.
+ */
+#include "api.h"
+#include "fan_out.h"
+#include "mem.h"
+#include "node.h"
+#include "rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NODES_MAX 8
+#define TIMEOUT_MS 2000
+#define SOURCE_PORT 49152
+#define TTL 64
+
+struct explanation {
+	struct api_call *call;
+	struct node *node; /* being asked */
+	unsigned hops;
+	json_t *before, *after; /* packets as the northbound API shows them */
+	json_t *packet;         /* as the node is asked */
+	json_t *in;
+	json_t *steps;
+};
+
+static void ask(struct explanation *e);
+
+static void explanation_free(struct explanation *e)
+{
+	json_decref(e->before);
+	json_decref(e->after);
+	json_decref(e->packet);
+	json_decref(e->in);
+	json_decref(e->steps);
+	free(e);
+}
+
+/* The southbound packet in the words of the northbound one. */
+static json_t *shown(const json_t *packet)
+{
+	static const char *const names[][2] = {
+		{"source", "source"},
+		{"destination", "destination"},
+		{"protocol", "protocol"},
+		{"source_port", "source_port"},
+		{"port", "port"},
+		{"smac", "source_mac"},
+		{"dmac", "destination_mac"},
+		{"ttl", "ttl"},
+		{"vni", "vni"},
+	};
+	json_t *copy = mem_json(json_object());
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		json_t *value = json_object_get(packet, names[i][0]);
+
+		if (value != NULL && !json_is_null(value))
+			json_object_set(copy, names[i][1], value);
+	}
+	return copy;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text != NULL ? json_string(text) : json_null();
+}
+
+static void finish(struct explanation *e, const char *verdict, const char *reason, const char *to)
+{
+	bool forward = strcmp(verdict, "forward") == 0;
+
+	api_reply(e->call,
+		json_pack("{s:s, s:o, s:o, s:{s:O, s:O}, s:O}", "verdict", verdict, "reason",
+			text_or_null(reason), "delivered_to", text_or_null(to), "packet", "before",
+			e->before, "after", forward && e->after != NULL ? e->after : json_null(),
+			"steps", e->steps));
+	explanation_free(e);
+}
+
+static void add_steps(struct explanation *e, const json_t *answer)
+{
+	json_t *steps = json_object_get(answer, "steps"), *step;
+	size_t i;
+
+	json_array_foreach (steps, i, step) {
+		json_object_set_new(step, "node", json_string(e->node->name));
+		json_array_append(e->steps, step);
+	}
+}
+
+/* The node whose VTEP has that name or address. */
+static const struct object *node_behind(struct controller *c, const char *vtep)
+{
+	const struct object *named = model_get(&c->model, "node", vtep);
+	const char *address = strncmp(vtep, "addr:", 5) == 0 ? vtep + 5 : vtep;
+
+	if (named != NULL)
+		return named;
+	MODEL_FOREACH(&c->model, kind_find("node"), object)
+	{
+		const char *own = object_text(object, "vtep");
+
+		if (own != NULL && strcmp(own, address) == 0)
+			return object;
+	}
+	return NULL;
+}
+
+static void follow(struct explanation *e, const json_t *out)
+{
+	const char *vtep = resource_text(out, "vtep");
+	const struct object *object = node_behind(e->call->c, vtep);
+	struct node *next = object != NULL ? node_find(e->call->c, object->name) : NULL;
+	const char *own = object_text(e->node->object, "vtep");
+	char *where;
+
+	if (next == NULL || !node_is_connected(next) || ++e->hops >= NODES_MAX) {
+		/* Somebody else's: what it does with the packet is not ours to tell. */
+		where = mem_printf("%s %s", next == NULL ? "vtep" : "node",
+			object != NULL ? object->name : vtep);
+		finish(e, "forward", NULL, where);
+		free(where);
+		return;
+	}
+	json_decref(e->in);
+	e->in = json_pack("{s:s, s:O}", "vtep", own != NULL ? e->node->name : "", "vni",
+		json_object_get(out, "vni"));
+	e->node = next;
+	ask(e);
+}
+
+static void on_answer(struct fan_out *fan, void *arg)
+{
+	struct explanation *e = arg;
+	const json_t *answer = fan_out_result(fan, e->node->name), *out;
+	json_t *packet;
+
+	if (answer == NULL) {
+		api_fail(e->call, fan_out_code(fan) != 0 ? fan_out_code(fan) : ERROR_UNAVAILABLE,
+			NULL, "%s", fan_out_failed(fan));
+		explanation_free(e);
+		return;
+	}
+	add_steps(e, answer);
+	packet = json_object_get(answer, "packet");
+	if (json_is_object(packet)) {
+		json_decref(e->packet);
+		e->packet = json_incref(packet);
+		json_decref(e->after);
+		e->after = shown(packet);
+	}
+	out = json_object_get(answer, "out");
+	if (strcmp(resource_text(answer, "verdict") != NULL ? resource_text(answer, "verdict")
+							    : "drop",
+		    "forward") != 0)
+		finish(e, "drop", resource_text(answer, "reason"), NULL);
+	else if (resource_text(out, "vtep") != NULL)
+		follow(e, out);
+	else
+		finish(e, "forward", NULL, resource_text(out, "port"));
+}
+
+static void ask(struct explanation *e)
+{
+	struct fan_out *fan = fan_out_new(e->call->c, TIMEOUT_MS, on_answer, e);
+
+	fan_out_ask(
+		fan, e->node, "explain", json_pack("{s:O, s:O}", "in", e->in, "packet", e->packet));
+	fan_out_wait(fan);
+}
+
+/* ---- The question ---- */
+
+static const char *source_of(const struct api_call *call, const struct object *port)
+{
+	const char *given = resource_text(call->params, "source_address");
+	bool ipv6 = strchr(resource_text(call->params, "to"), ':') != NULL;
+	json_t *addresses = json_object_get(port->json, "addresses"), *address;
+	size_t i;
+
+	if (given != NULL)
+		return given;
+	json_array_foreach (addresses, i, address)
+		if ((strchr(json_string_value(address), ':') != NULL) == ipv6)
+			return json_string_value(address);
+	return NULL;
+}
+
+/* In the sender's subnet the destination's own MAC, else the gateway's. */
+static void destination_mac(const struct object *port, const char *to, char *text)
+{
+	const struct object *vpc = vpc_of(port);
+	const struct vpc_state *s = vpc->state;
+	const struct object *owner = strmap_get(&s->taken, to);
+	const struct kind *subnet = kind_find("subnet");
+	struct net_mac mac;
+
+	if (owner != NULL && owner->kind == port->kind &&
+		object_target(owner, subnet) == object_target(port, subnet)) {
+		snprintf(text, NET_MAC_TEXT, "%s", object_text(owner, "mac"));
+		return;
+	}
+	vpc_gateway_mac(vpc, &mac);
+	net_mac_format(&mac, text);
+}
+
+static json_t *packet_of(const struct api_call *call, const struct object *port, const char *source)
+{
+	const char *to = resource_text(call->params, "to");
+	json_t *protocol = json_object_get(call->params, "protocol");
+	json_t *dport = json_object_get(call->params, "port"), *packet;
+	bool ipv6 = strchr(to, ':') != NULL;
+	const char *name;
+	char mac[NET_MAC_TEXT];
+
+	destination_mac(port, to, mac);
+	packet = json_pack("{s:O, s:s, s:s, s:s, s:i}", "smac", json_object_get(port->json, "mac"),
+		"dmac", mac, "source", source, "destination", to, "ttl", TTL);
+	if (protocol != NULL)
+		json_object_set(packet, "protocol", protocol);
+	else
+		json_object_set_new(packet, "protocol",
+			json_string(dport != NULL ? "tcp"
+				    : ipv6        ? "icmpv6"
+						  : "icmp"));
+	name = resource_text(packet, "protocol");
+	if (name != NULL && strncmp(name, "icmp", 4) == 0) {
+		json_object_set_new(packet, "icmp_type", json_integer(ipv6 ? 128 : 8));
+		json_object_set_new(packet, "icmp_code", json_integer(0));
+	} else if (dport != NULL) {
+		json_object_set_new(packet, "source_port",
+			json_integer(resource_integer(call->params, "source_port", SOURCE_PORT)));
+		json_object_set(packet, "port", dport);
+	}
+	return packet;
+}
+
+/* The port and its node; NULL after having answered. */
+static struct object *sender_of(struct api_call *call, struct node **node)
+{
+	const char *from = resource_text(call->params, "from");
+	struct object *port = model_get(&call->c->model, "port", from);
+	struct txn_error error = {0};
+
+	if (port == NULL) {
+		resource_fail_code(
+			&error.base, ERROR_NOT_FOUND, "/from", "there is no port `%s`", from);
+		api_fail_error(call, &error);
+		return NULL;
+	}
+	*node = node_find(call->c, object_text(port, "node"));
+	if (*node != NULL && node_is_connected(*node))
+		return port;
+	api_fail(call, ERROR_UNAVAILABLE, NULL, "node `%s` of port `%s` is not connected",
+		object_text(port, "node"), from);
+	return NULL;
+}
+
+void api_explain(struct api_call *call)
+{
+	struct txn_error error = {0};
+	struct explanation *e;
+	struct node *node;
+	struct object *port = sender_of(call, &node);
+	const char *source;
+
+	if (port == NULL)
+		return;
+	source = source_of(call, port);
+	if (source == NULL) {
+		resource_fail(
+			&error.base, "/to", "port `%s` has no address of that family", port->name);
+		api_fail_error(call, &error);
+		return;
+	}
+	e = mem_calloc(1, sizeof(*e));
+	e->call = call;
+	e->node = node;
+	e->packet = packet_of(call, port, source);
+	e->before = shown(e->packet);
+	e->in = json_pack("{s:s}", "port", port->name);
+	e->steps = mem_json(json_array());
+	ask(e);
+}

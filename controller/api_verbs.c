@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of single kinds. Each is an update in its own words. */
+#include "api.h"
+#include "lib/resource_list.h"
+#include "mem.h"
+#include "rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Updates the object with one changed field (takes value), with the checks of `update`. */
+static void change_field(
+	struct api_call *call, struct object *object, const char *field, json_t *value)
+{
+	json_t *changes = json_pack("{s:s, s:o}", "name", object->name, field, value);
+	struct txn_error error = {0};
+	struct txn txn;
+	json_t *new = NULL, *valid = NULL;
+	bool ok = resource_validate(object->kind, RESOURCE_UPDATE, changes, &valid, &error.base) &&
+		  resource_merge(object->kind, object->json, valid, &new, &error.base);
+
+	json_decref(changes);
+	json_decref(valid);
+	if (!ok) {
+		api_fail_error(call, &error);
+		return;
+	}
+	txn_init(&txn, &call->c->model);
+	if (resource_equal(object->kind, object->json, new))
+		json_decref(new);
+	else
+		txn_update(&txn, object, new, 0);
+	api_commit(call, &txn, object->name);
+}
+
+void api_add_rules(struct api_call *call)
+{
+	struct object *group = api_object(call);
+
+	if (group != NULL)
+		change_field(call, group, "rules",
+			resource_list_add(json_object_get(group->json, "rules"),
+				json_object_get(call->params, "rules")));
+}
+
+void api_remove_rules(struct api_call *call)
+{
+	struct object *group = api_object(call);
+	struct txn_error error = {0};
+	size_t missing;
+	json_t *rules;
+	char path[40];
+
+	if (group == NULL)
+		return;
+	if (resource_list_remove(json_object_get(group->json, "rules"),
+		    json_object_get(call->params, "rules"), &rules, &missing)) {
+		change_field(call, group, "rules", rules);
+		return;
+	}
+	snprintf(path, sizeof(path), "/rules/%zu", missing);
+	resource_fail_code(&error.base, ERROR_NOT_FOUND, path,
+		"security_group `%s` has no such rule", group->name);
+	api_fail_error(call, &error);
+}
+
+void api_attach(struct api_call *call)
+{
+	struct object *port = api_object(call);
+
+	if (port != NULL)
+		change_field(call, port, "attachment",
+			json_incref(json_object_get(call->params, "attachment")));
+}
+
+void api_detach(struct api_call *call)
+{
+	struct object *port = api_object(call);
+
+	if (port != NULL)
+		change_field(call, port, "attachment", json_pack("{s:s}", "type", "none"));
+}
+
+void api_accept(struct api_call *call)
+{
+	struct object *peering = api_object(call);
+	struct txn txn;
+	json_t *new;
+
+	if (peering == NULL)
+		return;
+	new = mem_json(json_copy(peering->json));
+	txn_init(&txn, &call->c->model);
+	if (peering_accept(new))
+		txn_update(&txn, peering, new, 0);
+	else
+		json_decref(new);
+	api_commit(call, &txn, peering->name);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller/config.h"
+
+#include "lib/config.h"
+#include "lib/resource.h"
+#include "mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VNI_FIRST 10000
+#define VNI_LAST 0xffffff
+
+static const struct field tls_fields[] = {
+	{.name = "cert", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
+	{.name = "key", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
+	{.name = "ca", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
+	{},
+};
+
+/* `nodes` are objects of their own kind. */
+static const struct field config_fields[] = {
+	{.name = "listen", .type = FIELD_PATH, .max = 107, .def = "\"/run/vpc/controller.sock\""},
+	{.name = "http", .type = FIELD_STRING, .min = 1, .def = "\"127.0.0.1:9470\""},
+	{.name = "http_token_file", .type = FIELD_PATH},
+	{.name = "store",
+		.type = FIELD_STRING,
+		.min = 1,
+		.def = "\"sqlite:/var/lib/vpc/state.db\""},
+	{.name = "vni_range",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_LIST,
+		.min = 1,
+		.max = VNI_LAST,
+		.min_items = 2,
+		.max_items = 2},
+	{.name = "audit_log", .type = FIELD_PATH, .def = "\"/var/log/vpc/audit.jsonl\""},
+	{.name = "tls", .type = FIELD_OBJECT, .fields = tls_fields},
+	{},
+};
+
+static char *take_text(const json_t *root, const char *key)
+{
+	const char *text = resource_text(root, key);
+
+	return text != NULL ? mem_strdup(text) : NULL;
+}
+
+static int complain(struct config *file, struct resource_error *error)
+{
+	return config_error(file, error->path, "%s", error->reason);
+}
+
+static int take_nodes(struct controller_config *config, struct config *file, const json_t *nodes)
+{
+	size_t i;
+	json_t *node;
+
+	config->nodes = mem_json(json_array());
+	config->nodes_given = nodes != NULL;
+	if (nodes != NULL && !json_is_array(nodes))
+		return config_error(file, "/nodes", "must be a list");
+	json_array_foreach ((json_t *)nodes, i, node) {
+		struct resource_error error;
+		json_t *object;
+
+		if (!resource_validate(kind_find("node"), RESOURCE_CREATE, node, &object, &error)) {
+			resource_error_prefix(&error, "/nodes/%zu", i);
+			return complain(file, &error);
+		}
+		json_array_append_new(config->nodes, object);
+	}
+	return 0;
+}
+
+static int take_vni_range(
+	struct controller_config *config, struct config *file, const json_t *range)
+{
+	config->vni_first = VNI_FIRST;
+	config->vni_last = VNI_LAST;
+	if (range == NULL)
+		return 0;
+	config->vni_first = (uint32_t)json_integer_value(json_array_get(range, 0));
+	config->vni_last = (uint32_t)json_integer_value(json_array_get(range, 1));
+	if (config->vni_first > config->vni_last)
+		return config_error(file, "/vni_range", "begins behind its end");
+	return 0;
+}
+
+static int check(const json_t *root, struct config *file)
+{
+	const char *store = resource_text(root, "store"), *http = resource_text(root, "http");
+	const char *colon = strrchr(http, ':');
+	char *end;
+	long port;
+
+	if (strncmp(store, "sqlite:/", 8) != 0)
+		return config_error(file, "/store",
+			"must be sqlite: and an absolute path, such as "
+			"sqlite:/var/lib/vpc/state.db");
+	port = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
+	if (colon == NULL || !isdigit((unsigned char)colon[1]) || *end != '\0' || port > 65535)
+		return config_error(file, "/http", "must be ADDRESS:PORT, such as 127.0.0.1:9470");
+	return 0;
+}
+
+static int parse(struct controller_config *config, struct config *file)
+{
+	struct resource_error error;
+	json_t *plain = mem_json(json_copy(file->root)), *root;
+	bool ok;
+	int rc;
+
+	json_object_del(plain, "nodes");
+	ok = fields_validate(config_fields, RESOURCE_CREATE, plain, &root, &error);
+	json_decref(plain);
+	if (!ok)
+		return complain(file, &error);
+	rc = check(root, file);
+	if (rc == 0)
+		rc = take_vni_range(config, file, json_object_get(root, "vni_range"));
+	if (rc == 0)
+		rc = take_nodes(config, file, json_object_get(file->root, "nodes"));
+	config->listen = take_text(root, "listen");
+	config->http = take_text(root, "http");
+	config->http_token_file = take_text(root, "http_token_file");
+	config->store = take_text(root, "store");
+	config->audit_log = take_text(root, "audit_log");
+	json_decref(root);
+	return rc;
+}
+
+int controller_config_load(struct controller_config *config, const char *path)
+{
+	struct config file;
+	int rc = config_load(&file, path);
+
+	*config = (struct controller_config){0};
+	if (rc < 0)
+		return rc;
+	rc = parse(config, &file);
+	config_free(&file);
+	return rc;
+}
+
+void controller_config_free(struct controller_config *config)
+{
+	free(config->listen);
+	free(config->http);
+	free(config->http_token_file);
+	free(config->store);
+	free(config->audit_log);
+	json_decref(config->nodes);
+	*config = (struct controller_config){0};
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller.h"
+
+#include "api.h"
+#include "audit.h"
+#include "commit.h"
+#include "emission.h"
+#include "events.h"
+#include "http.h"
+#include "lib/log.h"
+#include "mem.h"
+#include "metrics.h"
+#include "model_mtu.h"
+#include "node.h"
+#include "txn.h"
+#include "wait.h"
+#include "watch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCAL_RPC "/run/vpc/dataplane.sock"
+
+uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t now_ms(void)
+{
+	return now_us() / 1000;
+}
+
+char *now_text(char *text)
+{
+	struct timespec t;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	n = strftime(text, NOW_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, NOW_TEXT - n, ".%03ldZ", t.tv_nsec / 1000000 % 1000);
+	return text;
+}
+
+/* ---- What the store knows ---- */
+
+static void restore_object(const char *kind_name, json_t *object, void *arg)
+{
+	struct controller *c = arg;
+	const struct kind *kind = kind_find(kind_name);
+
+	if (kind != NULL) {
+		txn_restore(&c->model, kind, object);
+		return;
+	}
+	log_warn("the store has objects of an unknown kind", LOG_STR("kind", kind_name));
+	json_decref(object);
+}
+
+static int restore(struct controller *c)
+{
+	struct resource_error error;
+	const char *which = "";
+	char *revision;
+	int rc = store_load(c->store, restore_object, c);
+
+	if (rc < 0)
+		return rc;
+	revision = store_get(c->store, "revision");
+	if (revision != NULL)
+		c->model.revision = c->published = strtoull(revision, NULL, 10);
+	free(revision);
+	if (txn_restored(&c->model, &error, &which) < 0) {
+		log_error("the store contradicts itself", LOG_STR("object", which),
+			LOG_STR("path", error.path), LOG_STR("reason", error.reason));
+		return -EINVAL;
+	}
+	model_mtu_restore(c);
+	return 0;
+}
+
+/* ---- Nodes of the configuration ---- */
+
+/* The host's name in the form of a resource's. */
+static void local_name(char *name, size_t size)
+{
+	char *end;
+
+	if (gethostname(name, size) < 0)
+		name[0] = '\0';
+	name[size - 1] = '\0';
+	name[strcspn(name, ".")] = '\0';
+	for (char *c = name; *c != '\0'; c++)
+		*c = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
+	for (end = name + strlen(name); end > name && end[-1] == '-';)
+		*--end = '\0';
+	if (name[0] == '\0' || name[0] == '-')
+		snprintf(name, size, "localhost");
+}
+
+static json_t *default_nodes(const struct controller *c)
+{
+	char name[RESOURCE_NAME_MAX + 1];
+	struct resource_error error;
+	json_t *in, *node = NULL;
+
+	if (c->config->nodes_given || model_count(&c->model, kind_find("node")) > 0)
+		return json_incref(c->config->nodes);
+	local_name(name, sizeof(name));
+	in = json_pack("{s:s, s:s}", "name", name, "rpc", LOCAL_RPC);
+	resource_validate(kind_find("node"), RESOURCE_CREATE, in, &node, &error);
+	json_decref(in);
+	return json_pack("[o]", node);
+}
+
+static void configure_node(
+	struct controller *c, struct txn *txn, const json_t *wanted, size_t index)
+{
+	const struct kind *kind = kind_find("node");
+	struct object *known = model_find(&c->model, kind, resource_text(wanted, "name"));
+	json_t *node = json_copy((json_t *)wanted);
+
+	if (known == NULL) {
+		txn_create(txn, kind, node, index);
+		return;
+	}
+	resource_keep_automatic(kind, known->json, node);
+	if (resource_equal(kind, known->json, node))
+		json_decref(node);
+	else
+		txn_update(txn, known, node, index);
+}
+
+static void nodes_stored(int rc, const struct txn *txn, void *arg)
+{
+	(void)txn;
+	*(int *)arg = rc;
+}
+
+static int configure_nodes(struct controller *c)
+{
+	json_t *nodes = default_nodes(c), *node;
+	struct txn_error error = {0};
+	struct txn txn;
+	int result = 0;
+	size_t i;
+
+	txn_init(&txn, &c->model);
+	json_array_foreach (nodes, i, node)
+		configure_node(c, &txn, node, i);
+	json_decref(nodes);
+	if (!txn_run(&txn, &error)) {
+		log_error("the nodes of the configuration do not fit the stored network",
+			LOG_STR("path", error.base.path), LOG_STR("reason", error.base.reason));
+		txn_error_fini(&error);
+		return -EINVAL;
+	}
+	commit_submit(c, &txn, nodes_stored, &result);
+	commit_now(c);
+	return result;
+}
+
+static void start_nodes(struct controller *c)
+{
+	MODEL_FOREACH(&c->model, kind_find("node"), object)
+	node_update(c, object);
+	emission_flush(c);
+}
+
+/* ---- Start and stop ---- */
+
+static int start_parts(struct controller *c)
+{
+	const struct jsonrpc_server_options options = {
+		.dispatch = api_dispatch, .closed = watch_closed, .ctx = c};
+	int rc = store_open(&c->store, c->config->store);
+
+	if (rc < 0)
+		return rc;
+	c->commits = commits_new(c);
+	c->watches = watches_new();
+	c->waits = waits_new(c);
+	c->nodes = nodes_new();
+	c->metrics = metrics_new();
+	c->events = events_new(c);
+	c->audit = audit_new(c->base, c->config->audit_log);
+	if (c->events == NULL || c->audit == NULL)
+		return -EIO;
+	rc = restore(c);
+	if (rc == 0)
+		rc = configure_nodes(c);
+	if (rc < 0)
+		return rc;
+	c->server = jsonrpc_server_new(c->base, &options);
+	return c->server != NULL ? 0 : -ENOMEM;
+}
+
+int controller_start(
+	struct controller *c, struct event_base *base, const struct controller_config *config)
+{
+	uint64_t began = now_ms();
+	int rc;
+
+	*c = (struct controller){.base = base, .config = config};
+	model_init(&c->model);
+	c->model.vni_first = config->vni_first;
+	c->model.vni_last = config->vni_last;
+	rc = start_parts(c);
+	if (rc == 0)
+		rc = http_start(c);
+	if (rc == 0)
+		rc = jsonrpc_server_listen_unix(c->server, config->listen);
+	if (rc < 0) {
+		controller_stop(c);
+		return rc;
+	}
+	start_nodes(c);
+	log_info("ready", LOG_STR("listen", config->listen), LOG_STR("http", config->http),
+		LOG_UINT("revision", c->published), LOG_UINT("took_ms", now_ms() - began));
+	return 0;
+}
+
+void controller_stop(struct controller *c)
+{
+	/* What is acknowledged is stored; what is not yet, is stored and answered first. */
+	commits_free(c->commits);
+	c->commits = NULL;
+	waits_free(c->waits);
+	c->waits = NULL;
+	nodes_free(c->nodes); /* calls that ask them are answered now */
+	http_stop(c->http);
+	if (c->server != NULL)
+		jsonrpc_server_free(c->server);
+	watches_free(c->watches);
+	events_free(c->events);
+	audit_free(c->audit);
+	metrics_free(c->metrics);
+	model_fini(&c->model);
+	store_close(c->store);
+}

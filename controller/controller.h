@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_CONTROLLER_H
+#define CONTROLLER_CONTROLLER_H
+/*
+ * The controller as a whole. One thread, one event base; each part is one member, made and ended in
+ * controller.c. The way of a change:
+ *
+ *	api_*.c → txn.c (model) → commit.c (store, group commit) → publish: emission.c → reconcile.c
+ *	                                                                  └ watch.c
+ */
+#include "controller/config.h"
+#include "model.h"
+#include "store.h"
+
+struct event_base;
+struct jsonrpc_server;
+
+struct controller {
+	struct event_base *base;
+	const struct controller_config *config;
+	struct model model;
+	struct store *store;
+	struct jsonrpc_server *server;
+	struct commits *commits;
+	struct events *events;
+	struct watches *watches;
+	struct waits *waits;
+	struct audit *audit;
+	struct nodes *nodes;
+	struct http *http;
+	struct metrics *metrics;
+	uint64_t published; /* revision of the newest change that is stored and told to everybody */
+};
+
+/* 0 or -errno, logged. On failure everything is taken down again. */
+int controller_start(
+	struct controller *c, struct event_base *base, const struct controller_config *config);
+void controller_stop(struct controller *c);
+
+/* CLOCK_MONOTONIC. */
+uint64_t now_us(void);
+uint64_t now_ms(void);
+#define NOW_TEXT 32
+/* RFC 3339 in UTC with milliseconds, into a buffer of NOW_TEXT; returned. */
+char *now_text(char *text);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emission.h"
+
+#include "controller.h"
+#include "mem.h"
+#include "reconcile.h"
+#include "rules.h"
+#include "wanted.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct task {
+	struct node *node; /* NULL: every node */
+	struct object *object;
+};
+
+/* What was touched and not looked at yet. One controller a process. */
+static struct task *tasks;
+static size_t task_count, task_room;
+
+static void add_task(struct node *node, struct object *object)
+{
+	MEM_GROW(tasks, task_count, task_room);
+	tasks[task_count++] = (struct task){.node = node, .object = object};
+}
+
+void emission_touch(struct controller *c, struct object *object)
+{
+	(void)c;
+	if (object == NULL || object->dirty)
+		return;
+	object->dirty = true;
+	add_task(NULL, object);
+}
+
+void emission_touch_on(struct node *node, struct object *object)
+{
+	if (object != NULL)
+		add_task(node, object);
+}
+
+/* ---- Which VPCs a node has to do with ---- */
+
+static unsigned ports_here(const struct node *node, const struct object *vpc)
+{
+	const struct presence *p = strmap_get(&node->presences, vpc->name);
+
+	return p != NULL ? p->ports : 0;
+}
+
+bool emission_vpc_is_relevant(const struct node *node, const struct object *vpc)
+{
+	if (ports_here(node, vpc) > 0)
+		return true;
+	REFERRERS_FOREACH(vpc, kind_find("peering"), ref)
+	{
+		if (peering_is_active(ref->from) &&
+			ports_here(node, peering_other(ref->from, vpc)) > 0)
+			return true;
+	}
+	return false;
+}
+
+void emission_touch_vpc(struct node *node, struct object *vpc)
+{
+	const struct kind *subnet = kind_find("subnet"), *route = kind_find("route");
+
+	emission_touch_on(node, vpc);
+	REFERRERS_FOREACH(vpc, subnet, s)
+	{
+		emission_touch_on(node, s->from);
+		REFERRERS_FOREACH(s->from, kind_find("port"), p)
+		emission_touch_on(node, p->from);
+	}
+	REFERRERS_FOREACH(vpc, route, r)
+	emission_touch_on(node, r->from);
+}
+
+/* The first port of a VPC came to the node, or its last one went. */
+static void presence_changed(struct node *node, const char *vpc_name)
+{
+	const struct kind *peering = kind_find("peering");
+	struct object *vpc = model_get(&node->c->model, "vpc", vpc_name);
+
+	if (vpc == NULL)
+		return;
+	emission_touch_vpc(node, vpc);
+	REFERRERS_FOREACH(vpc, peering, ref)
+	{
+		struct object *peer = peering_other(ref->from, vpc);
+
+		if (peer == NULL || !peering_is_active(ref->from))
+			continue;
+		emission_touch_vpc(node, peer);
+		/* Their peers' lists of peers name those that are here. */
+		REFERRERS_FOREACH(peer, peering, further)
+		emission_touch_on(node, peering_other(further->from, peer));
+	}
+}
+
+static struct presence *enter(struct node *node, const struct object *vpc)
+{
+	struct presence *p = strmap_get(&node->presences, vpc->name);
+
+	if (p == NULL) {
+		p = mem_calloc(1, sizeof(*p));
+		p->vpc = mem_strdup(vpc->name);
+		strmap_put(&node->presences, p->vpc, p);
+	}
+	if (p->ports++ == 0)
+		presence_changed(node, p->vpc);
+	return p;
+}
+
+static void leave(struct node *node, struct presence *p)
+{
+	if (--p->ports > 0)
+		return;
+	presence_changed(node, p->vpc);
+	strmap_take(&node->presences, p->vpc);
+	free(p->vpc);
+	free(p);
+}
+
+/* ---- One object on one node ---- */
+
+static struct emission **emission_of(struct object *object, const struct node *node)
+{
+	struct emission **link = &object->emissions;
+
+	while (*link != NULL && (*link)->node != node)
+		link = &(*link)->next;
+	return link;
+}
+
+/* Whose maker must look again, now that an item is named, or no more. */
+static void pull(struct node *node, const char *kind, const char *name)
+{
+	const char *address = strncmp(name, "addr:", 5) == 0 ? name + 5 : NULL;
+	struct item *item;
+	char *key;
+
+	if (strcmp(kind, "group") == 0) {
+		emission_touch_on(node, model_get(&node->c->model, "security_group", name));
+	} else if (strcmp(kind, "prefix_list") == 0) {
+		emission_touch_on(node, model_get(&node->c->model, "prefix_list", name));
+	} else if (address == NULL) {
+		emission_touch_on(node, model_get(&node->c->model, "node", name));
+	} else {
+		/* A VTEP that is known by nothing but its address is no object. */
+		key = mem_printf("vtep\x1f%s", name);
+		item = wanted_get(node, key);
+		free(key);
+		if (item->refs > 0)
+			wanted_put(node, NULL, json_pack("[s, s, s, b]", "vtep", name, address, 0),
+				pull);
+		else
+			wanted_drop(node, NULL, item, pull);
+	}
+}
+
+static bool holds(struct item *const *items, size_t count, const struct item *item)
+{
+	for (size_t i = 0; i < count; i++)
+		if (items[i] == item)
+			return true;
+	return false;
+}
+
+static bool is_port_here(const struct node *node, const struct object *object)
+{
+	return object->present && strcmp(object->kind->name, "port") == 0 &&
+	       object_target(object, kind_find("node")) == node->object;
+}
+
+static void update_presence(struct node *node, struct object *object, struct emission *e)
+{
+	bool here = is_port_here(node, object);
+
+	if (here && e->presence == NULL) {
+		e->presence = enter(node, vpc_of(object));
+	} else if (!here && e->presence != NULL) {
+		leave(node, e->presence);
+		e->presence = NULL;
+	}
+}
+
+static void replace_items(
+	struct node *node, struct object *object, struct emission *e, json_t *list)
+{
+	struct item **old = e->items;
+	size_t old_count = e->count, i;
+	json_t *json;
+
+	e->count = json_array_size(list);
+	e->items = e->count != 0 ? mem_alloc(e->count * sizeof(*e->items)) : NULL;
+	json_array_foreach (list, i, json) {
+		e->items[i] = wanted_put(node, object, json_incref(json), pull);
+		e->items[i]->holders++;
+	}
+	for (i = 0; i < old_count; i++) {
+		old[i]->holders--;
+		if (!holds(e->items, e->count, old[i]))
+			wanted_drop(node, object, old[i], pull);
+	}
+	free(old);
+}
+
+static void emit(struct node *node, struct object *object)
+{
+	struct emission **link = emission_of(object, node), *e = *link;
+	json_t *list = mem_json(json_array());
+
+	emission_items(node, object, list);
+	if (e == NULL && json_array_size(list) == 0) {
+		json_decref(list);
+		return;
+	}
+	if (e == NULL) {
+		e = *link = mem_calloc(1, sizeof(*e));
+		e->node = node;
+	}
+	replace_items(node, object, e, list);
+	update_presence(node, object, e);
+	if (e->count == 0) {
+		link = emission_of(object, node);
+		*link = e->next;
+		free(e);
+	}
+	json_decref(list);
+}
+
+void emission_flush(struct controller *c)
+{
+	while (task_count > 0) {
+		struct task task = tasks[--task_count];
+
+		if (task.node != NULL) {
+			emit(task.node, task.object);
+			continue;
+		}
+		task.object->dirty = false;
+		NODES_FOREACH(c, node)
+		emit(node, task.object);
+	}
+	NODES_FOREACH(c, node)
+	reconcile_push(node);
+}
+
+void emission_touch_node(struct node *node)
+{
+	REFERRERS_FOREACH(node->object, kind_find("port"), ref)
+	emission_touch_on(node, ref->from);
+}
+
+/* Tasks for a node that is going. */
+static void drop_tasks(const struct node *node)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < task_count; i++)
+		if (tasks[i].node != node)
+			tasks[kept++] = tasks[i];
+	task_count = kept;
+}
+
+void emission_forget_node(struct node *node)
+{
+	drop_tasks(node);
+	for (size_t k = 0; k < kind_count(); k++) {
+		MODEL_FOREACH(&node->c->model, kind_at(k), object)
+		{
+			struct emission **link = emission_of(object, node), *e = *link;
+
+			if (e == NULL)
+				continue;
+			*link = e->next;
+			free(e->items);
+			free(e);
+		}
+	}
+}

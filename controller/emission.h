@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_EMISSION_H
+#define CONTROLLER_EMISSION_H
+/*
+ * The compiler: from objects to the items each node needs, one object and one node at a time.
+ *
+ * A node is told of a VPC when a port of it is there, or a port of a VPC that it is peered with; then of its
+ * subnets, routes and the addresses of its ports elsewhere. Groups, prefix lists and VTEPs follow when
+ * an item names them.
+ */
+#include "node.h"
+
+/* What one object has put among one node's items. */
+struct emission {
+	struct emission *next;
+	struct node *node;
+	struct item **items;
+	size_t count;
+	struct presence *presence; /* of a port that is here */
+};
+
+/* The object has changed (or is new, or gone): look at it again on every node when flushed. */
+void emission_touch(struct controller *c, struct object *object);
+/* … on one node. */
+void emission_touch_on(struct node *node, struct object *object);
+/* All of a VPC, on one node. */
+void emission_touch_vpc(struct node *node, struct object *vpc);
+/* A new node: all that concerns it. */
+void emission_touch_node(struct node *node);
+/* Emits what was touched, until nothing is left. */
+void emission_flush(struct controller *c);
+/* The node is going: frees what objects remember of it. */
+void emission_forget_node(struct node *node);
+
+bool emission_vpc_is_relevant(const struct node *node, const struct object *vpc);
+
+/* emission_items.c: the items of an object for a node, appended to the array `out`. Pure. */
+void emission_items(const struct node *node, const struct object *object, json_t *out);
+
+#endif

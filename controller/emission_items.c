@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each kind of object is to a node, in the columns of lib/southbound.c. */
+#include "controller.h"
+#include "emission.h"
+#include "lib/kinds.h"
+#include "mem.h"
+#include "rules.h"
+#include "wanted.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *text_or_null(const char *text)
+{
+	return text != NULL ? json_string(text) : json_null();
+}
+
+static bool is_named(const struct node *node, const char *kind, const char *name)
+{
+	const struct item *item;
+	char key[640];
+
+	snprintf(key, sizeof(key), "%s\x1f%s", kind, name);
+	item = wanted_find(node, key);
+	return item != NULL && item->refs > 0;
+}
+
+static void add(json_t *out, json_t *item)
+{
+	json_array_append_new(out, mem_json(item));
+}
+
+static json_int_t revision_of(const struct object *object)
+{
+	return (json_int_t)object_revision(object);
+}
+
+static void node_items(const struct node *node, const struct object *object, json_t *out)
+{
+	const char *vtep = object_text(object, "vtep");
+
+	if (vtep != NULL && object->present && is_named(node, "vtep", object->name))
+		add(out, json_pack("[s, s, s, b]", "vtep", object->name, vtep, 0));
+}
+
+static json_t *peers_on(const struct node *node, const struct object *vpc)
+{
+	json_t *vnis = mem_json(json_array());
+
+	REFERRERS_FOREACH(vpc, kind_find("peering"), ref)
+	{
+		const struct object *other = peering_other(ref->from, vpc);
+
+		if (peering_is_active(ref->from) && emission_vpc_is_relevant(node, other))
+			json_array_append_new(vnis, json_integer(vpc_vni(other)));
+	}
+	return vnis;
+}
+
+static void vpc_items(const struct node *node, const struct object *vpc, json_t *out)
+{
+	char mac_text[NET_MAC_TEXT];
+	struct net_mac mac;
+
+	if (!emission_vpc_is_relevant(node, vpc))
+		return;
+	vpc_gateway_mac(vpc, &mac);
+	add(out, json_pack("[s, I, s, s, O, s, O, o, I]", "vpc", (json_int_t)vpc_vni(vpc),
+			 vpc->name, object_tenant(vpc), json_object_get(vpc->json, "mtu"),
+			 net_mac_format(&mac, mac_text), json_object_get(vpc->json, "cidrs"),
+			 peers_on(node, vpc), revision_of(vpc)));
+}
+
+static void append_range(json_t *item, const struct object *subnet, enum net_family family)
+{
+	char prefix_text[NET_PREFIX_TEXT], addr_text[NET_ADDR_TEXT];
+	struct net_prefix range;
+	struct net_addr gateway;
+	bool there = subnet_range(subnet->json, family, &range, &gateway);
+
+	json_array_append_new(
+		item, text_or_null(there ? net_prefix_format(&range, prefix_text) : NULL));
+	json_array_append_new(
+		item, text_or_null(there ? net_addr_format(&gateway, addr_text) : NULL));
+}
+
+static void subnet_items(const struct node *node, const struct object *subnet, json_t *out)
+{
+	const struct object *vpc = vpc_of(subnet);
+	json_t *item;
+
+	if (!emission_vpc_is_relevant(node, vpc))
+		return;
+	item = mem_json(json_pack("[s, s, I]", "subnet", subnet->name, (json_int_t)vpc_vni(vpc)));
+	append_range(item, subnet, NET_IPV4);
+	append_range(item, subnet, NET_IPV6);
+	json_array_append(item, json_object_get(subnet->json, "dhcp"));
+	json_array_append(item, json_object_get(subnet->json, "dns_servers"));
+	json_array_append_new(item, json_integer(revision_of(subnet)));
+	add(out, item);
+}
+
+/* The rate as it is, or null when it limits nothing. */
+static json_t *rate_of(const struct object *port)
+{
+	json_t *rate = json_object_get(port->json, "rate"), *value;
+	const char *key;
+
+	json_object_foreach (rate, key, value)
+		if (json_integer_value(value) != 0)
+			return json_incref(rate);
+	return json_null();
+}
+
+static void port_here(const struct object *port, json_t *out)
+{
+	const struct object *subnet = object_target(port, kind_find("subnet"));
+	const json_t *json = port->json;
+
+	add(out, json_pack("[s, s, I, s, O, O, O, O, O, O, o, O, I]", "port", port->name,
+			 (json_int_t)vpc_vni(vpc_of(port)), subnet->name,
+			 json_object_get(json, "mac"), json_object_get(json, "addresses"),
+			 json_object_get(json, "security_groups"),
+			 json_object_get(json, "port_security"),
+			 json_object_get(json, "allowed_addresses"),
+			 json_object_get(json, "enabled"), rate_of(port),
+			 json_object_get(json, "attachment"), revision_of(port)));
+}
+
+static void port_elsewhere(const struct object *port, const struct object *where, json_t *out)
+{
+	const struct object *subnet = object_target(port, kind_find("subnet"));
+	json_t *addresses = json_object_get(port->json, "addresses"), *address;
+	size_t i;
+
+	json_array_foreach (addresses, i, address)
+		add(out, json_pack("[s, I, O, O, s, s, s, O]", "endpoint",
+				 (json_int_t)vpc_vni(vpc_of(port)), address,
+				 json_object_get(port->json, "mac"), where->name, subnet->name,
+				 port->name, json_object_get(port->json, "security_groups")));
+}
+
+static void port_items(const struct node *node, const struct object *port, json_t *out)
+{
+	const struct object *where = object_target(port, kind_find("node"));
+
+	if (where == node->object)
+		port_here(port, out);
+	else if (object_text(where, "vtep") != NULL && emission_vpc_is_relevant(node, vpc_of(port)))
+		port_elsewhere(port, where, out);
+}
+
+static void prefix_list_items(const struct node *node, const struct object *list, json_t *out)
+{
+	if (list->present && is_named(node, "prefix_list", list->name))
+		add(out, json_pack("[s, s, O, I]", "prefix_list", list->name,
+				 json_object_get(list->json, "cidrs"), revision_of(list)));
+}
+
+static json_int_t protocol_number(const json_t *protocol)
+{
+	static const struct {
+		const char *name;
+		json_int_t number;
+	} known[] = {{"any", -1}, {"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmpv6", 58}};
+	const char *name = json_string_value(protocol);
+
+	for (size_t i = 0; name != NULL && i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].number;
+	return json_is_integer(protocol) ? json_integer_value(protocol) : -1;
+}
+
+static void append_remote(json_t *rule, const json_t *json)
+{
+	static const char *const kinds[][2] = {
+		{"remote_cidr", "cidr"},
+		{"remote_group", "group"},
+		{"remote_prefix_list", "list"},
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		json_t *remote = json_object_get(json, kinds[i][0]);
+
+		if (remote == NULL)
+			continue;
+		json_array_append_new(rule, json_string(kinds[i][1]));
+		json_array_append(rule, remote);
+		return;
+	}
+	json_array_append_new(rule, json_string("any"));
+	json_array_append_new(rule, json_null());
+}
+
+static json_t *rule_columns(const json_t *json)
+{
+	const char *ports_text = resource_text(json, "ports");
+	struct net_ports ports = {0, 65535};
+	json_t *rule;
+
+	if (ports_text != NULL)
+		net_ports_parse(ports_text, &ports);
+	rule = json_pack("[s, s, I, I, i, i, I, I]",
+		strcmp(resource_text(json, "direction"), "ingress") == 0 ? "i" : "e",
+		strcmp(resource_text(json, "action"), "allow") == 0 ? "a" : "d",
+		resource_integer(json, "priority", 1000),
+		protocol_number(json_object_get(json, "protocol")), (int)ports.first,
+		(int)ports.last, resource_integer(json, "icmp_type", -1),
+		resource_integer(json, "icmp_code", -1));
+	append_remote(mem_json(rule), json);
+	return rule;
+}
+
+static void security_group_items(const struct node *node, const struct object *group, json_t *out)
+{
+	json_t *rules, *rule;
+	size_t i;
+
+	if (!group->present || !is_named(node, "group", group->name))
+		return;
+	rules = mem_json(json_array());
+	json_array_foreach (json_object_get(group->json, "rules"), i, rule)
+		json_array_append_new(rules, rule_columns(rule));
+	add(out, json_pack("[s, s, o, I]", "group", group->name, rules, revision_of(group)));
+}
+
+/* The next hop port's address of the destination's family. */
+static const char *port_address(const struct object *port, bool ipv6)
+{
+	json_t *addresses = json_object_get(port->json, "addresses"), *address;
+	size_t i;
+
+	json_array_foreach (addresses, i, address)
+		if ((strchr(json_string_value(address), ':') != NULL) == ipv6)
+			return json_string_value(address);
+	return NULL;
+}
+
+static void add_route(json_t *out, const struct object *route, const char *hop, const char *address,
+	const char *mac, const char *vtep)
+{
+	add(out, json_pack("[s, I, O, s, s, o, o, o, I]", "route",
+			 (json_int_t)vpc_vni(vpc_of(route)),
+			 json_object_get(route->json, "destination"), route->name, hop,
+			 text_or_null(address), text_or_null(mac), text_or_null(vtep),
+			 revision_of(route)));
+}
+
+static void route_items(const struct node *node, const struct object *route, json_t *out)
+{
+	const json_t *hop = json_object_get(route->json, "next_hop");
+	const char *kind = resource_text(hop, "kind"), *address;
+	bool ipv6 = strchr(object_text(route, "destination"), ':') != NULL;
+	char vtep[80];
+
+	if (!emission_vpc_is_relevant(node, vpc_of(route)))
+		return;
+	if (strcmp(kind, "blackhole") == 0) {
+		add_route(out, route, "blackhole", NULL, NULL, NULL);
+	} else if (strcmp(kind, "port") == 0) {
+		address = port_address(object_target(route, kind_find("port")), ipv6);
+		if (address != NULL)
+			add_route(out, route, "endpoint", address, NULL, NULL);
+	} else if (strcmp(kind, "vtep") == 0) {
+		snprintf(vtep, sizeof(vtep), "addr:%s", resource_text(hop, "address"));
+		add_route(out, route, "vtep", resource_text(hop, "address"),
+			resource_text(hop, "mac"), vtep);
+	}
+	/* peering: the peers' ranges are reachable without a route. */
+}
+
+void emission_items(const struct node *node, const struct object *object, json_t *out)
+{
+	static const struct {
+		const char *kind;
+		void (*items)(const struct node *, const struct object *, json_t *);
+	} makers[] = {
+		{"node", node_items},
+		{"vpc", vpc_items},
+		{"subnet", subnet_items},
+		{"port", port_items},
+		{"prefix_list", prefix_list_items},
+		{"security_group", security_group_items},
+		{"route", route_items},
+	};
+
+	for (size_t i = 0; object->present && i < sizeof(makers) / sizeof(makers[0]); i++)
+		if (strcmp(makers[i].kind, object->kind->name) == 0)
+			makers[i].items(node, object, out);
+}

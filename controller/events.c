@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "events.h"
+
+#include "commit.h"
+#include "controller.h"
+#include "lib/log.h"
+#include "lib/resource.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEEP 10000
+#define PAGE 1000
+
+struct events {
+	struct controller *c;
+	json_t *ring[KEEP]; /* number n at n % KEEP */
+	int64_t next;       /* number of the next one; the first is 1 */
+};
+
+static void put(struct events *events, int64_t number, json_t *event)
+{
+	json_decref(events->ring[number % KEEP]);
+	events->ring[number % KEEP] = event;
+	events->next = number + 1;
+}
+
+static void restore(int64_t number, json_t *event, void *arg)
+{
+	put(arg, number, event);
+}
+
+struct events *events_new(struct controller *c)
+{
+	struct events *events = mem_calloc(1, sizeof(*events));
+
+	events->c = c;
+	events->next = 1;
+	if (store_event_load(c->store, restore, events) == 0)
+		return events;
+	events_free(events);
+	return NULL;
+}
+
+void events_free(struct events *events)
+{
+	if (events == NULL)
+		return;
+	for (size_t i = 0; i < KEEP; i++)
+		json_decref(events->ring[i]);
+	free(events);
+}
+
+static json_t *text(const char *value)
+{
+	return value != NULL ? json_string(value) : json_null();
+}
+
+void events_add(struct events *events, enum event_severity severity, const char *node,
+	const char *kind, const char *name, const char *reason, const char *message)
+{
+	static const char *const names[] = {"info", "warning", "error"};
+	char time[NOW_TEXT], *dump;
+	json_t *event = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "time", now_text(time),
+		"severity", names[severity], "node", text(node), "kind", text(kind), "name",
+		text(name), "reason", reason, "message", text(message));
+
+	if (event == NULL)
+		return; /* a dataplane's message that is no UTF-8 */
+	log_info("event", LOG_STR("severity", names[severity]), LOG_STR("node", node),
+		LOG_STR("kind", kind), LOG_STR("name", name), LOG_STR("reason", reason),
+		LOG_STR("message", message));
+	dump = json_dumps(event, JSON_COMPACT);
+	store_event_add(events->c->store, events->next, dump, KEEP);
+	free(dump);
+	put(events, events->next, event);
+	commit_soon(events->c);
+}
+
+static bool passes(const json_t *event, const json_t *params)
+{
+	const char *since = resource_text(params, "since");
+	const char *severity = resource_text(params, "severity");
+	const char *kind = resource_text(params, "kind"), *of = resource_text(event, "kind");
+
+	/* Both are RFC 3339 in UTC; without a fraction a text is shorter but orders alike. */
+	return (since == NULL || strcmp(resource_text(event, "time"), since) > 0) &&
+	       (severity == NULL || strcmp(resource_text(event, "severity"), severity) == 0) &&
+	       (kind == NULL || (of != NULL && strcmp(of, kind) == 0));
+}
+
+json_t *events_list(const struct events *events, const json_t *params)
+{
+	const char *cursor = resource_text(params, "cursor");
+	size_t limit = (size_t)resource_integer(params, "limit", PAGE);
+	int64_t oldest = events->next > KEEP ? events->next - KEEP : 1;
+	int64_t n = cursor != NULL ? strtoll(cursor, NULL, 10) : oldest;
+	json_t *items = mem_json(json_array()), *more = NULL;
+	char number[24];
+
+	for (n = n < oldest ? oldest : n; n < events->next; n++) {
+		json_t *event = events->ring[n % KEEP];
+
+		if (event == NULL || !passes(event, params))
+			continue;
+		if (json_array_size(items) == limit) {
+			snprintf(number, sizeof(number), "%lld", (long long)n);
+			more = json_string(number);
+			break;
+		}
+		json_array_append(items, event);
+	}
+	return json_pack("{s:o, s:o}", "items", items, "cursor", more != NULL ? more : json_null());
+}

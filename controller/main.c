@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controller.h"
+#include "lib/config.h"
+#include "lib/daemon.h"
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {.name = "vpc-controller",
+		.summary = "keeps the desired network and programs the dataplanes"};
+	struct controller_config config;
+	struct controller controller;
+	int status;
+
+	if (!daemon_options(&d, argc, argv, &status))
+		return status;
+	if (controller_config_load(&config, d.config_path) < 0) {
+		controller_config_free(&config);
+		return CONFIG_EXIT;
+	}
+	status = 0;
+	if (!d.check) {
+		status = 1;
+		if (daemon_init(&d) == 0 && controller_start(&controller, d.base, &config) == 0) {
+			status = daemon_run(&d);
+			controller_stop(&controller);
+		}
+		daemon_fini(&d);
+	}
+	controller_config_free(&config);
+	return status;
+}

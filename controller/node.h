@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_NODE_H
+#define CONTROLLER_NODE_H
+/*
+ * A node as the controller sees it while it runs: what its dataplane should forward by (wanted.h), what it
+ * is known to have, and the connection that brings the two together (reconcile.h). There is one for
+ * each node object with `rpc`.
+ */
+#include "lib/jsonrpc_client.h"
+#include "lib/southbound.h"
+#include "model.h"
+
+#include <sys/queue.h>
+
+struct controller;
+struct event;
+
+/* An item of the southbound language, for one node. It lasts while any of wanted, known, refs says so. */
+struct item {
+	char *key;             /* sb_item_key() */
+	json_t *wanted;        /* NULL: the node should not have it */
+	uint64_t hash;         /* of wanted */
+	uint64_t known_hash;   /* of what the node has, if known */
+	bool known;            /* the node has it */
+	unsigned refs;         /* wanted items that name it */
+	unsigned holders;      /* emissions that point to it */
+	struct object *source; /* what it was made from; NULL: of nothing but its own name */
+	char *rejected;        /* why the node refused it as it is now; NULL: it did not */
+	unsigned rank;         /* of its kind: lower ranks are put earlier and deleted later */
+	bool queued, in_flight;
+	uint64_t revision;      /* of its last change */
+	TAILQ_ENTRY(item) link; /* in node->queue while queued */
+};
+
+TAILQ_HEAD(item_list, item);
+
+/* Ports of one VPC on one node. */
+struct presence {
+	char *vpc;
+	unsigned ports;
+};
+
+enum node_state {
+	NODE_AWAY,      /* not connected; the retry timer runs */
+	NODE_GREETING,  /* connected, hello sent */
+	NODE_COMPARING, /* asking for the keys of buckets that differ */
+	NODE_SYNCED,    /* differences are known, and are sent as they arise */
+};
+
+struct node {
+	struct controller *c;
+	struct object *object; /* NULL once it is deleted */
+	char *name;
+	char *rpc;
+	TAILQ_ENTRY(node) link;
+
+	/* wanted.c */
+	struct strmap items;
+	struct strmap presences;
+	uint64_t digest[SB_BUCKETS];
+	size_t wanted_count, rejected_count;
+	struct item_list queue; /* what differs from what the node has */
+
+	/* node_link.c */
+	struct jsonrpc_client *client;
+	struct event *retry;
+	unsigned backoff_ms;
+	enum node_state state;
+	char reason[192]; /* why it is not connected */
+	bool complained;  /* about this absence */
+	json_t *hello;    /* the dataplane's answer */
+
+	/* reconcile.c */
+	struct push *push;   /* the transaction under way */
+	json_t *transaction; /* one that the node has begun and that is still empty */
+	bool beginning;
+	size_t batch_limit;         /* items in the next transaction; 0: no limit */
+	struct event *again;        /* tries rejected items again */
+	uint64_t desired, applied;  /* revisions */
+	uint64_t rejected_revision; /* of the last transaction that an item was left out of */
+	char rejection[512];
+	unsigned keys_pending;
+};
+
+TAILQ_HEAD(node_list, node);
+
+struct nodes {
+	struct node_list list;
+	struct strmap by_name;
+};
+
+struct nodes *nodes_new(void);
+void nodes_free(struct nodes *nodes);
+struct node *node_find(const struct controller *c, const char *name);
+bool node_is_connected(const struct node *node);
+
+/* After a change of the node's object: makes, changes or ends the node. */
+void node_update(struct controller *c, struct object *object);
+
+#define NODES_FOREACH(c, node)                                                                     \
+	for (struct node *node = TAILQ_FIRST(&(c)->nodes->list); node != NULL;                     \
+		node = TAILQ_NEXT(node, link))
+
+/* ---- node_link.c ---- */
+void node_link_start(struct node *node);
+void node_link_stop(struct node *node);
+/* Ends the connection because of what the peer said, and tries again later. */
+void node_link_fail(struct node *node, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connection to a node's dataplane: connect, greet, try again. */
+#include "controller.h"
+#include "events.h"
+#include "lib/log.h"
+#include "mem.h"
+#include "model_mtu.h"
+#include "node.h"
+#include "reconcile.h"
+
+#include <event2/event.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define API_VERSION 1
+#define BACKOFF_MIN_MS 20
+#define BACKOFF_MAX_MS 500
+#define HELLO_TIMEOUT_MS 5000
+
+static void try_connect(struct node *node);
+
+static void retry_later(struct node *node)
+{
+	struct timeval delay;
+
+	node->backoff_ms = node->backoff_ms == 0 ? BACKOFF_MIN_MS : node->backoff_ms * 2;
+	if (node->backoff_ms > BACKOFF_MAX_MS)
+		node->backoff_ms = BACKOFF_MAX_MS;
+	delay = (struct timeval){.tv_sec = 0, .tv_usec = node->backoff_ms * 1000};
+	evtimer_add(node->retry, &delay);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	try_connect(arg);
+}
+
+/* Says it once per absence. */
+static void complain(struct node *node)
+{
+	if (node->complained)
+		return;
+	node->complained = true;
+	events_add(node->c->events, EVENT_WARNING, node->name, "node", node->name, "node_away",
+		node->reason);
+}
+
+static void gone(struct node *node, const char *reason)
+{
+	snprintf(node->reason, sizeof(node->reason), "%s", reason);
+	node->state = NODE_AWAY;
+	reconcile_end(node);
+	complain(node);
+	retry_later(node);
+}
+
+static void on_disconnected(struct jsonrpc_client *client, const char *reason, void *ctx)
+{
+	(void)client;
+	gone(ctx, reason);
+}
+
+void node_link_fail(struct node *node, const char *format, ...)
+{
+	char reason[sizeof(node->reason)];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	jsonrpc_client_close(node->client);
+	gone(node, reason);
+}
+
+static void on_notification(
+	struct jsonrpc_client *client, const char *method, json_t *params, void *ctx)
+{
+	struct node *node = ctx;
+	const char *severity = resource_text(params, "severity");
+	enum event_severity level = EVENT_INFO;
+
+	(void)client;
+	if (strcmp(method, "event") != 0 || resource_text(params, "reason") == NULL)
+		return;
+	if (severity != NULL && strcmp(severity, "warning") == 0)
+		level = EVENT_WARNING;
+	else if (severity != NULL && strcmp(severity, "error") == 0)
+		level = EVENT_ERROR;
+	events_add(node->c->events, level, node->name, resource_text(params, "kind"),
+		resource_text(params, "name"), resource_text(params, "reason"),
+		resource_text(params, "message") != NULL ? resource_text(params, "message") : "");
+}
+
+/* NULL when the answer is one we can work with. */
+static const char *objection(const struct node *node, const json_t *hello, char *text, size_t size)
+{
+	const char *name = resource_text(hello, "node");
+	json_int_t version = resource_integer(hello, "api_version", 0);
+
+	if (version != API_VERSION)
+		snprintf(text, size, "its dataplane speaks version %" JSON_INTEGER_FORMAT ", we %d",
+			version, API_VERSION);
+	else if (name != NULL && strcmp(name, node->name) != 0)
+		snprintf(text, size, "the dataplane at %s is node `%s`", node->rpc, name);
+	else
+		return NULL;
+	return text;
+}
+
+static void on_hello(const struct jsonrpc_outcome *outcome, void *arg)
+{
+	struct node *node = arg;
+	char text[160];
+	const char *wrong;
+
+	if (outcome->status == -EREMOTEIO || outcome->status == -ETIMEDOUT)
+		node_link_fail(node, "hello: %s", outcome->message);
+	if (outcome->status < 0)
+		return;
+	wrong = objection(node, outcome->result, text, sizeof(text));
+	if (wrong != NULL) {
+		node_link_fail(node, "%s", wrong);
+		return;
+	}
+	json_decref(node->hello);
+	node->hello = json_incref(outcome->result);
+	node->backoff_ms = 0;
+	node->complained = false;
+	node->reason[0] = '\0';
+	model_mtu_learn(node->c, node->name, node->hello);
+	events_add(node->c->events, EVENT_INFO, node->name, "node", node->name, "node_connected",
+		"its dataplane is there");
+	reconcile_begin(node);
+}
+
+static void on_connected(struct jsonrpc_client *client, void *ctx)
+{
+	struct node *node = ctx;
+
+	node->state = NODE_GREETING;
+	jsonrpc_client_call(client, "hello",
+		json_pack("{s:i, s:s, s:s}", "api_version", API_VERSION, "controller", VPC_VERSION,
+			"node", node->name),
+		HELLO_TIMEOUT_MS, on_hello, node);
+}
+
+static void try_connect(struct node *node)
+{
+	int rc = jsonrpc_client_connect(node->client, node->rpc);
+
+	if (rc == 0)
+		return;
+	snprintf(node->reason, sizeof(node->reason), "cannot connect to %s: %s", node->rpc,
+		log_strerror(rc));
+	complain(node);
+	retry_later(node);
+}
+
+void node_link_start(struct node *node)
+{
+	const struct jsonrpc_client_options options = {
+		.connected = on_connected,
+		.disconnected = on_disconnected,
+		.notification = on_notification,
+		.ctx = node,
+	};
+
+	snprintf(node->reason, sizeof(node->reason), "not connected yet");
+	node->client = jsonrpc_client_new(node->c->base, &options);
+	node->retry = evtimer_new(node->c->base, on_retry, node);
+	try_connect(node);
+}
+
+void node_link_stop(struct node *node)
+{
+	if (node->client == NULL)
+		return;
+	node->state = NODE_AWAY;
+	jsonrpc_client_free(node->client);
+	node->client = NULL;
+	reconcile_end(node);
+	event_free(node->retry);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "publish.h"
+
+#include "controller.h"
+#include "emission.h"
+#include "node.h"
+#include "rules.h"
+#include "watch.h"
+
+#include <string.h>
+
+/* A peering joins or parts two VPCs: each may matter to the other's nodes now. */
+static void touch_peered(struct controller *c, const json_t *peering)
+{
+	const json_t *vpcs = json_object_get(peering, "vpcs"), *name;
+	size_t i;
+
+	json_array_foreach ((json_t *)vpcs, i, name) {
+		struct object *vpc = model_get(&c->model, "vpc", json_string_value(name));
+
+		if (vpc == NULL)
+			continue;
+		NODES_FOREACH(c, node)
+		{
+			emission_touch_vpc(node, vpc);
+			/* Its other peers' lists of peers name those that are here. */
+			REFERRERS_FOREACH(vpc, kind_find("peering"), ref)
+			emission_touch_on(node, peering_other(ref->from, vpc));
+		}
+	}
+}
+
+/* What is known of a port does not outlive a new attachment. */
+static void forget_live(const struct change *ch)
+{
+	struct port_state *s = ch->object->state;
+
+	if (ch->new == NULL || ch->old == NULL)
+		return;
+	s->at_ms = 0;
+	if (json_equal(json_object_get(ch->old, "node"), json_object_get(ch->new, "node")) &&
+		json_equal(json_object_get(ch->old, "attachment"),
+			json_object_get(ch->new, "attachment")))
+		return;
+	json_decref(s->live);
+	s->live = NULL;
+}
+
+static void touch_port(struct controller *c, const struct change *ch)
+{
+	forget_live(ch);
+	REFERRERS_FOREACH(ch->object, kind_find("route"), ref)
+	emission_touch(c, ref->from);
+}
+
+static void compile(struct controller *c, const struct change *ch)
+{
+	const char *kind = ch->object->kind->name;
+
+	emission_touch(c, ch->object);
+	if (strcmp(kind, "peering") == 0)
+		touch_peered(c, ch->new != NULL ? ch->new : ch->old);
+	else if (strcmp(kind, "port") == 0)
+		touch_port(c, ch);
+	else if (strcmp(kind, "node") == 0)
+		node_update(c, ch->object);
+}
+
+void publish_changes(struct controller *c, const struct txn *txn)
+{
+	if (txn->count == 0)
+		return;
+	c->published = txn->revision;
+	for (size_t i = 0; i < txn->count; i++) {
+		compile(c, &txn->changes[i]);
+		watch_tell(c, &txn->changes[i]);
+	}
+}
+
+void publish_flush(struct controller *c)
+{
+	emission_flush(c);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_RULES_H
+#define CONTROLLER_RULES_H
+/*
+ * What the controller knows about a kind beyond its description: what its objects take from others
+ * (VNIs, addresses), what it chooses for them, and how they must fit together. One rules_*.c file a kind.
+ *
+ * In a transaction all old versions release first, then the new ones complete, are linked, claim, choose and
+ * are checked; see txn.c. Each function may be NULL.
+ */
+#include "model.h"
+
+struct kind_rules {
+	const char *kind;
+	/* object->state, zeroed before; it lasts as long as the object. */
+	size_t state_size;
+	void (*init)(struct object *object);
+	void (*fini)(struct object *object);
+	/* Before its references are made: fields whose default depends on the model. */
+	bool (*complete)(const struct model *model, json_t *json, struct resource_error *error);
+	/* Takes what the object names. After false, release() is called all the same. */
+	bool (*claim)(struct model *model, struct object *object, struct resource_error *error);
+	/* Chooses and takes what it does not name, and writes it into the object. */
+	bool (*choose)(struct model *model, struct object *object, struct resource_error *error);
+	/* Gives back whatever it holds; nothing when it holds nothing. References are still made. */
+	void (*release)(struct model *model, struct object *object);
+	/* Does it fit its neighbours? All objects of the transaction are in place. */
+	bool (*check)(const struct model *model, const struct object *object,
+		struct resource_error *error);
+	/* Does it still fit, after an object that it refers to has changed? That object's kind says in
+	 * `blamed` which of its own fields is to blame if not. */
+	bool (*recheck)(const struct model *model, const struct object *object,
+		struct resource_error *error);
+	const char *blamed;
+};
+
+/* Never NULL: a kind without rules has empty ones. */
+const struct kind_rules *rules_of(const struct kind *kind);
+
+extern const struct kind_rules rules_vpc, rules_subnet, rules_port, rules_node, rules_route,
+	rules_peering;
+
+/* `exhausted` with data.what. */
+bool rules_exhausted(struct resource_error *error, const char *path, const char *what,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What the last `exhausted` ran out of, in the words of data.what. */
+const char *rules_exhausted_what(void);
+
+/* ---- What is derived from VPCs and subnets ---- */
+
+struct vpc_state {
+	struct strmap taken;  /* address or MAC text → the port or subnet that has it */
+	struct strmap routes; /* destination → route */
+	struct range_set subnets4, subnets6;
+	bool has_vni;
+};
+
+struct subnet_state {
+	struct range_set used4, used6; /* addresses of ports and gateways */
+	bool claimed4, claimed6;
+};
+
+/* What its dataplane said last of a port. */
+struct port_state {
+	json_t *live; /* an item of port.status; NULL: nothing yet */
+	uint64_t at_ms;
+};
+
+struct object *vpc_of(const struct object *object); /* of a vpc, subnet, port or route */
+uint32_t vpc_vni(const struct object *vpc);
+/* The gateway's MAC of all its subnets: made of the VNI, so equal everywhere and for ever. */
+void vpc_gateway_mac(const struct object *vpc, struct net_mac *mac);
+
+/* Is the peering in force, and what is the other VPC? */
+bool peering_is_active(const struct object *peering);
+bool peering_accept(json_t *peering);
+struct object *peering_other(const struct object *peering, const struct object *vpc);
+
+#endif

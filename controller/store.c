@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store.h"
+
+#include "lib/log.h"
+#include "mem.h"
+#include "store_schema.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum statement { PUT, DELETE, SET, UNSET, GET, EVENT_ADD, EVENT_TRIM, STATEMENT_COUNT };
+
+static const char *const statements[STATEMENT_COUNT] = {
+	[PUT] = "INSERT OR REPLACE INTO objects (kind, name, tenant, revision, json) VALUES "
+		"(?,?,?,?,?)",
+	[DELETE] = "DELETE FROM objects WHERE kind = ? AND name = ?",
+	[SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
+	[UNSET] = "DELETE FROM meta WHERE key = ?",
+	[GET] = "SELECT value FROM meta WHERE key = ?",
+	[EVENT_ADD] = "INSERT OR REPLACE INTO events (number, json) VALUES (?,?)",
+	[EVENT_TRIM] = "DELETE FROM events WHERE number <= ?",
+};
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[STATEMENT_COUNT];
+	bool open;   /* a transaction has begun */
+	bool failed; /* a part of it did not work */
+};
+
+static int complain(struct store *store, const char *what)
+{
+	log_error(
+		"store failed", LOG_STR("what", what), LOG_STR("error", sqlite3_errmsg(store->db)));
+	return -EIO;
+}
+
+static int run(struct store *store, const char *sql)
+{
+	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return complain(store, sql);
+}
+
+/* ---- Opening ---- */
+
+static int make_directories(const char *path)
+{
+	char *copy = mem_strdup(path), *dir = dirname(copy);
+	int rc = 0;
+
+	for (char *p = dir + 1; rc == 0; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(dir, 0750) < 0 && errno != EEXIST)
+			rc = -errno;
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	free(copy);
+	return rc;
+}
+
+static int schema_version(struct store *store)
+{
+	sqlite3_stmt *st;
+	int version = 0;
+
+	if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
+		return complain(store, "user_version");
+	if (sqlite3_step(st) == SQLITE_ROW)
+		version = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return version;
+}
+
+static int migrate(struct store *store)
+{
+	int version = schema_version(store), newest = store_steps[store_step_count - 1].version;
+
+	if (version < 0)
+		return version;
+	if (version > newest) {
+		log_error("the store was written by a newer version", LOG_INT("schema", version),
+			LOG_INT("known", newest));
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < store_step_count; i++) {
+		char pragma[64];
+
+		if (store_steps[i].version <= version)
+			continue;
+		snprintf(
+			pragma, sizeof(pragma), "PRAGMA user_version = %d", store_steps[i].version);
+		if (run(store, "BEGIN IMMEDIATE") < 0 || run(store, store_steps[i].sql) < 0 ||
+			run(store, pragma) < 0 || run(store, "COMMIT") < 0)
+			return -EIO;
+		log_info("store schema", LOG_INT("version", store_steps[i].version));
+	}
+	return 0;
+}
+
+static int prepare(struct store *store)
+{
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+			    &store->stmt[i], NULL) != SQLITE_OK)
+			return complain(store, statements[i]);
+	return 0;
+}
+
+int store_open(struct store **result, const char *url)
+{
+	const char *path = strncmp(url, "sqlite:", 7) == 0 ? url + 7 : url;
+	struct store *store = mem_calloc(1, sizeof(*store));
+	int rc = make_directories(path);
+
+	if (rc < 0) {
+		log_error(
+			"cannot make the store's directory", LOG_STR("path", path), LOG_ERRNO(rc));
+	} else if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+			   NULL) != SQLITE_OK) {
+		rc = complain(store, path);
+	} else {
+		/* The exclusive lock keeps a second controller out and needs no shared memory file. */
+		sqlite3_busy_timeout(store->db, 2000);
+		if (run(store, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+			       "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000;") < 0 ||
+			run(store, "BEGIN EXCLUSIVE; COMMIT") < 0)
+			rc = -EIO;
+		else if ((rc = migrate(store)) == 0)
+			rc = prepare(store);
+	}
+	if (rc < 0) {
+		store_close(store);
+		return rc;
+	}
+	*result = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(store->stmt[i]);
+	sqlite3_close(store->db);
+	free(store);
+}
+
+/* ---- Reading ---- */
+
+int store_load(struct store *store, store_object_fn fn, void *arg)
+{
+	sqlite3_stmt *st;
+	int step;
+
+	if (sqlite3_prepare_v2(store->db, "SELECT kind, name, json FROM objects", -1, &st, NULL) !=
+		SQLITE_OK)
+		return complain(store, "objects");
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		json_error_t error;
+		json_t *object = json_loadb((const char *)sqlite3_column_text(st, 2),
+			(size_t)sqlite3_column_bytes(st, 2), 0, &error);
+
+		if (object == NULL) {
+			log_error("an object in the store is damaged",
+				LOG_STR("kind", (const char *)sqlite3_column_text(st, 0)),
+				LOG_STR("name", (const char *)sqlite3_column_text(st, 1)),
+				LOG_STR("error", error.text));
+			sqlite3_finalize(st);
+			return -EINVAL;
+		}
+		fn((const char *)sqlite3_column_text(st, 0), object, arg);
+	}
+	sqlite3_finalize(st);
+	return step == SQLITE_DONE ? 0 : complain(store, "objects");
+}
+
+int store_event_load(struct store *store, store_event_fn fn, void *arg)
+{
+	sqlite3_stmt *st;
+	int step;
+
+	if (sqlite3_prepare_v2(store->db, "SELECT number, json FROM events ORDER BY number", -1,
+		    &st, NULL) != SQLITE_OK)
+		return complain(store, "events");
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		json_t *event = json_loads((const char *)sqlite3_column_text(st, 1), 0, NULL);
+
+		if (event != NULL)
+			fn(sqlite3_column_int64(st, 0), event, arg);
+	}
+	sqlite3_finalize(st);
+	return step == SQLITE_DONE ? 0 : complain(store, "events");
+}
+
+char *store_get(struct store *store, const char *key)
+{
+	sqlite3_stmt *st = store->stmt[GET];
+	char *value = NULL;
+
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		value = mem_strdup((const char *)sqlite3_column_text(st, 0));
+	sqlite3_reset(st);
+	return value;
+}
+
+/* ---- Writing ---- */
+
+static sqlite3_stmt *begin(struct store *store, enum statement which)
+{
+	if (!store->open) {
+		store->open = true;
+		store->failed = run(store, "BEGIN IMMEDIATE") < 0;
+	}
+	return store->stmt[which];
+}
+
+static void finish(struct store *store, sqlite3_stmt *st)
+{
+	if (!store->failed && sqlite3_step(st) != SQLITE_DONE) {
+		complain(store, sqlite3_sql(st));
+		store->failed = true;
+	}
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+}
+
+void store_put(struct store *store, const char *kind, const char *name, const char *tenant,
+	uint64_t revision, const json_t *object)
+{
+	sqlite3_stmt *st = begin(store, PUT);
+
+	sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, tenant, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 4, (sqlite3_int64)revision);
+	sqlite3_bind_text(st, 5, json_dumps(object, JSON_COMPACT), -1, free);
+	finish(store, st);
+}
+
+void store_delete(struct store *store, const char *kind, const char *name)
+{
+	sqlite3_stmt *st = begin(store, DELETE);
+
+	sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
+	finish(store, st);
+}
+
+void store_set(struct store *store, const char *key, const char *value)
+{
+	sqlite3_stmt *st = begin(store, value != NULL ? SET : UNSET);
+
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (value != NULL)
+		sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
+	finish(store, st);
+}
+
+void store_event_add(struct store *store, int64_t number, const char *text, int64_t keep)
+{
+	sqlite3_stmt *st = begin(store, EVENT_ADD);
+
+	sqlite3_bind_int64(st, 1, number);
+	sqlite3_bind_text(st, 2, text, -1, SQLITE_STATIC);
+	finish(store, st);
+	st = begin(store, EVENT_TRIM);
+	sqlite3_bind_int64(st, 1, number - keep);
+	finish(store, st);
+}
+
+int store_commit(struct store *store)
+{
+	int rc = 0;
+
+	if (!store->open)
+		return 0;
+	if (store->failed || run(store, "COMMIT") < 0) {
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+		rc = -EIO;
+	}
+	store->open = store->failed = false;
+	return rc;
+}
+
+bool store_is_dirty(const struct store *store)
+{
+	return store->open;
+}

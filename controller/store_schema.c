@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store_schema.h"
+
+/* Only ever append: what is written here is on somebody's disk. */
+const struct store_step store_steps[] = {
+	{1, "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+	    "CREATE TABLE objects (kind TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT NOT NULL,"
+	    " revision INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT "
+	    "ROWID;"},
+	{2, "CREATE TABLE events (number INTEGER PRIMARY KEY, json TEXT NOT NULL);"},
+};
+
+const size_t store_step_count = sizeof(store_steps) / sizeof(store_steps[0]);

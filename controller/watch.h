@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_WATCH_H
+#define CONTROLLER_WATCH_H
+/* Connections that are told of every change: `event {op, kind, object, revision}`. */
+#include "txn.h"
+
+struct controller;
+struct jsonrpc_conn;
+struct watches;
+
+struct watches *watches_new(void);
+void watches_free(struct watches *watches);
+
+/* For jsonrpc_server_options.closed; ctx is the controller. */
+void watch_closed(struct jsonrpc_conn *conn, void *ctx);
+void watch_tell(struct controller *c, const struct change *change);
+
+#endif
