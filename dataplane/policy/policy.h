@@ -13,23 +13,24 @@
  * How it is compiled. Rules are put together by direction and remote (anyone, a prefix, a group, a
  * prefix list); each such set is a *table* that answers "which rule is best for this protocol and
  * port" by one binary search. A check asks the table for anyone, those of the prefixes around the
- * remote address (prefix_map, longest first), and those of the remote's groups, and takes the best.
- * So
- *  - a changed rule rebuilds the one table of its remote; all others are shared between the old and
- * the new version;
+ * remote address (prefix_map), and those of the remote's groups, and takes the best. So
+ *  - a changed rule rebuilds the one table of its remote; the old and the new version share all
+ *    others;
  *  - who is a member of a remote group is part of the question, so a change of membership compiles
- * nothing;
- *  - a check costs one search over the prefixes and one over the ports of each table asked. At most
- * that are: one for anyone, one for each of the nested prefixes around the address (<= 33 for IPv4,
- * 129 for IPv6), one for each prefix list holding it and one for each of the remote's groups; each
- * at most 16 steps. Tables that cannot beat the best rule so far are skipped.
+ *    nothing;
+ *  - a check costs one search over the prefixes, at most log2(2n) + 1 steps, and one over the ports
+ *    of each table asked, at most 17 steps. It asks one table for anyone, one for each of the
+ *    nested prefixes around the address (<= 33 for IPv4, 129 for IPv6), one for each prefix list
+ *    holding it and one for each of the remote's groups. Long prefix lists are shared by policies
+ *    and cost one search each. Nothing else depends on the number of rules; tests/bench/policy has
+ *    figures.
  *
  * Threads: everything but policy_check() and policy_tag() belongs to the control thread.
  * policy_check() runs on any thread inside an RCU read section: no lock, no allocation.
  *
- * Transactions. Changes are staged (policy_group_set(), ..., each may fail and then has changed
- * nothing), compiled all at once by policy_db_prepare() (may fail) and published by
- * policy_db_commit() (cannot), or dropped by policy_db_abort(). Workers see each direction of a
+ * Transactions. Changes are staged (policy_group_set(), ..., each may fail), compiled all at once
+ * by policy_db_prepare() (may fail) and published by policy_db_commit() (cannot), or dropped by
+ * policy_db_abort(). Workers see each direction of a
  * policy switch at once, never a mixture. Order among the items of a transaction does not matter: a
  * group or list that does not exist yet is one without rules or prefixes.
  */
@@ -113,7 +114,7 @@ const char *policy_db_error(const struct policy_db *db);
 
 /*
  * Staging. 0, -ENOMEM, or -EINVAL with policy_db_error(). The arrays are copied. A later call on
- * the same id in the same transaction replaces the earlier one.
+ * the same id in the same transaction replaces the earlier one; after a failed one abort.
  */
 int policy_group_set(
 	struct policy_db *db, uint32_t id, const struct policy_rule *rules, uint32_t n);

@@ -2,6 +2,8 @@
 /* The verdict on the first packet of a flow. Any thread, under RCU. */
 #include <netinet/in.h>
 
+#include <rte_prefetch.h>
+
 #include "policy/policy_internal.h"
 
 /* Where in a table's spaces the answer is. */
@@ -37,19 +39,15 @@ static struct probe probe_make(const struct policy_query *q)
 	return (struct probe){CLASS_OTHER, q->protocol};
 }
 
-/* How many of the n ascending keys are <= key. No branch depends on what is compared. */
-static uint32_t search(const uint16_t *keys, uint32_t n, uint16_t key)
+/* Which of n >= 1 pieces holds the key. No branch depends on what is compared. */
+static const uint16_t *search(const uint16_t *keys, uint32_t n, uint16_t key)
 {
-	const uint16_t *at = keys;
-
-	if (n == 0)
-		return 0;
 	while (n > 1) {
 		uint32_t half = n / 2;
-		at += at[half] <= key ? half : 0;
+		keys += keys[half] <= key ? half : 0;
 		n -= half;
 	}
-	return (uint32_t)(at - keys) + (*at <= key);
+	return keys;
 }
 
 static bool named_before(const struct rule *a, const struct rule *b)
@@ -62,20 +60,18 @@ static bool named_before(const struct rule *a, const struct rule *b)
 
 static void ask(const struct table *t, struct probe probe, struct best *best)
 {
-	const struct rule *rule = t->any;
-	uint16_t rank = t->any_rank;
-
-	if (t->best_rank > best->rank)
-		return;
-	uint32_t first = t->first[probe.class];
+	const uint16_t *keys = table_keys(t);
 	uint32_t piece =
-		search(table_keys(t) + first, t->first[probe.class + 1] - first, probe.key);
-	if (piece > 0) {
-		rule = table_rules(t)[first + piece - 1];
-		rank = table_ranks(t)[first + piece - 1];
-	}
-	if (rank < best->rank || (rank == best->rank && rule && named_before(rule, best->rule)))
-		*best = (struct best){rule, rank};
+		(uint32_t)(search(keys + t->first[probe.class], t->n[probe.class], probe.key) -
+			   keys);
+	const struct rule *rule = table_rules(t)[piece];
+	uint16_t rank = table_ranks(t)[piece];
+
+	if (__builtin_expect(rank == best->rank && rule, 0) && !named_before(rule, best->rule))
+		return;
+	/* The outcome is hard to predict: conditional moves, so that the next table is looked at meanwhile. */
+	best->rule = rank <= best->rank ? rule : best->rule;
+	best->rank = rank <= best->rank ? rank : best->rank;
 }
 
 static void ask_groups(const struct policy_dir *d, const struct policy_query *q, struct probe probe,
@@ -91,20 +87,47 @@ static void ask_groups(const struct policy_dir *d, const struct policy_query *q,
 	}
 }
 
+/* Tables are fetched some matches ahead: a thousand of them do not stay in the cache. */
+#define FETCH_AHEAD 16
+
+static void ask_prefixes(const struct policy_dir *d, const struct policy_query *q,
+	struct probe probe, struct best *best)
+{
+	const struct prefix_match *m = prefix_map_find(d->shape->prefixes, &q->remote);
+	const struct table *tables[FETCH_AHEAD];
+
+	while (m) {
+		uint32_t n = 0;
+		for (; m && n < FETCH_AHEAD; m = prefix_match_next(m)) {
+			tables[n] = d->tables[m->value];
+			rte_prefetch0(tables[n++]);
+		}
+		for (uint32_t i = 0; i < n; i++)
+			ask(tables[i], probe, best);
+	}
+}
+
+static void ask_lists(const struct policy_dir *d, const struct policy_query *q, struct probe probe,
+	struct best *best)
+{
+	for (uint32_t i = 0; i < d->shape->n_long_lists; i++) {
+		const struct shape_list *list = &d->shape->long_lists[i];
+		if (prefix_map_find(list->set->map, &q->remote))
+			ask(d->tables[list->slot], probe, best);
+	}
+}
+
 static struct best best_rule(const struct policy_dir *d, const struct policy_query *q)
 {
 	struct best best = {NULL, RANK_NONE};
 	const struct shape *shape = d->shape;
 	struct probe probe = probe_make(q);
-	const struct prefix_match *m;
 
 	if (shape->any != SLOT_NONE)
 		ask(d->tables[shape->any], probe, &best);
-	if (shape->prefixes) {
-		m = prefix_map_find(shape->prefixes, &q->remote);
-		for (; m; m = prefix_match_next(m))
-			ask(d->tables[m->value], probe, &best);
-	}
+	if (shape->prefixes)
+		ask_prefixes(d, q, probe, &best);
+	ask_lists(d, q, probe, &best);
 	if (shape->n_groups > 0)
 		ask_groups(d, q, probe, &best);
 	return best;

@@ -99,42 +99,47 @@ static inline bool remote_key_equal(const struct remote_key *a, const struct rem
 
 struct source;
 
-/* Class c's space is cut into pieces first[c] .. first[c + 1] - 1; piece i begins at key[i] and is
- * decided by rule[i] of rank[i]. What is before the first piece, or a class without pieces, is
- * decided by `any`. */
+/* Class c's space is cut into pieces first[c] .. first[c] + n[c] - 1, at least one: piece i begins at key[i], the
+ * first of a class at 0, and is decided by rule[i] of rank[i]. Classes that no rule names share piece 0. */
 struct table {
 	uint32_t refs;
-	uint16_t best_rank; /* of all its rules */
-	uint16_t any_rank;
-	const struct rule *any;  /* NULL: no rule */
-	struct source **parents; /* of a merged table, NULL-terminated; NULL: a group's own. Control
-				    thread only */
-	uint32_t first[CLASS_COUNT + 1];
-	/* Then, n = first[CLASS_COUNT] each: const struct rule *rule[]; uint16_t key[]; uint16_t
-	 * rank[]. rule[i] is NULL where no rule matches. */
+	uint32_t n_pieces;
+	struct source **
+		parents; /* of a merged table, NULL-terminated; NULL: a group's own. Control thread only */
+	uint32_t first[CLASS_COUNT];
+	uint32_t n[CLASS_COUNT];
+	/* Then, n_pieces each: uint16_t key[]; uint16_t rank[]; const struct rule *rule[], NULL
+	 * where no rule matches. What a search reads stands beside the header. */
 };
 
 static_assert(sizeof(struct table) % sizeof(void *) == 0, "pointers follow");
 
-static inline const struct rule **table_rules(const struct table *t)
-{
-	return (const struct rule **)(uintptr_t)(t + 1);
-}
-
 static inline uint16_t *table_keys(const struct table *t)
 {
-	return (uint16_t *)(table_rules(t) + t->first[CLASS_COUNT]);
+	return (uint16_t *)(uintptr_t)(t + 1);
 }
 
 static inline uint16_t *table_ranks(const struct table *t)
 {
-	return table_keys(t) + t->first[CLASS_COUNT];
+	return table_keys(t) + t->n_pieces;
+}
+
+static inline const struct rule **table_rules(const struct table *t)
+{
+	/* A key and a rank are 4 bytes: an even number of them keeps pointers aligned. */
+	return (const struct rule **)(uintptr_t)(table_keys(t) + 2 * ((t->n_pieces + 1) & ~1u));
+}
+
+static inline size_t table_size(uint32_t n_pieces)
+{
+	return sizeof(struct table) + ((n_pieces + 1) & ~1u) * 2 * sizeof(uint16_t) +
+	       n_pieces * sizeof(struct rule *);
 }
 
 /* Memory that building a table needs meanwhile, kept from one to the next. Zero to start with. */
 struct table_builder {
 	struct ranked_rule *ranked; /* capacity */
-	struct piece *pieces;       /* 2 * capacity + CLASS_COUNT */
+	struct piece *pieces;       /* 2 * capacity + CLASS_COUNT + 1 */
 	uint32_t *bounds, *skip;    /* 2 * capacity + 1 */
 	const struct rule **winner; /* 2 * capacity + 1 */
 	uint32_t capacity;
@@ -177,8 +182,14 @@ struct group {
 	bool touched[POLICY_DIRECTIONS];   /* by what is staged */
 };
 
+/* Lists longer than this are searched on their own instead of being part of each policy's prefixes. */
+#define PREFIX_SET_INLINE_MAX 64
+
+/* What a prefix list holds. Immutable. */
 struct prefix_set {
+	uint32_t refs;
 	uint32_t n;
+	struct prefix_map *map; /* NULL: short */
 	struct ip_prefix prefixes[];
 };
 
@@ -206,7 +217,8 @@ const struct source *group_version_find(
 	const struct group_version *v, const struct remote_key *key);
 
 bool prefix_list_is_staged(const struct policy_db *db, uint32_t id);
-const struct prefix_set *prefix_list_view(const struct policy_db *db, uint32_t id);
+void prefix_set_put(struct prefix_set *set);
+struct prefix_set *prefix_list_view(const struct policy_db *db, uint32_t id);
 void prefix_list_commit(struct policy_db *db, struct prefix_list *l);
 void prefix_list_unstage(struct policy_db *db, struct prefix_list *l);
 void prefix_list_free(struct prefix_list *l);
@@ -214,6 +226,12 @@ void prefix_list_free(struct prefix_list *l);
 /* ---- policies: policy_shape.c, policy_db.c ---- */
 
 #define SLOT_NONE UINT32_MAX
+
+/* A long prefix list that some rules have as their remote. */
+struct shape_list {
+	struct prefix_set *set;
+	uint32_t slot;
+};
 
 struct shape {
 	uint32_t refs;
@@ -223,8 +241,10 @@ struct shape {
 	uint32_t n_lists;            /* slots of prefix lists */
 	uint32_t mask;               /* of buckets */
 	struct prefix_map *prefixes; /* to slots; NULL: none */
-	uint32_t *buckets;           /* by key: slot, or SLOT_NONE */
-	struct remote_key keys[];    /* by slot */
+	struct shape_list *long_lists;
+	uint32_t n_long_lists;
+	uint32_t *buckets;        /* by key: slot, or SLOT_NONE */
+	struct remote_key keys[]; /* by slot */
 };
 
 struct policy_dir {

@@ -31,7 +31,7 @@ bool prefix_list_is_staged(const struct policy_db *db, uint32_t id)
 	return l && l->staged;
 }
 
-const struct prefix_set *prefix_list_view(const struct policy_db *db, uint32_t id)
+struct prefix_set *prefix_list_view(const struct policy_db *db, uint32_t id)
 {
 	const struct prefix_list *l = list_find(db, id);
 
@@ -54,10 +54,18 @@ static struct prefix_list *list_take(struct policy_db *db, uint32_t id)
 	return l;
 }
 
+void prefix_set_put(struct prefix_set *set)
+{
+	if (!set || --set->refs > 0)
+		return;
+	prefix_map_free(set->map);
+	free(set);
+}
+
 void prefix_list_free(struct prefix_list *l)
 {
-	free(l->live);
-	free(l->next);
+	prefix_set_put(l->live);
+	prefix_set_put(l->next);
 	free(l);
 }
 
@@ -72,7 +80,7 @@ static void list_release(struct policy_db *db, struct prefix_list *l)
 /* Drops what is staged; the list stays. */
 static void list_reset(struct prefix_list *l)
 {
-	free(l->next);
+	prefix_set_put(l->next);
 	l->next = NULL;
 	l->staged = false;
 }
@@ -83,10 +91,10 @@ void prefix_list_unstage(struct policy_db *db, struct prefix_list *l)
 	list_release(db, l);
 }
 
-/* Workers know nothing of the set itself: freed at once. */
+/* Workers read sets through the shapes that hold them. */
 void prefix_list_commit(struct policy_db *db, struct prefix_list *l)
 {
-	free(l->live);
+	prefix_set_put(l->live);
 	l->live = l->next;
 	l->next = NULL;
 	l->staged = false;
@@ -104,15 +112,36 @@ static bool same_prefixes(
 	return true;
 }
 
+static struct prefix_map *map_new(const struct ip_prefix *prefixes, uint32_t n)
+{
+	struct prefix_map_entry *entries = calloc(n, sizeof(*entries));
+	struct prefix_map *map;
+
+	if (!entries)
+		return NULL;
+	for (uint32_t i = 0; i < n; i++)
+		entries[i].prefix = prefixes[i];
+	map = prefix_map_new(entries, n);
+	free(entries);
+	return map;
+}
+
 static struct prefix_set *set_new(const struct ip_prefix *prefixes, uint32_t n)
 {
-	struct prefix_set *set = malloc(sizeof(*set) + n * sizeof(*prefixes));
+	struct prefix_set *set = calloc(1, sizeof(*set) + n * sizeof(*prefixes));
 
 	if (!set)
 		return NULL;
+	set->refs = 1;
 	set->n = n;
 	memcpy(set->prefixes, prefixes, n * sizeof(*prefixes));
-	return set;
+	if (n <= PREFIX_SET_INLINE_MAX)
+		return set;
+	set->map = map_new(prefixes, n);
+	if (set->map)
+		return set;
+	free(set);
+	return NULL;
 }
 
 int policy_prefix_list_set(
@@ -123,6 +152,10 @@ int policy_prefix_list_set(
 	db->error[0] = '\0';
 	if (n == 0)
 		return policy_prefix_list_del(db, id);
+	if (n > PREFIX_MAP_MAX) {
+		snprintf(db->error, sizeof(db->error), "too many prefixes");
+		return -EINVAL;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		if (ip_prefix_is_valid(&prefixes[i]))
 			continue;

@@ -33,8 +33,10 @@ static void shape_put(struct shape *s)
 {
 	if (--s->refs > 0)
 		return;
-	if (s->prefixes)
-		prefix_map_free(s->prefixes);
+	prefix_map_free(s->prefixes);
+	for (uint32_t i = 0; i < s->n_long_lists; i++)
+		prefix_set_put(s->long_lists[i].set);
+	free(s->long_lists);
 	free(s->buckets);
 	free(s);
 }
@@ -89,9 +91,11 @@ static uint32_t slot_prefixes(const struct policy_db *db, const struct remote_ke
 	if (key->kind != POLICY_REMOTE_PREFIX_LIST)
 		return 0;
 	set = prefix_list_view(db, key->id);
-	for (uint32_t i = 0; entries && set && i < set->n; i++)
+	if (!set || set->map)
+		return 0;
+	for (uint32_t i = 0; entries && i < set->n; i++)
 		entries[i] = (struct prefix_map_entry){set->prefixes[i], slot};
-	return set ? set->n : 0;
+	return set->n;
 }
 
 static int shape_map_prefixes(struct shape *s, const struct policy_db *db)
@@ -114,6 +118,25 @@ static int shape_map_prefixes(struct shape *s, const struct policy_db *db)
 	return s->prefixes ? 0 : -ENOMEM;
 }
 
+static int shape_take_lists(struct shape *s, const struct policy_db *db)
+{
+	if (s->n_lists == 0)
+		return 0;
+	s->long_lists = calloc(s->n_lists, sizeof(*s->long_lists));
+	if (!s->long_lists)
+		return -ENOMEM;
+	for (uint32_t slot = 0; slot < s->n; slot++) {
+		struct prefix_set *set = NULL;
+		if (s->keys[slot].kind == POLICY_REMOTE_PREFIX_LIST)
+			set = prefix_list_view(db, s->keys[slot].id);
+		if (!set || !set->map)
+			continue;
+		set->refs++;
+		s->long_lists[s->n_long_lists++] = (struct shape_list){set, slot};
+	}
+	return 0;
+}
+
 static struct shape *shape_new(const struct compilation *c)
 {
 	struct shape *s = shape_alloc(c->n_parts);
@@ -122,7 +145,7 @@ static struct shape *shape_new(const struct compilation *c)
 		return NULL;
 	for (uint32_t i = 0; i < c->n_parts; i++)
 		shape_add(s, &c->parts[i].source->key);
-	if (shape_map_prefixes(s, c->db)) {
+	if (shape_map_prefixes(s, c->db) || shape_take_lists(s, c->db)) {
 		shape_put(s);
 		return NULL;
 	}

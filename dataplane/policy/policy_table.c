@@ -42,7 +42,7 @@ static int builder_reserve(struct table_builder *b, uint32_t n)
 	size_t edges = 2 * capacity + 1;
 	table_builder_fini(b);
 	b->ranked = malloc(capacity * sizeof(*b->ranked));
-	b->pieces = malloc((2 * capacity + CLASS_COUNT) * sizeof(*b->pieces));
+	b->pieces = malloc((2 * capacity + CLASS_COUNT + 1) * sizeof(*b->pieces));
 	b->bounds = malloc(edges * sizeof(*b->bounds));
 	b->skip = malloc(edges * sizeof(*b->skip));
 	b->winner = malloc(edges * sizeof(*b->winner));
@@ -183,35 +183,43 @@ static uint32_t cut_class(struct table_builder *b, uint32_t n, uint8_t class, ui
 	const struct rule *before = any;
 
 	paint(b, n, class, n_bounds);
+	if (b->bounds[0] > 0)
+		b->pieces[n_pieces++] = (struct piece){0, any};
 	for (uint32_t i = 0; i < n_bounds; i++) {
 		const struct rule *r = b->winner[i] ? b->winner[i] : any;
-		if (r != before)
+		if (r != before || b->bounds[i] == 0)
 			b->pieces[n_pieces++] = (struct piece){(uint16_t)b->bounds[i], r};
 		before = r;
 	}
 	return n_pieces;
 }
 
-/* Fills first[] and b->pieces from the first n ranked rules, those better than `any`. */
-static void cut_classes(struct table_builder *b, uint32_t n, const struct rule *any,
-	uint32_t first[CLASS_COUNT + 1])
+/* Fills the header's ranges and b->pieces from the first n ranked rules, those better than `any`. */
+static void cut_classes(
+	struct table_builder *b, uint32_t n, const struct rule *any, struct table *header)
 {
-	uint32_t members[CLASS_COUNT] = {0}, n_pieces = 0;
+	uint32_t members[CLASS_COUNT] = {0};
 
 	for (uint32_t i = 0; i < n; i++)
 		members[b->ranked[i].rule->spec.class]++;
+	b->pieces[0] = (struct piece){0, any};
+	header->n_pieces = 1;
 	for (uint8_t class = 0; class < CLASS_COUNT; class ++) {
-		first[class] = n_pieces;
-		if (members[class] > 0)
-			n_pieces = cut_class(b, n, class, members[class], any, n_pieces);
+		uint32_t first = header->n_pieces;
+		header->n[class] = 1;
+		if (members[class] == 0)
+			continue;
+		header->n_pieces = cut_class(b, n, class, members[class], any, first);
+		header->first[class] = first;
+		header->n[class] = header->n_pieces - first;
 	}
-	first[CLASS_COUNT] = n_pieces;
 }
 
 struct table *table_new(struct table_builder *b, struct rule *const *rules, uint32_t n)
 {
-	uint32_t first[CLASS_COUNT + 1], better = 0;
+	struct table header = {.refs = 1}, *t;
 	const struct rule *any = NULL;
+	uint32_t better = 0;
 
 	if (builder_reserve(b, n))
 		return NULL;
@@ -221,25 +229,16 @@ struct table *table_new(struct table_builder *b, struct rule *const *rules, uint
 		better++;
 	if (better < n)
 		any = b->ranked[better].rule;
-	cut_classes(b, better, any, first);
-
-	uint32_t n_pieces = first[CLASS_COUNT];
-	struct table *t =
-		malloc(sizeof(*t) + n_pieces * (sizeof(struct rule *) + 2 * sizeof(uint16_t)));
+	cut_classes(b, better, any, &header);
+	t = malloc(table_size(header.n_pieces));
 	if (!t)
 		return NULL;
-	*t = (struct table){
-		.refs = 1,
-		.best_rank = n > 0 ? b->ranked[0].rule->spec.rank : RANK_NONE,
-		.any_rank = any ? any->spec.rank : RANK_NONE,
-		.any = any,
-	};
-	memcpy(t->first, first, sizeof(first));
-	for (uint32_t i = 0; i < n_pieces; i++) {
+	*t = header;
+	for (uint32_t i = 0; i < t->n_pieces; i++) {
 		const struct rule *r = b->pieces[i].rule;
-		table_rules(t)[i] = r;
 		table_keys(t)[i] = b->pieces[i].key;
 		table_ranks(t)[i] = r ? r->spec.rank : RANK_NONE;
+		table_rules(t)[i] = r;
 	}
 	return t;
 }

@@ -16,7 +16,7 @@
 #define GROUPS 6
 #define RULES_MAX 60
 #define LISTS 4
-#define LIST_MAX 12
+#define LIST_MAX 80 /* beyond what policies hold themselves */
 #define POLICIES 8
 
 /* ---- memory that runs out: the linker sends the code's own allocations here ---- */
@@ -271,7 +271,7 @@ static void edit_group(struct model *m, uint32_t g)
 static void edit_list(struct model *m, uint32_t l)
 {
 	if (random_one_in(2))
-		m->n_prefixes[l] = random_below(LIST_MAX + 1);
+		m->n_prefixes[l] = random_below(random_one_in(2) ? 8 : LIST_MAX + 1);
 	for (uint32_t i = 0; i < m->n_prefixes[l]; i++)
 		if (random_one_in(3) || m->prefixes[l][i].len == 0)
 			m->prefixes[l][i] = random_prefix();

@@ -317,6 +317,33 @@ static void build_prefix_map(void)
 	free(entries);
 }
 
+/* A list of 10,000 prefixes that 1,000 policies use. */
+static void long_list(void)
+{
+	struct policy_db *db = policy_db_new(&(struct policy_hooks){0});
+	struct ip_prefix *prefixes = calloc(RULES, sizeof(*prefixes));
+	struct policy_rule rule = tcp_rule(443, 443);
+	const struct scenario sc = {"", RULES, NULL, host_query};
+	struct policy *p = NULL;
+
+	for (uint32_t i = 0; i < RULES; i++)
+		prefixes[i] = host_rule(i).remote_prefix;
+	rule.remote = POLICY_REMOTE_PREFIX_LIST;
+	for (uint32_t g = 0; g < 1000; g++) {
+		p = policy_get(db, &g, 1);
+		set(db, g, &rule, 1);
+	}
+	uint64_t start = rte_rdtsc();
+	if (policy_prefix_list_set(db, 0, prefixes, RULES) || policy_db_prepare(db))
+		exit(1);
+	policy_db_commit(db);
+	printf("a list of 10,000 prefixes that 1,000 policies use changed in %.0f us, a check by "
+	       "it: "
+	       "%lu cycles\n",
+		(double)(rte_rdtsc() - start) / tsc_per_us, check_cycles(p, &sc));
+	free(prefixes);
+}
+
 /* A node's worth: 1,000 groups of 100 rules, 1,000 policies of one group each and one that all share. */
 static void node_memory(void)
 {
@@ -349,5 +376,6 @@ int main(void)
 		run(&scenarios[i]);
 	build_prefix_map();
 	node_memory();
+	long_list();
 	return 0;
 }
