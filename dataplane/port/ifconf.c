@@ -291,3 +291,14 @@ int ifconf_get_mac(const char *ifname, struct rte_ether_addr *mac)
 		memcpy(mac, ifr.ifr_hwaddr.sa_data, sizeof(*mac));
 	return rc;
 }
+
+int ifconf_set_up(const char *ifname)
+{
+	struct ifreq ifr = {0};
+	int rc = if_ioctl(ifname, SIOCGIFFLAGS, &ifr);
+
+	if (rc < 0 || (ifr.ifr_flags & IFF_UP))
+		return rc;
+	ifr.ifr_flags |= IFF_UP;
+	return if_ioctl(ifname, SIOCSIFFLAGS, &ifr);
+}

@@ -14,6 +14,7 @@ int ifconf_apply(struct port *port, const struct port_spec *spec);
 /* The index of an interface's name, or -errno. */
 int ifconf_index(const char *ifname);
 int ifconf_set_mtu(const char *ifname, uint16_t mtu);
+int ifconf_set_up(const char *ifname);
 int ifconf_get_mtu(const char *ifname);
 int ifconf_get_mac(const char *ifname, struct rte_ether_addr *mac);
 /* False when the name can not be an interface's. */

@@ -126,16 +126,32 @@ static struct port *open_port(char *text, uint32_t caps)
 	return port;
 }
 
+/* As core/pool.c: without hugepages IO-contiguous objects would lie one a page and alias in the cache. */
+static struct rte_mempool *make_pool(const char *name, unsigned int n, unsigned int cache, uint16_t room)
+{
+	struct rte_pktmbuf_pool_private priv = {
+		.mbuf_data_room_size = room,
+		.mbuf_priv_size = RTE_ALIGN(sizeof(struct pkt), RTE_MBUF_PRIV_ALIGN),
+	};
+	unsigned int size = (unsigned int)sizeof(struct rte_mbuf) + priv.mbuf_priv_size + room;
+	struct rte_mempool *mp = rte_mempool_create_empty(
+		name, n, size, cache, sizeof(priv), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (mp == NULL)
+		rte_exit(1, "no buffers\n");
+	rte_pktmbuf_pool_init(mp, &priv);
+	if (rte_mempool_populate_default(mp) < 0)
+		rte_exit(1, "no buffers\n");
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+}
+
 static void make_worker(struct worker *w)
 {
 	w->lcore = rte_get_next_lcore(-1, 1, 0);
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->pool = rte_pktmbuf_pool_create(
-		"small", 8191, 256, RTE_ALIGN(sizeof(struct pkt), 64), 2048 + 128, SOCKET_ID_ANY);
-	w->jumbo_pool = rte_pktmbuf_pool_create(
-		"jumbo", 255, 32, RTE_ALIGN(sizeof(struct pkt), 64), UINT16_MAX, SOCKET_ID_ANY);
-	if (w->pool == NULL || w->jumbo_pool == NULL)
-		rte_exit(1, "no buffers\n");
+	w->pool = make_pool("small", 8191, 256, RTE_MBUF_DEFAULT_BUF_SIZE);
+	w->jumbo_pool = make_pool("jumbo", 255, 32, RTE_PKTMBUF_HEADROOM + 65280);
 }
 
 static void report(void)

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A kernel interface (a veth end, a NIC that the kernel keeps) through packet sockets with PACKET_VNET_HDR: partial checksums
+ * and GSO frames travel as on a TAP. One system call a burst each way; a socket to receive and one per worker to send.
+ *
+ * The kernel's own stack sees the received frames too, and what it sends on that interface is not received here.
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+
+#include "port/drops.h"
+#include "port/ifconf.h"
+#include "port/port.h"
+#include "port/rx_buf.h"
+#include "port/vnet_hdr.h"
+
+#define AF_PACKET_CAPS (PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
+#define SOCKET_BUFFER (32 << 20)
+#define TX_IOVS 256      /* of one sendmmsg */
+#define DISCARD_MAX 4096
+
+struct af_packet {
+	int rx_fd;
+	int tx_fd[WORKER_MAX];
+	int ifindex;
+	char ifname[IFNAMSIZ];
+};
+
+/* What recvmmsg fills; an entry that was not used stays ready for the next call. */
+struct rx_ring {
+	unsigned int stale; /* that many from the front want buffers and fresh headers */
+	struct rx_buf buf[BURST];
+	struct mmsghdr msg[BURST];
+	struct iovec iov[BURST][1 + RX_BUF_IOVS];
+	struct vnet_hdr hdr[BURST];
+	char control[BURST][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+};
+
+/* [worker], shared by its ports: the buffers are empty between two reads. Allocated by the control thread. */
+static struct rx_ring *rings[WORKER_MAX];
+
+static int make_rings(void)
+{
+	for (unsigned int i = 0; i < worker_count; i++) {
+		if (rings[i] != NULL)
+			continue;
+		rings[i] = calloc(1, sizeof(*rings[i]));
+		if (rings[i] == NULL)
+			return -ENOMEM;
+		rings[i]->stale = BURST;
+	}
+	return 0;
+}
+
+static int set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Not bound to a protocol until all options are set: frames of other interfaces never get in. */
+static int make_socket(int buffer_option)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1) < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	/* Without CAP_NET_ADMIN the default size has to do. */
+	set_option(fd, SOL_SOCKET, buffer_option, SOCKET_BUFFER);
+	return fd;
+}
+
+static int bind_socket(int fd, int ifindex, uint16_t protocol)
+{
+	struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = ifindex,
+		.sll_protocol = rte_cpu_to_be_16(protocol),
+	};
+
+	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+}
+
+static int open_rx(struct af_packet *p)
+{
+	struct packet_mreq all = {.mr_ifindex = p->ifindex, .mr_type = PACKET_MR_PROMISC};
+	int rc, fd = make_socket(SO_RCVBUFFORCE);
+
+	if (fd < 0)
+		return fd;
+	p->rx_fd = fd;
+	rc = set_option(fd, SOL_PACKET, PACKET_AUXDATA, 1);
+	if (rc == 0)
+		rc = set_option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	if (rc == 0 && setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = bind_socket(fd, p->ifindex, ETH_P_ALL);
+	return rc;
+}
+
+static int open_tx(struct af_packet *p)
+{
+	for (unsigned int i = 0; i < worker_count; i++) {
+		int rc;
+
+		p->tx_fd[i] = make_socket(SO_SNDBUFFORCE);
+		if (p->tx_fd[i] < 0)
+			return p->tx_fd[i];
+		set_option(p->tx_fd[i], SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+		rc = bind_socket(p->tx_fd[i], p->ifindex, 0);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void close_sockets(struct af_packet *p)
+{
+	if (p->rx_fd >= 0)
+		close(p->rx_fd);
+	for (unsigned int i = 0; i < worker_count; i++) {
+		if (p->tx_fd[i] >= 0)
+			close(p->tx_fd[i]);
+	}
+}
+
+/* The interface as it is, up and with room for the port's MTU. */
+static int prepare_interface(struct port *port, const struct af_packet *p)
+{
+	struct rte_ether_addr mac;
+	int mtu = ifconf_get_mtu(p->ifname);
+	int rc = ifconf_get_mac(p->ifname, &mac);
+
+	if (mtu < 0 || rc < 0)
+		return port_fail(port, rc < 0 ? rc : mtu, "%s is no Ethernet interface", p->ifname);
+	if (rte_is_zero_ether_addr(&port->mac))
+		port->mac = mac;
+	if (port->mtu == 0)
+		port->mtu = (uint16_t)RTE_MIN(mtu, UINT16_MAX);
+	if (port->mtu > mtu) {
+		rc = ifconf_set_mtu(p->ifname, port->mtu);
+		if (rc < 0)
+			return port_fail(port, rc, "%s has an MTU of %d, %u is needed: %s", p->ifname,
+				mtu, port->mtu, strerror(-rc));
+	}
+	rc = ifconf_set_up(p->ifname);
+	if (rc < 0)
+		return port_fail(port, rc, "%s up: %s", p->ifname, strerror(-rc));
+	return 0;
+}
+
+static int af_packet_open(struct port *port, const struct port_spec *spec)
+{
+	struct af_packet *p = port->priv;
+	int rc;
+
+	if (spec->mode != NULL && strcmp(spec->mode, "af_packet") != 0)
+		return port_fail(port, -ENOTSUP, "mode %s is not there; use af_packet", spec->mode);
+	if (!ifconf_name_valid(spec->ifname) || ifconf_index(spec->ifname) < 0)
+		return port_fail(port, -ENODEV, "no interface %s",
+			spec->ifname == NULL ? "" : spec->ifname);
+	memcpy(p->ifname, spec->ifname, strlen(spec->ifname));
+	p->ifindex = ifconf_index(spec->ifname);
+	p->rx_fd = -1;
+	memset(p->tx_fd, 0xff, sizeof(p->tx_fd));
+	rc = prepare_interface(port, p);
+	if (rc < 0)
+		return rc;
+	rc = make_rings();
+	if (rc == 0)
+		rc = open_rx(p);
+	if (rc == 0)
+		rc = open_tx(p);
+	if (rc < 0) {
+		close_sockets(p);
+		return port_fail(port, rc, "packet socket on %s: %s%s", p->ifname, strerror(-rc),
+			rc == -EPERM ? " (needs CAP_NET_RAW)" : "");
+	}
+	port->rx_fd = p->rx_fd;
+	port->caps = AF_PACKET_CAPS;
+	if (vnet_hdr_kernel_has_uso())
+		port->caps |= PORT_CAP_USO | PORT_CAP_UDP_SUPER;
+	return 0;
+}
+
+static void af_packet_close(struct port *port)
+{
+	close_sockets(port->priv);
+}
+
+/* --- receiving --- */
+
+/* Makes all entries ready; returns how many are. */
+static unsigned int ring_fill(struct rx_ring *r, const struct worker *w)
+{
+	for (unsigned int i = 0; i < r->stale; i++) {
+		int iovs;
+
+		r->iov[i][0] = (struct iovec){&r->hdr[i], sizeof(r->hdr[i])};
+		if (unlikely(!rx_buf_fill(&r->buf[i], w, r->iov[i] + 1, &iovs)))
+			return i;
+		r->msg[i].msg_hdr = (struct msghdr){
+			.msg_iov = r->iov[i],
+			.msg_iovlen = (size_t)iovs + 1,
+			.msg_control = r->control[i],
+			.msg_controllen = sizeof(r->control[i]),
+		};
+	}
+	r->stale = 0;
+	return BURST;
+}
+
+/* The kernel took the tag out of the frame; it belongs between the addresses and the type. */
+static bool restore_tag(struct rte_mbuf *m, uint16_t tpid, uint16_t tci)
+{
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, RTE_VLAN_HLEN);
+	struct rte_vlan_hdr *tag;
+
+	if (unlikely(eth == NULL))
+		return false;
+	memmove(eth, (char *)eth + RTE_VLAN_HLEN, 2 * RTE_ETHER_ADDR_LEN);
+	eth->ether_type = rte_cpu_to_be_16(tpid);
+	tag = (struct rte_vlan_hdr *)(eth + 1);
+	tag->vlan_tci = rte_cpu_to_be_16(tci);
+	if (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK)
+		m->outer_l2_len += RTE_VLAN_HLEN;
+	else if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
+		m->l2_len += RTE_VLAN_HLEN;
+	return true;
+}
+
+static bool apply_auxdata(const struct msghdr *msg, struct rte_mbuf *m)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct tpacket_auxdata aux;
+
+	if (unlikely(c == NULL || c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA))
+		return true;
+	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+	if (likely(!(aux.tp_status & TP_STATUS_VLAN_VALID)))
+		return true;
+	return restore_tag(m,
+		aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETH_P_8021Q,
+		aux.tp_vlan_tci);
+}
+
+/* NULL when the frame was dropped. */
+static struct rte_mbuf *take_frame(struct port *port, struct rx_ring *r, unsigned int i)
+{
+	const struct mmsghdr *msg = &r->msg[i];
+	struct rte_mbuf *m = NULL;
+
+	if (likely(msg->msg_len > sizeof(r->hdr[i]) && !(msg->msg_hdr.msg_flags & MSG_TRUNC)))
+		m = rx_buf_take(&r->buf[i], msg->msg_len - (uint32_t)sizeof(r->hdr[i]));
+	if (unlikely(m == NULL)) {
+		port_drop_received(port, DROP_NO_BUFFER);
+		return NULL;
+	}
+	if (unlikely(!vnet_hdr_to_mbuf(&r->hdr[i], m) || !apply_auxdata(&msg->msg_hdr, m))) {
+		rte_pktmbuf_free(m);
+		port_drop_received(port, DROP_MALFORMED);
+		return NULL;
+	}
+	return m;
+}
+
+/* Takes frames that there is no buffer for out of the socket, so that its end is seen (see rx_burst in port.h). */
+static void discard(struct port *port, const struct af_packet *p)
+{
+	char head[64];
+
+	for (int i = 0; i < DISCARD_MAX; i++) {
+		if (recv(p->rx_fd, head, sizeof(head), MSG_DONTWAIT) < 0)
+			return;
+		port_drop_received(port, DROP_NO_BUFFER);
+	}
+}
+
+/* One system call; -1: drained. May be 0 though there is more. */
+static int receive(struct port *port, struct rx_ring *r, struct rte_mbuf **pkts, unsigned int n)
+{
+	const struct af_packet *p = port->priv;
+	unsigned int room = RTE_MIN(ring_fill(r, worker_self), n);
+	int count, got = 0;
+
+	if (unlikely(room == 0)) {
+		discard(port, p);
+		return -1;
+	}
+	count = recvmmsg(p->rx_fd, r->msg, room, MSG_DONTWAIT, NULL);
+	if (count < 0) {
+		/* An interface that went down says so once; frames may lie behind that. */
+		return errno == ENETDOWN || errno == EINTR ? 0 : -1;
+	}
+	for (int i = 0; i < count; i++) {
+		pkts[got] = take_frame(port, r, (unsigned int)i);
+		got += pkts[got] != NULL;
+	}
+	r->stale = RTE_MAX(r->stale, (unsigned int)count);
+	return got;
+}
+
+static uint16_t af_packet_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rx_ring *r = rings[worker_self->id];
+	int got;
+
+	(void)queue;
+	do {
+		got = receive(port, r, pkts, RTE_MIN(n, BURST));
+	} while (unlikely(got == 0));
+	return got < 0 ? 0 : (uint16_t)got;
+}
+
+/* --- sending --- */
+
+struct tx_batch {
+	unsigned int frames, iovs;
+	struct mmsghdr msg[BURST];
+	struct vnet_hdr hdr[BURST];
+	struct iovec iov[TX_IOVS];
+};
+
+/* False when it has no room left. */
+static bool tx_add(struct tx_batch *b, const struct rte_mbuf *m)
+{
+	struct mmsghdr *msg = &b->msg[b->frames];
+	struct iovec *iov = &b->iov[b->iovs];
+	unsigned int n = 0;
+
+	if (b->frames == BURST || b->iovs + m->nb_segs + 1 > TX_IOVS)
+		return false;
+	vnet_hdr_from_mbuf(&b->hdr[b->frames], m);
+	iov[n++] = (struct iovec){&b->hdr[b->frames], sizeof(b->hdr[0])};
+	for (; m != NULL; m = m->next)
+		iov[n++] = (struct iovec){rte_pktmbuf_mtod(m, void *), m->data_len};
+	msg->msg_hdr = (struct msghdr){.msg_iov = iov, .msg_iovlen = n};
+	b->frames++;
+	b->iovs += n;
+	return true;
+}
+
+static int send_error(int error)
+{
+	switch (error) {
+	case ENXIO:
+	case ENODEV:
+		return ENETDOWN;
+	case ENOMEM:
+		return ENOBUFS;
+	default:
+		return error;
+	}
+}
+
+/* How many frames the kernel took; fewer than all sets rte_errno. */
+static unsigned int tx_send(int fd, struct tx_batch *b)
+{
+	unsigned int sent = 0;
+
+	while (sent < b->frames) {
+		int rc = sendmmsg(fd, b->msg + sent, b->frames - sent, MSG_DONTWAIT);
+
+		if (unlikely(rc < 0)) {
+			if (errno == EINTR)
+				continue;
+			rte_errno = send_error(errno);
+			break;
+		}
+		sent += (unsigned int)rc;
+	}
+	return sent;
+}
+
+static uint16_t af_packet_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct af_packet *p = port->priv;
+	uint16_t sent = 0;
+
+	while (sent < n) {
+		struct tx_batch b;
+		unsigned int took;
+
+		b.frames = b.iovs = 0;
+		while (sent + b.frames < n && tx_add(&b, pkts[sent + b.frames]))
+			;
+		if (unlikely(b.frames == 0)) {
+			rte_errno = EMSGSIZE;
+			break;
+		}
+		took = tx_send(p->tx_fd[queue], &b);
+		sent += (uint16_t)took;
+		if (took < b.frames)
+			break;
+	}
+	rte_pktmbuf_free_bulk(pkts, sent);
+	return sent;
+}
+
+static bool af_packet_link_up(struct port *port)
+{
+	const struct af_packet *p = port->priv;
+	struct ifreq ifr = {0};
+
+	ifr.ifr_ifindex = p->ifindex;
+	/* By index: another interface may have taken the name. */
+	if (ioctl(p->rx_fd, SIOCGIFNAME, &ifr) < 0) {
+		port_fail(port, 0, "interface %s was deleted; attach the port again", p->ifname);
+		return false;
+	}
+	if (ioctl(p->rx_fd, SIOCGIFFLAGS, &ifr) < 0 || !(ifr.ifr_flags & IFF_UP)) {
+		port_fail(port, 0, "interface %s is down", p->ifname);
+		return false;
+	}
+	if (!(ifr.ifr_flags & IFF_RUNNING)) {
+		port_fail(port, 0, "interface %s has no carrier", p->ifname);
+		return false;
+	}
+	return true;
+}
+
+static int af_packet_set_mtu(struct port *port, uint16_t mtu)
+{
+	const struct af_packet *p = port->priv;
+	int now = ifconf_get_mtu(p->ifname);
+
+	return now >= mtu ? 0 : ifconf_set_mtu(p->ifname, mtu);
+}
+
+PORT_DRIVER(af_packet_driver, .type = "netdev", .priv_size = sizeof(struct af_packet),
+	.open = af_packet_open, .close = af_packet_close, .rx_burst = af_packet_rx_burst,
+	.tx_burst = af_packet_tx_burst, .link_up = af_packet_link_up,
+	.set_mtu = af_packet_set_mtu);
