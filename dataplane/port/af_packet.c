@@ -24,7 +24,7 @@
 
 #define AF_PACKET_CAPS (PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
 #define SOCKET_BUFFER (32 << 20)
-#define TX_IOVS 256      /* of one sendmmsg */
+#define TX_IOVS 256 /* of one sendmmsg */
 #define DISCARD_MAX 4096
 
 struct af_packet {
@@ -154,8 +154,8 @@ static int prepare_interface(struct port *port, const struct af_packet *p)
 	if (port->mtu > mtu) {
 		rc = ifconf_set_mtu(p->ifname, port->mtu);
 		if (rc < 0)
-			return port_fail(port, rc, "%s has an MTU of %d, %u is needed: %s", p->ifname,
-				mtu, port->mtu, strerror(-rc));
+			return port_fail(port, rc, "%s has an MTU of %d, %u is needed: %s",
+				p->ifname, mtu, port->mtu, strerror(-rc));
 	}
 	rc = ifconf_set_up(p->ifname);
 	if (rc < 0)
@@ -171,8 +171,8 @@ static int af_packet_open(struct port *port, const struct port_spec *spec)
 	if (spec->mode != NULL && strcmp(spec->mode, "af_packet") != 0)
 		return port_fail(port, -ENOTSUP, "mode %s is not there; use af_packet", spec->mode);
 	if (!ifconf_name_valid(spec->ifname) || ifconf_index(spec->ifname) < 0)
-		return port_fail(port, -ENODEV, "no interface %s",
-			spec->ifname == NULL ? "" : spec->ifname);
+		return port_fail(
+			port, -ENODEV, "no interface %s", spec->ifname == NULL ? "" : spec->ifname);
 	memcpy(p->ifname, spec->ifname, strlen(spec->ifname));
 	p->ifindex = ifconf_index(spec->ifname);
 	p->rx_fd = -1;
@@ -445,5 +445,4 @@ static int af_packet_set_mtu(struct port *port, uint16_t mtu)
 
 PORT_DRIVER(af_packet_driver, .type = "netdev", .priv_size = sizeof(struct af_packet),
 	.open = af_packet_open, .close = af_packet_close, .rx_burst = af_packet_rx_burst,
-	.tx_burst = af_packet_tx_burst, .link_up = af_packet_link_up,
-	.set_mtu = af_packet_set_mtu);
+	.tx_burst = af_packet_tx_burst, .link_up = af_packet_link_up, .set_mtu = af_packet_set_mtu);

@@ -4,14 +4,18 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
+#include "core/rcu.h"
 #include "port/headers.h"
 #include "port/port.h"
 
@@ -19,7 +23,8 @@
 #define TX_RING 1024
 
 #define WANTED_RX                                                                                  \
-	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |                            \
+		RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_CSUM (RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
 #define WANTED_TX                                                                                  \
 	(TX_CSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO |                    \
@@ -30,6 +35,11 @@ struct ethdev {
 	uint16_t id;
 	uint16_t n_tx;
 	bool prepare; /* rte_eth_tx_prepare() is wanted: checksums or TSO */
+	bool client;  /* of a memif: has to connect, to `socket` */
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	unsigned int down_checks;
+	_Atomic bool
+		started; /* workers leave the device alone before. Written by the control thread */
 	char devargs[512];
 	/* Of queues that several workers have to share. */
 	rte_spinlock_t lock[WORKER_MAX];
@@ -47,14 +57,16 @@ static int plug(struct port *port, struct ethdev *d)
 
 	if (rc < 0 && rc != -EEXIST)
 		return port_fail(port, rc, "device %.80s: %s", d->devargs, rte_strerror(-rc));
-	RTE_ETH_FOREACH_MATCHING_DEV (id, d->devargs, &it) {
+	RTE_ETH_FOREACH_MATCHING_DEV(id, d->devargs, &it)
+	{
 		if (found == RTE_MAX_ETHPORTS)
 			found = id;
 	}
 	if (found == RTE_MAX_ETHPORTS)
 		return port_fail(port, -ENODEV, "device %.80s has no Ethernet port", d->devargs);
 	if (taken[found])
-		return port_fail(port, -EBUSY, "device %.80s is attached to another port", d->devargs);
+		return port_fail(
+			port, -EBUSY, "device %.80s is attached to another port", d->devargs);
 	d->id = found;
 	taken[found] = true;
 	return 0;
@@ -126,9 +138,19 @@ static int set_mtu(struct port *port, const struct ethdev *d, uint16_t mtu)
 	}
 	rc = rte_eth_dev_set_mtu(d->id, mtu);
 	if (rc < 0 && rc != -ENOTSUP)
-		return port_fail(port, rc, "device %.80s does not take an MTU of %u", d->devargs, mtu);
+		return port_fail(
+			port, rc, "device %.80s does not take an MTU of %u", d->devargs, mtu);
 	port->mtu = mtu;
 	return 0;
+}
+
+/* A memif's server may come later: link_up() tries again. */
+static int start_device(struct ethdev *d)
+{
+	int rc = d->client && access(d->socket, F_OK) < 0 ? -ENOTCONN : rte_eth_dev_start(d->id);
+
+	atomic_store_explicit(&d->started, rc == 0, memory_order_release);
+	return d->client ? 0 : rc;
 }
 
 static int start(struct port *port, struct ethdev *d, bool one_queue)
@@ -155,7 +177,7 @@ static int start(struct port *port, struct ethdev *d, bool one_queue)
 	rc = set_mtu(port, d, port->mtu);
 	if (rc < 0)
 		return rc;
-	rc = rte_eth_dev_start(d->id);
+	rc = start_device(d);
 	if (rc < 0)
 		return rc;
 	/* Best effort: devices without filters refuse it. */
@@ -207,8 +229,10 @@ static int memif_open(struct port *port, const struct port_spec *spec)
 		"net_memif%u,role=%s,id=%u,socket=%s,socket-abstract=no,bsize=%u", port->index,
 		server ? "server" : "client", spec->id, spec->socket,
 		rte_pktmbuf_data_room_size(workers[0].pool) - RTE_PKTMBUF_HEADROOM);
-	if (len >= (int)sizeof(d->devargs))
+	if (len >= (int)sizeof(d->devargs) || strlen(spec->socket) >= sizeof(d->socket))
 		return port_fail(port, -ENAMETOOLONG, "the path of the socket is too long");
+	memcpy(d->socket, spec->socket, strlen(spec->socket) + 1);
+	d->client = !server;
 	/* The peer may serve fewer rings than we have workers. */
 	return open_devargs(port, d, true);
 }
@@ -237,8 +261,11 @@ static uint16_t ethdev_rx_burst(
 	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct ethdev *d = port->priv;
-	uint16_t got = rte_eth_rx_burst(d->id, queue, pkts, n);
+	uint16_t got;
 
+	if (unlikely(!atomic_load_explicit(&d->started, memory_order_acquire)))
+		return 0;
+	got = rte_eth_rx_burst(d->id, queue, pkts, n);
 	for (uint16_t i = 0; i < got; i++) {
 		if (unlikely((pkts[i]->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
 			     RTE_MBUF_F_RX_L4_CKSUM_NONE))
@@ -282,6 +309,10 @@ static uint16_t ethdev_tx_burst(
 	struct ethdev *d = port->priv;
 	uint16_t ready = n, sent;
 
+	if (unlikely(!atomic_load_explicit(&d->started, memory_order_acquire))) {
+		rte_errno = ENETDOWN;
+		return 0;
+	}
 	queue %= d->n_tx;
 	if (d->prepare)
 		ready = prepare(d, queue, pkts, n);
@@ -310,10 +341,31 @@ static bool ethdev_link_up(struct port *port)
 	return false;
 }
 
+/* The driver connects only when the device starts, and not again after the server went away. */
+static void reconnect(struct ethdev *d)
+{
+	if (atomic_load_explicit(&d->started, memory_order_relaxed)) {
+		/* The handshake goes on behind our back: give it a second. */
+		if (d->down_checks++ < 1)
+			return;
+		atomic_store_explicit(&d->started, false, memory_order_release);
+		rcu_synchronize();
+		rte_eth_dev_stop(d->id);
+	}
+	d->down_checks = 0;
+	start_device(d);
+}
+
 static bool memif_link_up(struct port *port)
 {
-	if (ethdev_link_up(port))
+	struct ethdev *d = port->priv;
+
+	if (atomic_load_explicit(&d->started, memory_order_relaxed) && ethdev_link_up(port)) {
+		d->down_checks = 0;
 		return true;
+	}
+	if (d->client)
+		reconnect(d);
 	port_fail(port, 0, "no peer is connected to the memif");
 	return false;
 }

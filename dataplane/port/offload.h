@@ -40,6 +40,9 @@ struct offload {
 	bool whole;             /* in place, no segmentation */
 };
 
+/* No port has it: a frame whose inner packet is unfinished is for decapsulation only. */
+#define OFFLOAD_CAP_TUNNEL (1u << 31)
+
 /* The capabilities that a frame needs. */
 static inline uint32_t offload_wants(const struct rte_mbuf *m)
 {
@@ -49,6 +52,8 @@ static inline uint32_t offload_wants(const struct rte_mbuf *m)
 	if (likely(!(f & (OFFLOAD_GSO | RTE_MBUF_F_TX_L4_MASK))))
 		return wants;
 	wants |= PORT_CAP_CSUM;
+	if (f & RTE_MBUF_F_TX_TUNNEL_MASK)
+		wants |= OFFLOAD_CAP_TUNNEL;
 	if (f & RTE_MBUF_F_TX_TCP_SEG)
 		wants |= f & RTE_MBUF_F_TX_IPV6 ? PORT_CAP_TSO6 : PORT_CAP_TSO4;
 	if (f & RTE_MBUF_F_TX_UDP_SEG)
@@ -61,7 +66,7 @@ static inline bool offload_fits(uint32_t caps, const struct rte_mbuf *m)
 	return (offload_wants(m) & ~caps) == 0;
 }
 
-/* Takes `m`. -EINVAL: its flags contradict its headers; -ENOMEM: no buffer; `m` stays the caller's then. */
+/* Takes `m`. -EINVAL: its flags contradict its headers, or speak of a tunnel's inside; -ENOMEM: no buffer; `m` stays the caller's then. */
 int offload_begin(struct offload *o, uint32_t caps, struct rte_mbuf *m);
 /* The next frames, ready for the output and the caller's; 0: no more. */
 unsigned int offload_next(struct offload *o, struct rte_mbuf **out, unsigned int n);

@@ -2,9 +2,9 @@
 /* Ports back to back: what enters an even port leaves by the next odd one and the other way round.
  *
  *	port_loop [--caps MASK] [--sleep] PORT PORT [PORT PORT ...]
- *	PORT: tap,IFNAME,NETNS[,ADDRESS,GATEWAY...]  netdev,IFNAME  device,DEVARGS  memif,SOCKET,ROLE
+ *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME | memif,SOCKET,ROLE | device,DEVARGS
  *
- * --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
+ * Port names and addresses are separated by commas. --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
  * its standard input ends, then prints counters as JSON. The rest of the dataplane is not there: the stubs below are
  * all that the port layer needs of it.
  */
@@ -23,6 +23,7 @@
 #include "core/node.h"
 #include "core/pkt.h"
 #include "core/rcu.h"
+#include "port/drops.h"
 #include "port/poll.h"
 
 #define SPIN_US 50
@@ -30,6 +31,10 @@
 struct worker workers[WORKER_MAX];
 unsigned int worker_count = 1;
 __thread struct worker *worker_self;
+
+#define X(id, name, help) name,
+static const char *const reasons[] = {DROP_REASONS(X)};
+#undef X
 
 static _Atomic bool stopping;
 static bool sleeps;
@@ -58,7 +63,10 @@ static void turn(struct worker *w)
 
 		for (uint16_t i = 0; i < n; i++)
 			*pkt_of(pkts[i]) = (struct pkt){.in = loc_port(port->index)};
-		port_send(peer, pkts, n);
+		if (peer != NULL)
+			port_send(peer, pkts, n);
+		else
+			port_drop(pkts, n, DROP_PORT_DOWN);
 	}
 }
 
@@ -92,11 +100,11 @@ static const char *word(char **rest)
 	return w == NULL || *w == '\0' ? NULL : w;
 }
 
-static struct port *open_port(char *text, uint32_t caps)
+static void open_port(const char *name, char *text, uint32_t caps)
 {
 	struct port_spec spec = {.mtu = 1500};
 	const char *addresses[4];
-	struct port *port = port_new(text, PORT_TENANT);
+	struct port *port = port_new(name, PORT_TENANT);
 
 	spec.type = word(&text);
 	if (strcmp(spec.type, "tap") == 0) {
@@ -104,10 +112,10 @@ static struct port *open_port(char *text, uint32_t caps)
 		spec.netns = word(&text);
 		spec.gateway4 = word(&text);
 		spec.gateway6 = word(&text);
-		spec.configure = spec.gateway4 != NULL || spec.gateway6 != NULL;
 		spec.addresses = addresses;
 		for (const char *a; (a = word(&text)) != NULL; spec.n_addresses++)
 			addresses[spec.n_addresses] = a;
+		spec.configure = spec.n_addresses > 0;
 		rte_eth_random_addr(spec.mac.addr_bytes);
 	} else if (strcmp(spec.type, "netdev") == 0) {
 		spec.ifname = word(&text);
@@ -120,14 +128,14 @@ static struct port *open_port(char *text, uint32_t caps)
 	}
 	if (port == NULL || port_open(port, &spec) < 0) {
 		fprintf(stderr, "%s: %s\n", spec.type, port == NULL ? "no port" : port->reason);
-		exit(1);
+		exit(2);
 	}
 	port->caps &= caps;
-	return port;
 }
 
 /* As core/pool.c: without hugepages IO-contiguous objects would lie one a page and alias in the cache. */
-static struct rte_mempool *make_pool(const char *name, unsigned int n, unsigned int cache, uint16_t room)
+static struct rte_mempool *make_pool(
+	const char *name, unsigned int n, unsigned int cache, uint16_t room)
 {
 	struct rte_pktmbuf_pool_private priv = {
 		.mbuf_data_room_size = room,
@@ -162,11 +170,17 @@ static void report(void)
 		c->generated);
 	for (int i = 1; i < DROP_MAX; i++) {
 		if (c->dropped[i] > 0)
-			printf(", \"drop_%d\": %lu", i, c->dropped[i]);
+			printf(", \"%s\": %lu", reasons[i], c->dropped[i]);
 	}
 	printf(", \"small_free\": %u, \"jumbo_free\": %u}\n",
 		rte_mempool_avail_count(workers[0].pool),
 		rte_mempool_avail_count(workers[0].jumbo_pool));
+}
+
+static void say_state(struct port *port)
+{
+	printf("port %u: %s\n", port->index, port->state == PORT_ACTIVE ? "active" : port->reason);
+	fflush(stdout);
 }
 
 static void wait_for_end(void)
@@ -179,7 +193,7 @@ static void wait_for_end(void)
 	for (;;) {
 		if (poll(&in, 1, 100) > 0 && read(STDIN_FILENO, &c, 1) <= 0)
 			return;
-		port_check_links(NULL);
+		port_check_links(say_state);
 		rcu_poll();
 	}
 }
@@ -187,7 +201,7 @@ static void wait_for_end(void)
 int main(int argc, char **argv)
 {
 	uint32_t caps = UINT32_MAX;
-	char prefix[32];
+	char prefix[32], name[32];
 	char *eal[] = {"port_loop", "--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "-m",
 		"256", "--lcores=0@0,1@1", "--log-level=4", prefix};
 	int i = 1;
@@ -202,11 +216,13 @@ int main(int argc, char **argv)
 			caps = (uint32_t)strtoul(argv[++i], NULL, 0);
 	}
 	make_worker(&workers[0]);
-	if (rcu_init(1) < 0 || port_init(64) < 0)
+	if (rcu_init(1) < 0 || port_init(4096) < 0)
 		return 1;
 	rte_eal_remote_launch(run, &workers[0], workers[0].lcore);
-	for (; i < argc; i++)
-		open_port(argv[i], caps);
+	for (; i < argc; i++) {
+		snprintf(name, sizeof(name), "port%d", i);
+		open_port(name, argv[i], caps);
+	}
 	wait_for_end();
 	for (struct port *p = port_next(NULL), *next; p != NULL; p = next) {
 		next = port_next(p);

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Port drivers with real traffic, two ports back to back in tests/node/port_loop.
+
+    namespace a: eth0 10.9.0.1 ── port ══ port_loop (namespace host) ══ port ── eth0 10.9.0.2 :namespace b
+"""
+
+import hashlib
+import json
+import os
+import socket
+import sys
+import threading
+
+import pytest
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(TESTS, "integration"))
+
+# pylint: disable=wrong-import-position
+from lib.netns import PREFIX, Namespace, reap  # noqa: E402
+from lib.netns import veth as connect  # noqa: E402
+from lib.wait import wait_for  # noqa: E402
+
+PROGRAM = os.path.join(os.environ.get("VPC_BUILD", os.path.join(TESTS, "..", "build")), "tests/node/port_loop")
+ADDRESSES = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd00:9::1", "fd00:9::2")}
+CSUM, MULTI_SEG = 0x01, 0x10
+UDP_SEGMENT = 103
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+class Loop:
+    """The program, running until stop()."""
+
+    def __init__(self, host, *args):
+        self.process = host.popen(PROGRAM, *args, stdin=-1, stdout=-1, stderr=-1)
+        self.line = self.process.stdout.readline().strip() or self.process.stderr.read()
+
+    def expect(self, text):
+        """Reads lines up to one that contains the text."""
+        for line in self.process.stdout:
+            if text in line:
+                return line
+        raise AssertionError(f"no line with {text!r}")
+
+    def stop(self):
+        """Its counters. Every frame that came in left or was dropped by name, and no buffer is lost."""
+        out, err = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, err
+        counters = json.loads(out.splitlines()[-1])
+        named = {"received", "generated", "sent", "small_free", "jumbo_free"}
+        drops = sum(n for name, n in counters.items() if name not in named)
+        assert counters["received"] + counters["generated"] == counters["sent"] + drops, counters
+        return counters
+
+
+@pytest.fixture(name="pair")
+def _pair():
+    reap()
+    spaces = [Namespace(f"{PREFIX}-{os.getpid()}-port{x}") for x in ("a", "b", "host")]
+    yield spaces
+    for space in spaces:
+        space.delete()
+
+
+def tap(_, space, side):
+    return f"tap,eth0,{space.name},,fd00:9::ff,{ADDRESSES[4][side]}/24,{ADDRESSES[6][side]}/64"
+
+
+def veth(host, space, side):
+    """An interface of the host whose peer is eth0 of the namespace; the host's own stack does not speak on it."""
+    name = f"veth{side}"
+    connect(host, name, space, "eth0")
+    host.sysctl(**{f"net__ipv6__conf__{name}__disable_ipv6": 1})
+    space.ip(
+        f"addr add {ADDRESSES[4][side]}/24 dev eth0",
+        f"addr add {ADDRESSES[6][side]}/64 dev eth0 nodad",
+    )
+    return f"netdev,{name}"
+
+
+def make_socket(kind, address):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    s.settimeout(20)
+    return s
+
+
+def listen(address):
+    s = make_socket(socket.SOCK_STREAM, address)
+    s.bind((address, 0))
+    s.listen(1)
+    return s
+
+
+def bound_udp(address):
+    s = make_socket(socket.SOCK_DGRAM, address)
+    s.bind((address, 0))
+    return s
+
+
+def check_tcp(pair, family, size=12_000_000):
+    """A stream arrives as it was sent, both ways."""
+    addresses = ADDRESSES[family]
+    for sender, receiver in ((0, 1), (1, 0)):
+        server = pair[receiver].call(listen, addresses[receiver])
+        client = pair[sender].call(make_socket, socket.SOCK_STREAM, addresses[sender])
+        client.connect((addresses[receiver], server.getsockname()[1]))
+        peer, _ = server.accept()
+        peer.settimeout(20)
+        data = os.urandom(size)
+        digest = hashlib.sha256()
+
+        def send(client=client, data=data):
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        while chunk := peer.recv(1 << 20):
+            digest.update(chunk)
+        thread.join()
+        assert digest.digest() == hashlib.sha256(data).digest()
+        for s in (server, client, peer):
+            s.close()
+
+
+def check_udp(pair, family, size=1000):
+    """Datagrams of all lengths; then several that the sender's kernel hands on as one frame, the last shorter."""
+    addresses = ADDRESSES[family]
+    to = pair[1].call(bound_udp, addresses[1])
+    by = pair[0].call(bound_udp, addresses[0])
+    for length in (0, 1, 2, 17, 999, 1400):
+        data = os.urandom(length)
+        by.sendto(data, to.getsockname())
+        assert to.recv(2000) == data
+    by.setsockopt(socket.SOL_UDP, UDP_SEGMENT, size)
+    data = os.urandom(20 * size + 333)
+    by.sendto(data, to.getsockname())
+    got = [to.recv(2000) for _ in range(21)]
+    assert b"".join(got) == data
+    assert {len(d) for d in got[:-1]} == {size} and len(got[-1]) == 333
+    by.close()
+    to.close()
+
+
+@pytest.mark.parametrize("caps", ["0xff", hex(CSUM | MULTI_SEG), hex(MULTI_SEG), "0"])
+@pytest.mark.parametrize("kinds", [(tap, tap), (veth, veth), (tap, veth)], ids=["tap", "veth", "tap-veth"])
+def test_traffic(pair, kinds, caps):
+    """Whatever the outputs can not do is done in software: nothing, segmenting, checksums, both and chains."""
+    host = pair[2]
+    ports = [kind(host, space, side) for side, (kind, space) in enumerate(zip(kinds, pair))]
+    loop = Loop(host, "--sleep", "--caps", caps, *ports)
+    assert loop.line == "ready"
+    for family in (4, 6):
+        check_tcp(pair, family)
+        check_udp(pair, family)
+    counters = loop.stop()
+    assert (counters["generated"] > 0) == (caps != "0xff")
+
+
+def test_memif(pair, tmp_path):
+    """Two processes joined by a memif; the client's end says that it is down until the server is there."""
+    path = tmp_path / "memif.sock"
+    client = Loop(pair[2], "--sleep", tap(pair[2], pair[0], 0), f"memif,{path},client")
+    server = Loop(pair[2], "--sleep", tap(pair[2], pair[1], 1), f"memif,{path},server")
+    assert client.line == "ready"
+    assert server.line == "ready"
+    client.expect("port 1: active")
+    server.expect("port 1: active")
+    check_tcp(pair, 4)
+    check_udp(pair, 6)
+    server.stop()
+    client.expect("no peer is connected")
+    client.stop()
+
+
+def test_configured(pair):
+    """A TAP with `configure` has its MAC, MTU, addresses and routes, is up, and goes when the port closes."""
+    loop = Loop(pair[2], f"tap,eth0,{pair[0].name},192.0.2.1,fd00:9::ff,10.9.0.1/32,fd00:9::1/128", tap(pair[2], pair[1], 1))
+    assert loop.line == "ready"
+    link = json.loads(pair[0].run("ip", "-j", "addr", "show", "dev", "eth0").stdout)[0]
+    assert link["mtu"] == 1500 and "UP" in link["flags"]
+    found = {(a["local"], a["prefixlen"]) for a in link["addr_info"] if a["scope"] == "global"}
+    assert found == {("10.9.0.1", 32), ("fd00:9::1", 128)}
+    assert "default via 192.0.2.1 dev eth0" in pair[0].run("ip", "route").stdout
+    assert "default via fd00:9::ff dev eth0" in pair[0].run("ip", "-6", "route").stdout
+    loop.stop()
+    wait_for(lambda: pair[0].links() == ["lo"])
+
+
+def test_deleted_from_outside(pair):
+    """An interface that somebody deletes is said to be gone; the other port goes on."""
+    loop = Loop(pair[2], "--sleep", tap(pair[2], pair[0], 0), tap(pair[2], pair[1], 1))
+    assert loop.line == "ready"
+    pair[0].ip("link del eth0")
+    assert "was deleted" in loop.expect("port 0:")
+    loop.stop()
+
+
+@pytest.mark.parametrize(
+    "port, reason",
+    [
+        ("tap,lo,{netns}", "exists already"),
+        ("tap,sixteen_letters_,{netns}", "can not be an interface's name"),
+        ("tap,a%d,{netns}", "can not be an interface's name"),
+        ("tap,eth0,no-such-namespace", "network namespace no-such-namespace: No such file"),
+        ("tap,eth0,{netns},,,10.9.0.300/24", "10.9.0.300/24 is no address"),
+        ("netdev,no_such_if", "no interface no_such_if"),
+        ("netdev,lo", "lo is no Ethernet interface"),
+        ("device,no_such_device", "device no_such_device"),
+        ("memif,/tmp/x,neither", "role must be server or client"),
+        ("wire,x", "attachment type wire is not known"),
+    ],
+)
+def test_refused(pair, port, reason):
+    """What is wrong is said so that a person can act on it, and nothing is left behind."""
+    done = pair[2].run(PROGRAM, port.format(netns=pair[0].name), check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert pair[0].links() == ["lo"]
