@@ -15,14 +15,14 @@ int epoch_init(uint32_t max)
 {
 	if (epoch_values != NULL)
 		return -EINVAL;
-	n_slots = max + 1; /* EPOCH_NO_SLOT beside them */
+	n_slots = max + 2; /* the two special ones beside them */
 	epoch_values = calloc(n_slots, sizeof(*epoch_values));
 	free_slots = calloc(n_slots, sizeof(*free_slots));
 	if (epoch_values == NULL || free_slots == NULL) {
 		epoch_fini();
 		return -ENOMEM;
 	}
-	fresh = EPOCH_NO_SLOT + 1;
+	fresh = EPOCH_ANY_SLOT + 1;
 	n_free = 0;
 	return 0;
 }
@@ -50,11 +50,14 @@ void epoch_free(epoch_slot_t slot)
 	free_slots[n_free++] = slot;
 }
 
-/* The slot before the word: who sees the new word (acquire) and then sums, sums the new value. */
+/* The word moves on both sides of the slot. Who validates sees the second move only with the new value; and who walks the road while this runs, and
+ * sums the new value after having read the old tables, has seen a word from before the first. */
 void epoch_bump(epoch_slot_t slot)
 {
 	if (slot == EPOCH_NO_SLOT)
 		return;
-	atomic_fetch_add_explicit(&epoch_values[slot], 1, memory_order_release);
+	atomic_fetch_add_explicit(&epoch_change_word, 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&epoch_values[slot], 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&epoch_values[EPOCH_ANY_SLOT], 1, memory_order_seq_cst);
 	atomic_fetch_add_explicit(&epoch_change_word, 1, memory_order_release);
 }

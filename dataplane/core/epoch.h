@@ -17,6 +17,8 @@
 
 #define EPOCH_DEPS 6
 #define EPOCH_NO_SLOT 0u /* a slot that is never bumped */
+#define EPOCH_ANY_SLOT                                                                             \
+	1u /* a slot that every bump bumps too: for who depends on more than EPOCH_DEPS */
 
 typedef uint32_t epoch_slot_t;
 

@@ -53,14 +53,14 @@ void node_count_generated(unsigned int n);
 /* `classify` hands frames that are not sessions' to services. An attached node gets frames of that kind from tenant ports and tunnels;
  * attach at start (constructor order does not matter). */
 enum classify_kind {
-	CLASSIFY_ARP,          /* EtherType 0806 */
-	CLASSIFY_ND,           /* ICMPv6 133..137 */
-	CLASSIFY_DHCP,         /* IPv4 UDP to port 67 from a port with DHCP, or to 68 */
-	CLASSIFY_DHCP6,        /* IPv6 UDP to port 547, or to 546 */
-	CLASSIFY_GATEWAY,      /* IP to an address of a gateway */
-	CLASSIFY_TTL,          /* routed with TTL <= 1: time exceeded */
-	CLASSIFY_TOO_BIG,      /* larger than pkt->out's MTU in m->hash.usr */
-	CLASSIFY_FRAGMENT,     /* fragments without a session decision yet */
+	CLASSIFY_ARP,      /* EtherType 0806 */
+	CLASSIFY_ND,       /* ICMPv6 133..137 */
+	CLASSIFY_DHCP,     /* IPv4 UDP to port 67 from a port with DHCP, or to 68 */
+	CLASSIFY_DHCP6,    /* IPv6 UDP to port 547, or to 546 */
+	CLASSIFY_GATEWAY,  /* IP to an address of a gateway */
+	CLASSIFY_TTL,      /* routed with TTL <= 1: time exceeded */
+	CLASSIFY_TOO_BIG,  /* larger than pkt->out's MTU in m->hash.usr */
+	CLASSIFY_FRAGMENT, /* fragments without a session decision yet */
 	CLASSIFY_MAX
 };
 struct classify_attachment {
@@ -76,12 +76,51 @@ void node_attach_classify(struct classify_attachment *attachment);
 		node_attach_classify(&var);                                                        \
 	}
 
-/* Frames from the underlay that are not VXLAN to us: ARP/ND go to the control thread through this ring (copies, bounded). */
-void node_to_control(struct rte_mbuf *m);
-/* From the control thread: a frame for a port or the underlay, sent by a worker. Counted as generated. -ENOBUFS when full. */
-int control_send(loc_t out_or_none_for_underlay, const void *frame, uint16_t len);
+/* Node attached to a kind of frame; "unclaimed" (drops as unsupported) when there is none. */
+const char *node_of_classify(enum classify_kind kind);
 
-/* Counts a drop of `p` on this worker; the packet is the caller's to free. */
-void drop_count(const struct pkt *p, enum drop_reason reason);
+/* Where port_rx hands what it reads, by the port's role (port/port.h). */
+struct rx_attachment {
+	unsigned int role;
+	const char *node;
+	struct rx_attachment *next;
+};
+void node_attach_rx(struct rx_attachment *attachment);
+#define NODE_ATTACH_RX(var, r, node_name)                                                          \
+	static struct rx_attachment var = {.role = (r), .node = node_name};                        \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		node_attach_rx(&var);                                                              \
+	}
+const char *node_of_rx(unsigned int role);
+
+void node_link_all(void);
+
+/* Something to do once all nodes are registered and before graphs are made (rte_node_edge_update). */
+struct node_linker {
+	void (*link)(void);
+	struct node_linker *next;
+};
+void node_linker_register(struct node_linker *linker);
+#define NODE_LINKER(var, fn)                                                                       \
+	static struct node_linker var = {.link = (fn)};                                            \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		node_linker_register(&var);                                                        \
+	}
+
+/* Whom a drop is counted to: the port the packet came from; else the VPC; else the node. */
+size_t drop_owner_count(void);
+uint32_t drop_owner_of(const struct pkt *p);
+uint32_t drop_owner_port(uint32_t port_index);
+uint32_t drop_owner_vpc(uint32_t vpc_index);
+uint32_t drop_owner_node(void);
+/* The same for a frame that is no packet of the graph any more. */
+void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n);
+/* Counts a drop on this worker and keeps what the packet looked like; it is the caller's to free. */
+void drop_count(const struct rte_mbuf *m, enum drop_reason reason);
+
+/* Links all nodes and makes a graph for each worker. 0 or -errno, logged. Control thread, once. */
+int graph_init(void);
 
 #endif

@@ -34,30 +34,32 @@ struct flow_object {
 struct flow {
 	/* The packet, as it arrived. Set by the caller. */
 	loc_t in;
-	uint32_t vpc_index;        /* the VPC it arrived in */
+	uint32_t vpc_index; /* the VPC it arrived in */
 	struct ip_addr src, dst;
-	rte_be16_t sport, dport;   /* ICMP: id in both; other protocols: 0 */
-	uint16_t l3_len;           /* bytes of the largest IP packet it makes (GSO: one segment); 0: unknown */
+	rte_be16_t sport, dport; /* ICMP: id in both; other protocols: 0 */
+	uint16_t
+		l3_len; /* bytes of the largest IP packet it makes (GSO: one segment); 0: unknown */
 	uint8_t proto;
 	bool v6;
 	uint8_t icmp_type, icmp_code;
-	bool icmp_error;           /* rules are not asked; must be related to a session */
+	bool icmp_error; /* rules are not asked; must be related to a session */
 	struct rte_ether_addr smac, dmac;
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */
-	struct vpc *vpc;                /* of `in` */
-	struct port *in_port;           /* NULL from a tunnel */
-	struct endpoint *src_ep;        /* NULL: outside the VPC */
+	struct vpc *vpc;         /* of `in` */
+	struct port *in_port;    /* NULL from a tunnel */
+	struct endpoint *src_ep; /* NULL: outside the VPC */
 	struct endpoint *dst_ep;
-	struct vpc *dst_vpc;            /* of dst_ep; another than `vpc` over a peering */
+	struct vpc *dst_vpc; /* of dst_ep; another than `vpc` over a peering */
 
 	/* The verdict. */
-	loc_t out;                      /* LOC_NONE until routed */
-	uint32_t out_vni;               /* VNI when `out` is a tunnel */
-	uint32_t out_vpc_index;         /* scope of the answers' key */
-	uint16_t mtu;                   /* largest IP packet for the egress; 0: any */
-	bool routed;                    /* TTL - 1 and new MACs; else bridged unchanged */
-	bool reply_routed;              /* the same for the answers when they enter here */
+	loc_t out;              /* LOC_NONE until routed */
+	uint32_t out_vni;       /* VNI when `out` is a tunnel */
+	uint32_t out_vpc_index; /* scope of the answers' key */
+	uint32_t reply_vni;     /* VNI of answers that leave by a tunnel `in` */
+	uint16_t mtu;           /* largest IP packet for the egress; 0: any */
+	bool routed;            /* TTL - 1 and new MACs; else bridged unchanged */
+	bool reply_routed;      /* the same for the answers when they enter here */
 	struct rte_ether_addr out_smac, out_dmac;     /* of a routed packet */
 	struct rte_ether_addr reply_smac, reply_dmac; /* what answers leave with */
 	/* Translated tuple; equal to the arrived one unless `lb` or `nat` changed it. */
@@ -67,9 +69,9 @@ struct flow {
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint8_t n_deps;
 
-	enum drop_reason reason;        /* DROP_NONE: forward */
-	struct flow_object object;      /* what decided */
-	struct flow_trace *trace;       /* steps for `explain`; NULL on the packet path */
+	enum drop_reason reason;   /* DROP_NONE: forward */
+	struct flow_object object; /* what decided */
+	struct flow_trace *trace;  /* steps for `explain`; NULL on the packet path */
 };
 
 struct road_stage {
@@ -91,11 +93,18 @@ void road_stage_register(struct road_stage *stage);
 /* Runs all stages. True: forward. The caller has set the packet's part; the rest is reset here. */
 bool road_walk(struct flow *flow);
 
-/* Said by stages. */
+/* Said by stages: the verdict rests on this slot's owner. */
 static inline void flow_depend(struct flow *f, epoch_slot_t slot)
 {
-	if (slot != EPOCH_NO_SLOT && f->n_deps < EPOCH_DEPS)
+	if (slot == EPOCH_NO_SLOT)
+		return;
+	for (unsigned int i = 0; i < f->n_deps; i++)
+		if (f->deps[i] == slot)
+			return;
+	if (f->n_deps < EPOCH_DEPS)
 		f->deps[f->n_deps++] = slot;
+	else
+		f->deps[EPOCH_DEPS - 1] = EPOCH_ANY_SLOT;
 }
 
 static inline bool flow_drop(
@@ -112,7 +121,7 @@ static inline bool flow_drop(
 		if (__builtin_expect((f)->trace != NULL, 0))                                       \
 			flow_trace_step((f), __VA_ARGS__);                                         \
 	} while (0)
-void flow_trace_step(struct flow *f, const char *kind, const char *name, int32_t rule, const char *fmt,
-	...) __attribute__((format(printf, 5, 6)));
+void flow_trace_step(struct flow *f, const char *kind, const char *name, int32_t rule,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

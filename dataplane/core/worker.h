@@ -14,6 +14,7 @@
 #include <rte_graph.h>
 #include <rte_mempool.h>
 
+#include "base/ip.h"
 #include "core/drop.h"
 
 #define WORKER_MAX 64
@@ -23,20 +24,29 @@ struct worker_counters {
 	uint64_t received;  /* frames taken from ports and the underlay */
 	uint64_t generated; /* replies, errors, clones, extra segments */
 	uint64_t sent;
-	uint64_t consumed;  /* answered or absorbed */
+	uint64_t consumed; /* answered or absorbed */
 	uint64_t dropped[DROP_MAX];
+};
+
+/* Drops of one owner for one reason, with the last of them. */
+struct drop_cell {
+	uint64_t packets;
+	uint32_t last_ms;
+	rte_be16_t ether_type;
+	rte_be16_t sport, dport;
+	uint8_t proto;
+	struct ip_addr src, dst;
 };
 
 struct worker {
 	/* Hot: read or written every burst. */
-	uint32_t now_ms;       /* since start of the process; one time stamp a loop */
-	uint32_t change;       /* epoch change word, loaded once a loop */
+	uint32_t now_ms; /* since start of the process; one time stamp a loop */
+	uint32_t change; /* epoch change word, loaded once a loop */
 	uint64_t now_tsc;
 	struct worker_counters count;
-	/* Per drop owner (see drop_owner in core/node.h) and reason; demand-paged. */
-	uint64_t *drop_by_owner;
-	uint32_t *drop_last_s;
-	unsigned int id;       /* 0 .. n-1 */
+	struct drop_cell
+		*drops;  /* [owner][reason], see drop_owner_of() in core/node.h; demand-paged */
+	unsigned int id; /* 0 .. n-1 */
 	unsigned int lcore;
 	unsigned int cpu;
 	struct rte_graph *graph;
@@ -44,12 +54,18 @@ struct worker {
 	struct rte_mempool *jumbo_pool; /* 64 kB data rooms for GSO frames */
 	int wake_fd;                    /* eventfd */
 	_Atomic bool asleep;
-	uint64_t busy_tsc, idle_tsc;    /* for load_percent */
+	uint64_t busy_tsc, idle_tsc; /* for load_percent */
 } __rte_cache_aligned;
 
 extern __thread struct worker *worker_self;
 extern unsigned int worker_count;
 extern struct worker workers[WORKER_MAX];
+
+struct node_config;
+/* Makes the workers' state (no threads yet); starts the threads, one an lcore; stops them and waits. Control thread. */
+int worker_init(const struct node_config *config);
+int worker_start(void);
+void worker_stop(void);
 
 /* Milliseconds since the process started, coarse, for threads other than workers. Wraps: compare signed. */
 uint32_t clock_ms(void);

@@ -5,25 +5,22 @@
 #include <rte_mbuf.h>
 
 #include "core/node.h"
-#include "core/pkt.h"
 #include "port/port.h"
 
 /* Frames on their way out. */
 static inline void port_drop(struct rte_mbuf **pkts, unsigned int n, enum drop_reason reason)
 {
 	for (unsigned int i = 0; i < n; i++)
-		drop_count(pkt_of(pkts[i]), reason);
+		drop_count(pkts[i], reason);
 	rte_pktmbuf_free_bulk(pkts, n);
 }
 
 /* A frame that a driver took from its device and can not hand on. */
 static inline void port_drop_received(struct port *port, enum drop_reason reason)
 {
-	struct pkt p = {.in = loc_port(port->index), .vpc = port->vpc_index};
-
 	port->counters[worker_self->id].rx_packets++;
 	worker_self->count.received++;
-	drop_count(&p, reason);
+	drop_count_to(drop_owner_port(port->index), reason, 1);
 }
 
 #endif

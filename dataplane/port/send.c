@@ -93,7 +93,7 @@ static void batch_fix(struct batch *b, struct rte_mbuf *m)
 	if (o.count + o.failed > 1)
 		b->w->count.generated += o.count + o.failed - 1;
 	if (unlikely(o.failed))
-		drop_count(pkt_of(o.frame), DROP_NO_BUFFER);
+		drop_count(o.frame, DROP_NO_BUFFER);
 	offload_end(&o);
 }
 

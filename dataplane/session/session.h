@@ -109,6 +109,8 @@ extern struct session_ext *session_exts;    /* [index] */
 int session_init(uint32_t capacity);
 /* No thread uses the table any more. */
 void session_fini(void);
+/* Memory of a full table of IPv4 sessions. */
+size_t session_bytes(void);
 
 /* What to insert: the records of both directions filled, and for IPv6 the addresses beside. */
 struct session_new {
@@ -124,8 +126,14 @@ struct session_new {
 /* Inserts both keys or nothing. 0 with *ref (direction 0); -EEXIST with *ref of the record that holds one of the keys (another worker won;
  * the direction of that key is in it); -ENOSPC table full; -EDQUOT VPC's share. Two equal keys (a packet to itself) count as direction 0. */
 int session_insert(const struct session_new *new, uint32_t *ref);
-/* Removes; idempotent: of several callers one wins. The index is re-used after a grace period. */
+/* For who knows a key some hundred cycles before it is inserted or looked up. */
+void session_prefetch(const struct session_key *key);
+/* Removes; idempotent: of several callers one wins. The index is re-used after a grace period, so the control thread keeps
+ * one rcu_read section around finding an index and removing it. */
 void session_remove(uint32_t index);
+/* The same of up to SESSION_BULK at once, whose cache misses overlap. Returns how many were this call's to remove. */
+#define SESSION_BULK 64u
+unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n);
 /* Lives, as far as the caller can know. */
 bool session_alive(uint32_t index);
 
@@ -205,7 +213,7 @@ static inline uint32_t session_hash(const struct session_key *key)
 uint32_t session_lookup(const struct session_key *key, uint32_t hash, const struct ip_addr *src,
 	const struct ip_addr *dst);
 /* A burst, staged with prefetch: refs[i] or SESSION_NONE. `v6` bit i: compare src/dst of addrs[i][0..1]; 0: addrs may be NULL. Leaves
- * the read and write lines of hits in cache (prefetched), of TCP also the other side's write line. n <= 64. */
+ * the read and write lines of hits in cache (prefetched), of TCP also the other side's write line. n <= SESSION_BULK. */
 void session_lookup_bulk(const struct session_key *keys, const uint32_t *hashes,
 	const struct ip_addr (*addrs)[2], uint64_t v6, uint32_t *refs, unsigned int n);
 
@@ -280,7 +288,7 @@ struct session_view {
 };
 
 /* The first live session at or behind *cursor (0 at first), which moves behind it; false at the end. Control thread. Sessions made
- * meanwhile may be missed; none is seen twice, none is a mixture of two. */
+ * meanwhile may be missed; none is seen twice, none is a mixture of two. To remove what it finds: see session_remove(). */
 bool session_next(uint32_t *cursor, uint32_t now_ms, struct session_view *view);
 
 #endif

@@ -3,57 +3,63 @@
 #define UNDERLAY_UNDERLAY_H
 /* The network between hosts: one port, an address per family, VTEPs behind next hops, VXLAN (RFC 7348).
  *
- * A VTEP record holds the outer header precomputed; the packet path stores it in front of the frame and patches lengths, VNI,
- * source port and the IPv4 header checksum. Next hops come from own ARP/ND, static neighbours, or the kernel's routes
- * and neighbours (netlink) where the underlay has a kernel twin.
+ * A VTEP's outer header is precomputed; the packet path stores it in front of the frame and patches lengths, VNI, source
+ * port and checksum. Next hops come from static neighbours, own ARP/ND, or the kernel's routes and neighbours (netlink) where
+ * the underlay has a kernel twin.
+ *
+ * Threads: the control thread changes; workers read under RCU.
  */
+#include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <rte_mbuf.h>
+#include <rte_ether.h>
 
 #include "base/ip.h"
 #include "core/location.h"
 #include "port/port.h"
+#include "underlay/vxlan.h"
 
-#define VXLAN_PORT 4789
-#define VXLAN_HEADROOM_V4 50 /* Ethernet 14 + IPv4 20 + UDP 8 + VXLAN 8 */
-#define VXLAN_HEADROOM_V6 70
+struct event_base;
 
-/* What the packet path needs of a VTEP: two cache lines, written by the control thread (published by `ready`). */
 struct vtep {
-	uint8_t header[72];       /* Ethernet, IP, UDP, VXLAN with VNI 0 and lengths 0 */
-	uint8_t header_len;       /* 50 or 70 */
-	bool v6;
-	bool gateway;             /* sources outside the VPC may come from it */
-	_Atomic uint8_t ready;    /* next hop resolved */
-	uint16_t ip_csum_base;    /* IPv4: sum of the header without length, folded */
-	uint32_t index;
+	struct vxlan_outer
+		*_Atomic outer; /* RCU, immutable; NULL: the next hop is not known (yet) */
 	struct ip_addr addr;
+	uint32_t index;
+	bool gateway; /* sources outside the VPC may come from it */
+	_Atomic bool
+		wanted; /* a packet was dropped for want of the next hop. Set by workers, cleared by the control thread */
 	char name[PORT_NAME_MAX];
-} __attribute__((aligned(64)));
-
-struct underlay_config {
-	const char *ifname, *mode;   /* or */
-	const char *device;
-	const char *address;         /* "192.0.2.1/24"; also address6 */
-	const char *address6;
-	const char *gateway, *gateway6;
-	uint16_t mtu;
-	struct { const char *address, *mac; } neighbours[64];
-	unsigned int n_neighbours;
+	struct vtep *next; /* control thread: all of them */
 };
 
-/* Opens the port, starts ARP/ND and, with a kernel twin, the netlink mirror. -errno with a log line. NULL config: no underlay. */
-int underlay_start(const struct underlay_config *config);
+/* Opens the port and starts next-hop resolution. `config`: the underlay object of node.yaml, or NULL: there is none. 0 or -errno,
+ * logged. */
+int underlay_start(const json_t *config, struct event_base *base);
+
+/* NULL without an underlay. */
 struct port *underlay_port(void);
+/* Own address of a family; NULL: none. */
+const struct ip_addr *underlay_address(bool v6);
+uint16_t underlay_mtu(void);
+
 /* Worker-safe. */
 struct vtep *vtep_get(uint32_t index);
-/* By outer source; NULL: unknown. */
-struct vtep *vtep_by_addr(const struct ip_addr *addr);
+struct vtep *vtep_by_addr(const struct ip_addr *addr); /* by outer source; NULL: unknown */
+/* Control thread. */
 struct vtep *vtep_by_name(const char *name);
+struct vtep *vtep_next(struct vtep *previous);
+/* The next hop's MAC, or NULL: not known any more. Control thread. */
+void vtep_set_next_hop(struct vtep *vtep, const struct rte_ether_addr *mac);
 
-/* Puts the outer header in front; room is in the headroom. The frame must be complete (no partial checksum, no GSO). */
-void vxlan_push(struct rte_mbuf *m, const struct vtep *vtep, uint32_t vni, uint32_t flow_hash);
+static inline bool vtep_is_ready(const struct vtep *vtep)
+{
+	return atomic_load_explicit(&vtep->outer, memory_order_acquire) != NULL;
+}
+
+/* Told when a VTEP comes or changes, so that its next hop is looked for. */
+void neighbour_vtep_added(struct vtep *vtep);
 
 #endif

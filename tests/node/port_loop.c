@@ -44,10 +44,21 @@ void worker_wake_all(void)
 	eventfd_write(workers[0].wake_fd, 1);
 }
 
-void drop_count(const struct pkt *p, enum drop_reason reason)
+void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
 {
-	(void)p;
+	(void)m;
 	worker_self->count.dropped[reason]++;
+}
+
+void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)
+{
+	(void)owner;
+	worker_self->count.dropped[reason] += n;
+}
+
+uint32_t drop_owner_port(uint32_t port_index)
+{
+	return port_index;
 }
 
 static void turn(struct worker *w)

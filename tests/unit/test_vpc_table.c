@@ -3,10 +3,13 @@
 #include "vpc_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/epoch.h"
 #include "core/rcu.h"
+#include "core/state.h"
 
 static const struct route *route_to(uint32_t vni, const char *addr)
 {
@@ -335,7 +338,57 @@ static void failing_transaction_leaves_no_trace(void **context)
 	assert_int_equal(fixture_open.opened, 0);
 }
 
-int main(void)
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* `test_vpc_table N`: N endpoints in transactions as the socket brings them, and their removal. */
+static int measure(uint32_t n)
+{
+	double start, parse = 0, stage = 0, t0, t1;
+	struct state_tx *tx;
+	struct state_error err;
+	uint32_t changed;
+	char text[160];
+
+	epoch_init(2 * n + 4096);
+	vpc_init(n + 64);
+	fixture_world();
+	tx = state_begin();
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *item;
+
+		snprintf(text, sizeof(text),
+			"[\"endpoint\",100,\"10.%u.%u.%u\",\"02:00:01:%02x:%02x:%02x\",\"b\","
+			"\"web\","
+			"\"port-%u\",[\"g\"]]",
+			16 + (i >> 16), i >> 8 & 255, i & 255, i >> 16, i >> 8 & 255, i & 255, i);
+		t0 = now_s();
+		item = json_loads(text, 0, NULL);
+		t1 = now_s();
+		if (state_put(tx, item, &err) != 0)
+			return 1;
+		json_decref(item);
+		stage += now_s() - t1;
+		parse += t1 - t0;
+	}
+	start = now_s();
+	if (state_commit(tx, 1, &changed, &err) != 0)
+		return 1;
+	t0 = now_s();
+	printf("%u endpoints: parse %.2f s, stage %.2f s, commit %.2f s\n", changed, parse, stage,
+		t0 - start);
+	if (fixture_empty(NULL) != 0)
+		return 1;
+	printf("removed in %.2f s\n", now_s() - t0);
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(vpcs_are_found_by_vni_and_index, fixture_empty),
@@ -355,5 +408,7 @@ int main(void)
 		cmocka_unit_test_setup(failing_transaction_leaves_no_trace, fixture_empty),
 	};
 
+	if (argc > 1)
+		return measure((uint32_t)atoi(argv[1]));
 	return cmocka_run_group_tests(tests, fixture_start, fixture_empty);
 }

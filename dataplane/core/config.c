@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/config.h"
+#include "lib/resource.h"
+
+struct node_config node_config;
+
+/* clang-format off */
+static const struct field memory_fields[] = {
+	{"hugepages", FIELD_ENUM, .help = "use hugepages when they are reserved", .def = "\"auto\"",
+	 .values = (const struct field_value[]){
+		{"auto", "when reserved, else run without and say so"},
+		{"never", "ordinary memory"},
+		{NULL, NULL}}},
+	{"size_mb", FIELD_INTEGER, .help = "memory for packets and tables", .def = "512", .min = 64, .max = 1048576, .unit = "MiB"},
+	{.type = FIELD_END},
+};
+
+static const struct field neighbour_fields[] = {
+	{"address", FIELD_ADDRESS, .flags = FIELD_REQUIRED, .help = "next hop"},
+	{"mac", FIELD_MAC, .flags = FIELD_REQUIRED, .help = "its MAC"},
+	{.type = FIELD_END},
+};
+
+static const struct field underlay_fields[] = {
+	{"ifname", FIELD_IFNAME, .help = "a kernel interface, driven by our own driver"},
+	{"mode", FIELD_ENUM, .help = "how to drive it", .def = "\"af_packet\"",
+	 .values = (const struct field_value[]){{"af_packet", "packet socket"}, {"af_xdp", "XDP socket"}, {NULL, NULL}}},
+	{"device", FIELD_STRING, .help = "a DPDK device: PCI address or vdev string"},
+	{"address", FIELD_STRING, .flags = FIELD_REQUIRED, .help = "this node's VTEP address with prefix length"},
+	{"address6", FIELD_STRING, .help = "and one of the other family"},
+	{"gateway", FIELD_ADDRESS, .help = "next hop to other networks"},
+	{"gateway6", FIELD_ADDRESS, .help = "the same for the other family"},
+	{"mtu", FIELD_INTEGER, .help = "largest IP packet on the underlay (default: the interface's)", .min = 576, .max = 65535},
+	{"neighbours", FIELD_OBJECT, .flags = FIELD_LIST, .help = "static next hops", .fields = neighbour_fields, .max_items = 64},
+	{.type = FIELD_END},
+};
+
+static const struct field external_fields[] = {
+	{"name", FIELD_NAME, .flags = FIELD_REQUIRED, .help = "of the outside network"},
+	{"ifname", FIELD_IFNAME, .flags = FIELD_REQUIRED, .help = "kernel interface"},
+	{"vlan", FIELD_INTEGER, .help = "tag, 0: untagged", .def = "0", .max = 4094},
+	{"address", FIELD_STRING, .flags = FIELD_REQUIRED, .help = "own address with prefix length"},
+	{"gateway", FIELD_ADDRESS, .flags = FIELD_LIST, .help = "next hops, the first that answers is used"},
+	{"mtu", FIELD_INTEGER, .help = "default: the interface's", .min = 576, .max = 65535},
+	{.type = FIELD_END},
+};
+
+static const struct field capacity_fields[] = {
+	{"sessions", FIELD_INTEGER, .def = "1048576", .min = 1024, .max = 268435456, .help = "flows"},
+	{"endpoints", FIELD_INTEGER, .def = "262144", .min = 64, .max = 16777216, .help = "addresses known, here and elsewhere"},
+	{"ports", FIELD_INTEGER, .def = "4096", .min = 1, .max = 65536, .help = "vNICs"},
+	{"vpcs", FIELD_INTEGER, .def = "16384", .min = 1, .max = 1048576, .help = "VPCs"},
+	{.type = FIELD_END},
+};
+
+static const struct field node_fields[] = {
+	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
+	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
+	{"workers", FIELD_INTEGER, .flags = FIELD_LIST, .help = "CPU ids of the forwarding threads (default: the last CPU)", .max = 4095, .max_items = WORKER_MAX},
+	{"main_cpu", FIELD_INTEGER, .help = "CPU id of everything else", .def = "0", .max = 4095},
+	{"idle", FIELD_ENUM, .help = "what a worker does when nothing arrives", .def = "\"adaptive\"",
+	 .values = (const struct field_value[]){{"adaptive", "sleeps"}, {"poll", "never sleeps"}, {NULL, NULL}}},
+	{"memory", FIELD_OBJECT, .help = "memory", .fields = memory_fields, .def = "{}"},
+	{"underlay", FIELD_OBJECT, .help = "the network between hosts; none: a single host", .fields = underlay_fields},
+	{"external", FIELD_OBJECT, .flags = FIELD_LIST, .help = "outside networks of a gateway node", .fields = external_fields},
+	{"capacity", FIELD_OBJECT, .help = "sizes of tables", .fields = capacity_fields, .def = "{}"},
+	{"eal", FIELD_STRING, .flags = FIELD_LIST, .help = "further EAL arguments", .def = "[]"},
+	{.type = FIELD_END},
+};
+/* clang-format on */
+
+static int check_cpus(struct config *file, struct node_config *c)
+{
+	const json_t *list = json_object_get(c->root, "workers"), *cpu;
+	unsigned int online = (unsigned int)sysconf(_SC_NPROCESSORS_CONF);
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		c->workers[c->n_workers++] = online - 1;
+	json_array_foreach (list, i, cpu) {
+		char pointer[32];
+
+		snprintf(pointer, sizeof(pointer), "/workers/%zu", i);
+		if (json_integer_value(cpu) >= online)
+			return config_error(
+				file, pointer, "this machine has CPUs 0 to %u", online - 1);
+		c->workers[c->n_workers++] = (unsigned int)json_integer_value(cpu);
+	}
+	c->main_cpu = (unsigned int)resource_integer(c->root, "main_cpu", 0);
+	if (c->main_cpu >= online)
+		return config_error(file, "/main_cpu", "this machine has CPUs 0 to %u", online - 1);
+	return 0;
+}
+
+static int check_underlay(struct config *file, const struct node_config *c)
+{
+	bool ifname = json_object_get(c->underlay, "ifname") != NULL;
+
+	if (c->underlay == NULL)
+		return 0;
+	if (ifname == (json_object_get(c->underlay, "device") != NULL))
+		return config_error(file, "/underlay", "give either `ifname` or `device`");
+	return 0;
+}
+
+int node_config_load(struct node_config *c, const char *path)
+{
+	static char hostname[64];
+	const json_t *memory, *capacity;
+	struct config file;
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	err = config_load(&file, path);
+	if (err == 0)
+		err = config_check(&file, node_fields);
+	if (err != 0) {
+		config_free(&file);
+		return err;
+	}
+	c->root = json_incref(file.root);
+	gethostname(hostname, sizeof(hostname) - 1);
+	c->node = resource_text(c->root, "node");
+	if (c->node == NULL)
+		c->node = hostname;
+	c->rpc = resource_text(c->root, "rpc");
+	c->idle = strcmp(resource_text(c->root, "idle"), "poll") == 0 ? IDLE_POLL : IDLE_ADAPTIVE;
+	memory = json_object_get(c->root, "memory");
+	c->hugepages = strcmp(resource_text(memory, "hugepages"), "auto") == 0;
+	c->size_mb = (unsigned int)resource_integer(memory, "size_mb", 512);
+	capacity = json_object_get(c->root, "capacity");
+	c->sessions = (uint32_t)resource_integer(capacity, "sessions", 0);
+	c->endpoints = (uint32_t)resource_integer(capacity, "endpoints", 0);
+	c->ports = (uint32_t)resource_integer(capacity, "ports", 0);
+	c->vpcs = (uint32_t)resource_integer(capacity, "vpcs", 0);
+	c->underlay = json_object_get(c->root, "underlay");
+	c->external = json_object_get(c->root, "external");
+	c->eal = json_object_get(c->root, "eal");
+	err = check_cpus(&file, c);
+	if (err == 0)
+		err = check_underlay(&file, c);
+	config_free(&file);
+	if (err != 0)
+		node_config_free(c);
+	return err;
+}
+
+void node_config_free(struct node_config *c)
+{
+	json_decref(c->root);
+	memset(c, 0, sizeof(*c));
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+/* node.yaml as a struct. Strings live as long as the config. */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/worker.h"
+
+enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
+
+struct node_config {
+	const char *node;
+	const char *rpc;
+	unsigned int workers[WORKER_MAX];
+	unsigned int n_workers;
+	unsigned int main_cpu;
+	enum idle_mode idle;
+	bool hugepages; /* may use them */
+	unsigned int size_mb;
+	const json_t *underlay; /* object or NULL; underlay/ reads it */
+	const json_t *external; /* array */
+	uint32_t sessions, endpoints, ports, vpcs;
+	const json_t *eal; /* array of strings */
+	json_t *root;      /* owned */
+};
+
+/* Loads and checks; on a mistake it is said on stderr as FILE:LINE: key: reason. `path` NULL: defaults. 0 or -errno. */
+int node_config_load(struct node_config *config, const char *path);
+void node_config_free(struct node_config *config);
+
+extern struct node_config node_config;
+
+#endif

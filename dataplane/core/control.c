@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/control.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <event2/event.h>
+#include <rte_ring.h>
+
+#include "core/node.h"
+#include "core/worker.h"
+#include "lib/log.h"
+
+#define RING 1024
+
+static struct rte_ring *to_worker, *to_control;
+static int punt_fd = -1;
+static void (*receiver)(const uint8_t *, uint16_t);
+
+static void receive_one(struct rte_mbuf *m)
+{
+	uint8_t copy[2048];
+	uint16_t len = (uint16_t)RTE_MIN(m->pkt_len, sizeof(copy));
+	const uint8_t *frame = rte_pktmbuf_read(m, 0, len, copy);
+
+	if (receiver != NULL && frame != NULL)
+		receiver(frame, len);
+	rte_pktmbuf_free(m);
+}
+
+static void punted(evutil_socket_t fd, short what, void *arg)
+{
+	eventfd_t n;
+	void *m;
+
+	(void)what;
+	(void)arg;
+	eventfd_read(fd, &n);
+	while (rte_ring_dequeue(to_control, &m) == 0)
+		receive_one(m);
+}
+
+int control_init(struct event_base *base)
+{
+	struct event *ev;
+
+	to_worker =
+		rte_ring_create("to_worker", RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	to_control = rte_ring_create("to_control", RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	punt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (to_worker == NULL || to_control == NULL || punt_fd < 0) {
+		log_error("no memory for the control rings");
+		return -ENOMEM;
+	}
+	ev = event_new(base, punt_fd, EV_READ | EV_PERSIST, punted, NULL);
+	return ev != NULL && event_add(ev, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void control_receiver_set(void (*receive)(const uint8_t *, uint16_t))
+{
+	receiver = receive;
+}
+
+int control_send(loc_t out, const void *frame, uint16_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(workers[0].pool);
+	struct pkt *p;
+	char *data;
+
+	if (m == NULL)
+		return -ENOBUFS;
+	data = rte_pktmbuf_append(m, len);
+	if (data == NULL) {
+		rte_pktmbuf_free(m);
+		return -EMSGSIZE;
+	}
+	memcpy(data, frame, len);
+	p = pkt_of(m);
+	memset(p, 0, sizeof(*p));
+	p->flags = PKT_F_GENERATED;
+	p->in = LOC_NONE;
+	p->out = out;
+	if (rte_ring_sp_enqueue(to_worker, m) != 0) {
+		rte_pktmbuf_free(m);
+		return -ENOBUFS;
+	}
+	worker_wake_all();
+	return 0;
+}
+
+bool control_pending(const struct worker *w)
+{
+	return w->id == 0 && !rte_ring_empty(to_worker);
+}
+
+void control_punt(struct rte_mbuf *m)
+{
+	bool was_empty = rte_ring_empty(to_control);
+
+	worker_self->count.consumed++;
+	if (rte_ring_mp_enqueue(to_control, m) != 0) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (was_empty)
+		eventfd_write(punt_fd, 1);
+}
+
+static uint16_t control_rx_process(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct rte_mbuf *pkts[BURST];
+	unsigned int n;
+
+	RTE_SET_USED(objs);
+	RTE_SET_USED(nb_objs);
+	if (worker_self->id != 0)
+		return 0;
+	n = rte_ring_sc_dequeue_burst(to_worker, (void **)pkts, BURST, NULL);
+	worker_self->count.generated += n;
+	for (unsigned int i = 0; i < n; i++)
+		rte_node_enqueue_x1(graph, node,
+			pkt_of(pkts[i])->out == LOC_NONE ? EDGE_UNDERLAY_TX : EDGE_PORT_TX,
+			pkts[i]);
+	return (uint16_t)n;
+}
+
+static struct rte_node_register control_rx_node = {
+	.name = "control_rx",
+	.process = control_rx_process,
+	.flags = RTE_NODE_SOURCE_F,
+	.nb_edges = EDGE_COMMON,
+	.next_nodes = {"drop", "port_tx", "underlay_tx"},
+};
+RTE_NODE_REGISTER(control_rx_node);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_CONTROL_H
+#define CORE_CONTROL_H
+/* Frames between the control thread and the packet graph: two bounded rings.
+ *
+ *   control_send()  control thread → worker 0 → port or underlay (ARP requests, probes)
+ *   control_punt()  worker → control thread (ARP/ND answers on the underlay)
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "core/location.h"
+
+struct event_base;
+struct worker;
+
+/* Control thread, after pools and workers' state exist. */
+int control_init(struct event_base *base);
+
+/* A frame to send: `out` a port, or LOC_NONE for the underlay as it is. Counted as generated. 0; -ENOBUFS: full or out of
+ * buffers. Control thread. */
+int control_send(loc_t out, const void *frame, uint16_t len);
+
+/* Hands a frame to the control thread, which calls the receiver for it; consumes and counts the mbuf, also when the ring is full. Workers. */
+void control_punt(struct rte_mbuf *m);
+/* Who gets punted frames: at most one receiver; the bytes are valid during the call. */
+void control_receiver_set(void (*receive)(const uint8_t *frame, uint16_t len));
+
+/* Something to send waits for this worker. */
+bool control_pending(const struct worker *w);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vpc-dataplane: starts everything in order, runs the control thread, stops everything in reverse. */
+#include <errno.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "core/config.h"
+#include "core/control.h"
+#include "core/eal.h"
+#include "core/epoch.h"
+#include "core/node.h"
+#include "core/pool.h"
+#include "core/rcu.h"
+#include "core/rpc.h"
+#include "core/upkeep.h"
+#include "core/worker.h"
+#include "lib/daemon.h"
+#include "lib/log.h"
+#include "port/port.h"
+#include "session/session.h"
+#include "underlay/underlay.h"
+#include "vpc/vpc.h"
+
+static int start_tables(const struct node_config *c)
+{
+	int err = epoch_init(c->endpoints + c->ports + 2 * c->vpcs + 65536);
+
+	if (err == 0)
+		err = worker_init(c);
+	if (err == 0)
+		err = rcu_init(worker_count);
+	if (err == 0)
+		err = pool_init(c);
+	if (err == 0)
+		err = session_init(c->sessions);
+	if (err == 0)
+		err = port_init(c->ports);
+	if (err == 0)
+		err = vpc_init(c->endpoints);
+	return err;
+}
+
+static int start(const struct node_config *c, struct event_base *base)
+{
+	int err = eal_start(c);
+
+	if (err == 0)
+		err = start_tables(c);
+	if (err == 0)
+		err = control_init(base);
+	if (err == 0)
+		err = graph_init();
+	if (err == 0)
+		err = worker_start();
+	if (err == 0)
+		err = underlay_start(c->underlay, base);
+	if (err == 0)
+		err = upkeep_start(base);
+	if (err == 0)
+		err = rpc_start(base);
+	return err;
+}
+
+/* Ports before workers: a port is closed with the help of the worker that polls it. */
+static void stop(void)
+{
+	struct port *p, *next;
+
+	rpc_stop();
+	for (p = port_next(NULL); p != NULL; p = next) {
+		next = port_next(p);
+		port_close(p);
+	}
+	worker_stop();
+	eal_stop();
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {.name = "vpc-dataplane", .summary = "the forwarding engine of one host"};
+	int status;
+
+	if (!daemon_options(&d, argc, argv, &status))
+		return status;
+	if (node_config_load(&node_config, d.config_path) != 0)
+		return 2;
+	if (d.check)
+		return 0;
+	if (daemon_init(&d) < 0)
+		return 1;
+	if (start(&node_config, d.base) != 0)
+		return 1;
+	log_info(
+		"forwarding", LOG_STR("node", node_config.node), LOG_UINT("workers", worker_count));
+	status = daemon_run(&d);
+	stop();
+	daemon_fini(&d);
+	node_config_free(&node_config);
+	return status;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/road.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/flow_trace.h"
+
+static struct road_stage *stages;
+
+void road_stage_register(struct road_stage *stage)
+{
+	struct road_stage **at = &stages;
+
+	while (*at != NULL && (*at)->order <= stage->order)
+		at = &(*at)->next;
+	stage->next = *at;
+	*at = stage;
+}
+
+static void flow_reset_verdict(struct flow *f)
+{
+	f->vpc = f->dst_vpc = NULL;
+	f->in_port = NULL;
+	f->src_ep = f->dst_ep = NULL;
+	f->out = LOC_NONE;
+	f->out_vni = 0;
+	f->out_vpc_index = f->vpc_index;
+	f->reply_vni = 0;
+	f->mtu = 0;
+	f->routed = f->reply_routed = false;
+	f->new_src = f->src;
+	f->new_dst = f->dst;
+	f->new_sport = f->sport;
+	f->new_dport = f->dport;
+	memset(f->deps, 0, sizeof(f->deps));
+	f->n_deps = 0;
+	f->reason = DROP_NONE;
+	f->object = (struct flow_object){NULL, NULL, -1};
+}
+
+bool road_walk(struct flow *f)
+{
+	flow_reset_verdict(f);
+	for (const struct road_stage *s = stages; s != NULL; s = s->next) {
+		if (f->trace != NULL)
+			f->trace->stage = s->name;
+		if (!s->decide(f))
+			return false;
+	}
+	if (f->out == LOC_NONE)
+		return flow_drop(f, DROP_NO_ROUTE, "vpc", NULL, -1);
+	return true;
+}
+
+void flow_trace_step(
+	struct flow *f, const char *kind, const char *name, int32_t rule, const char *fmt, ...)
+{
+	struct flow_trace *t = f->trace;
+	struct flow_trace_entry *e;
+	va_list ap;
+
+	if (t->n == FLOW_TRACE_MAX)
+		return;
+	e = &t->entries[t->n++];
+	e->stage = t->stage;
+	e->kind = kind;
+	snprintf(e->name, sizeof(e->name), "%s", name != NULL ? name : "");
+	e->rule = rule;
+	va_start(ap, fmt);
+	vsnprintf(e->decision, sizeof(e->decision), fmt, ap);
+	va_end(ap);
+}

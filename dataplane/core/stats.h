@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_STATS_H
+#define CORE_STATS_H
+/* What `held` in the node's status is made of: packets that are neither sent nor dropped yet. */
+#include <stdint.h>
+
+struct stats_held {
+	uint64_t (*count)(void); /* any thread */
+	struct stats_held *next;
+};
+void stats_held_register(struct stats_held *source);
+#define STATS_HELD(var, fn)                                                                        \
+	static struct stats_held var = {.count = (fn)};                                            \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		stats_held_register(&var);                                                         \
+	}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/upkeep.h"
+
+#include <errno.h>
+
+#include <event2/event.h>
+
+#include "core/rcu.h"
+#include "core/rpc.h"
+#include "core/worker.h"
+#include "forward/verdict.h"
+#include "port/port.h"
+#include "session/session.h"
+
+/* The hand goes once around the table in about a second: TICKS turns of TICK_MS. */
+#define TICK_MS 10
+#define TICKS 80
+
+static void ask_again(uint32_t index)
+{
+	verdict_refresh(index);
+}
+
+static void turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	rcu_poll();
+	if (session_used() != 0)
+		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
+}
+
+static void link_changed(struct port *port)
+{
+	if (port->role == PORT_TENANT)
+		rpc_event(port->state == PORT_ACTIVE ? "info" : "warning", "port", port->name,
+			port->state == PORT_ACTIVE ? "port_up" : "port_down", "port %s: %s",
+			port->name, port->state == PORT_ACTIVE ? "carries traffic" : port->reason);
+}
+
+static void look_at_links(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	port_check_links(link_changed);
+}
+
+static int every(struct event_base *base, long ms, event_callback_fn fn)
+{
+	struct timeval period = {ms / 1000, ms % 1000 * 1000};
+	struct event *ev = event_new(base, -1, EV_PERSIST, fn, NULL);
+
+	return ev != NULL && event_add(ev, &period) == 0 ? 0 : -ENOMEM;
+}
+
+int upkeep_start(struct event_base *base)
+{
+	int err = every(base, TICK_MS, turn);
+
+	return err != 0 ? err : every(base, 1000, look_at_links);
+}

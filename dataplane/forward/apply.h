@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORWARD_APPLY_H
+#define FORWARD_APPLY_H
+/* The end of both roads: a packet and its session → rewritten packet and next edge.
+ *
+ * Nodes that apply sessions have the edges below after the common ones; forward_edges_attach() makes them.
+ */
+#include <rte_mbuf.h>
+
+#include "core/node.h"
+#include "core/pkt.h"
+#include "forward/parse.h"
+#include "forward/verdict.h"
+#include "port/port.h"
+#include "session/session.h"
+#include "session/tcp.h"
+
+/* Edges of nodes that apply: EDGE_COMMON + enum classify_kind, then the road. */
+#define EDGE_CLASSIFY(kind) (EDGE_COMMON + (kind))
+#define EDGE_ROAD EDGE_CLASSIFY(CLASSIFY_MAX)
+
+/* Gives `node` the edges of all attached classify nodes and, with `road`, to the road. */
+void forward_edges_attach(const char *node, bool road);
+
+/* Lowers the MSS option of a SYN to what fits `mtu`; never raises it (RFC 4459 3.2). */
+void forward_clamp_mss(struct rte_mbuf *m, const struct pkt *p, uint16_t mtu);
+/* A fragment whose L4 header was seen: later ones follow its session. */
+void forward_first_fragment(struct rte_mbuf *m, struct pkt *p, uint32_t ref);
+/* The packet of a fresh session does not come from where, or not with the MACs, that the session expects. DROP_NONE: harmless; `*routed` says
+ * how it wants to be treated. */
+enum drop_reason forward_odd(const struct rte_ether_hdr *eth, const struct pkt *p,
+	const struct session_dir *d, bool *routed);
+
+static inline unsigned int apply_drop(struct pkt *p, enum drop_reason reason)
+{
+	p->reason = (uint8_t)reason;
+	return EDGE_DROP;
+}
+
+static inline void apply_ttl(uint8_t *l3, bool v6)
+{
+	if (v6) {
+		l3[7]--;
+	} else {
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
+		/* RFC 1624: HC' = HC + 0x0100 with end-around carry. */
+		uint32_t sum = (uint32_t)ip->hdr_checksum + RTE_BE16(0x0100);
+
+		ip->hdr_checksum = (rte_be16_t)(sum + (sum >> 16));
+		ip->time_to_live--;
+	}
+}
+
+static inline bool apply_fits(const struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
+{
+	if (likely(p->l3_len <= mtu))
+		return true;
+	if (!(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)))
+		return false;
+	return (uint32_t)(p->l4_off - p->l3_off) + m->l4_len + m->tso_segsz <= mtu;
+}
+
+static inline bool apply_macs_match(
+	const struct rte_ether_hdr *eth, const struct session_dir *d, const struct pkt *p)
+{
+	const struct port *port;
+
+	if (loc_is_tunnel(p->in))
+		return rte_is_same_ether_addr(&eth->dst_addr, &d->dmac) &&
+		       !(d->flags & SESSION_F_ROUTED);
+	port = port_get(loc_index(p->in));
+	return port != NULL &&
+	       (!port->port_security || rte_is_same_ether_addr(&eth->src_addr, &port->mac)) &&
+	       rte_is_same_ether_addr(
+		       &eth->dst_addr, d->flags & SESSION_F_ROUTED ? &port->gw_mac : &d->dmac);
+}
+
+/* TCP's part. DROP_NONE: go on. */
+static inline enum drop_reason apply_tcp(
+	struct rte_mbuf *m, const struct pkt *p, uint32_t ref, uint16_t mtu)
+{
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
+	uint32_t l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
+	enum drop_reason reason = tcp_track_inline(ref, tcp, l4_len);
+
+	if (unlikely((tcp->tcp_flags & RTE_TCP_SYN_FLAG) && reason == DROP_NONE))
+		forward_clamp_mss(m, p, mtu);
+	return reason;
+}
+
+/* Rewrites and says where to: an edge. `fresh`: the verdict was made or checked just now; else EDGE_ROAD asks for that. */
+static inline unsigned int forward_apply(
+	struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref, bool fresh)
+{
+	struct session_dir *d = session_dir_of(ref);
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	uint8_t *l3 = (uint8_t *)eth + p->l3_off;
+	uint16_t flags = d->flags;
+	bool routed = flags & SESSION_F_ROUTED;
+	enum drop_reason reason = DROP_NONE;
+
+	p->session = ref;
+	if (!fresh &&
+		unlikely(atomic_load_explicit(&d->change, memory_order_acquire) != w->change) &&
+		!verdict_still_fresh(ref, w->change))
+		return EDGE_ROAD;
+	if (unlikely(d->in != p->in || !apply_macs_match(eth, d, p))) {
+		if (!fresh)
+			return EDGE_ROAD;
+		reason = forward_odd(eth, p, d, &routed);
+	}
+	if (unlikely(reason != DROP_NONE))
+		return apply_drop(p, reason);
+	if (unlikely(!apply_fits(m, p, d->mtu))) {
+		m->hash.usr = d->mtu;
+		return EDGE_CLASSIFY(CLASSIFY_TOO_BIG);
+	}
+	if (routed && unlikely(l3[flags & SESSION_F_V6 ? 7 : 8] <= 1))
+		return EDGE_CLASSIFY(CLASSIFY_TTL);
+	if (likely(!(p->flags & PKT_F_ICMP_ERROR))) {
+		if ((flags & SESSION_F_TCP) && !(p->flags & PKT_F_LATER))
+			reason = apply_tcp(m, p, ref, d->mtu);
+		if (unlikely(reason == DROP_STALE)) {
+			/* A new connection on the tuple of a finished one. */
+			session_remove(ref >> 1);
+			p->session = SESSION_NONE;
+			return EDGE_ROAD;
+		}
+		if (unlikely(reason != DROP_NONE))
+			return apply_drop(p, reason);
+		session_count(session_hot_of(ref), p->l3_len, w->now_ms);
+	}
+	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT))
+		forward_first_fragment(m, p, ref);
+	if (routed) {
+		eth->src_addr = d->smac;
+		eth->dst_addr = d->dmac;
+		apply_ttl(l3, flags & SESSION_F_V6);
+	}
+	p->out = d->out;
+	p->out_vni = d->out_vni;
+	return loc_is_tunnel(d->out) ? EDGE_UNDERLAY_TX : EDGE_PORT_TX;
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain: a described packet goes down the readable road of this node; each step says what was decided. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ip_text.h"
+#include "core/config.h"
+#include "core/flow_trace.h"
+#include "core/rcu.h"
+#include "core/road.h"
+#include "core/rpc.h"
+#include "port/port.h"
+#include "underlay/underlay.h"
+#include "vpc/vpc.h"
+
+static bool read_address(const json_t *packet, const char *member, struct ip_addr *a)
+{
+	return ip_addr_parse(json_string_value(json_object_get(packet, member)), a);
+}
+
+static bool read_mac(const json_t *packet, const char *member, struct rte_ether_addr *mac)
+{
+	const char *text = json_string_value(json_object_get(packet, member));
+
+	return text != NULL && rte_ether_unformat_addr(text, mac) == 0;
+}
+
+static uint16_t read_port(const json_t *packet, const char *member)
+{
+	return rte_cpu_to_be_16((uint16_t)json_integer_value(json_object_get(packet, member)));
+}
+
+/* Where the packet enters: {port} or {vtep, vni}. */
+static bool read_ingress(struct jsonrpc_call *call, const json_t *in, struct flow *f)
+{
+	const char *name = json_string_value(json_object_get(in, "port"));
+	const char *vtep_name = json_string_value(json_object_get(in, "vtep"));
+
+	if (name != NULL) {
+		const struct port *p = port_by_name(name);
+
+		if (p == NULL) {
+			jsonrpc_failf(
+				call, ERROR_NOT_FOUND, NULL, "port %s is not on this node", name);
+			return false;
+		}
+		f->in = loc_port(p->index);
+		f->vpc_index = p->vpc_index;
+		return true;
+	}
+	const struct vtep *vtep = vtep_name != NULL ? vtep_by_name(vtep_name) : NULL;
+	const struct vpc *vpc =
+		vpc_by_vni((uint32_t)json_integer_value(json_object_get(in, "vni")));
+
+	if (vtep == NULL || vpc == NULL) {
+		jsonrpc_fail(call, ERROR_NOT_FOUND,
+			vtep == NULL ? "unknown VTEP" : "the VNI is not on this node", NULL);
+		return false;
+	}
+	f->in = loc_tunnel(vtep->index);
+	f->vpc_index = vpc->index;
+	return true;
+}
+
+/* What the sender's kernel would put there: the next hop's MAC. */
+static struct rte_ether_addr default_dmac(const struct flow *f)
+{
+	const struct vpc *vpc = vpc_get(f->vpc_index);
+	const struct endpoint *src = endpoint_get(f->vpc_index, &f->src),
+			      *dst = endpoint_get(f->vpc_index, &f->dst);
+
+	if (src != NULL && dst != NULL && src->subnet == dst->subnet && src->subnet != NULL)
+		return dst->mac;
+	return vpc != NULL ? vpc->gw_mac : (struct rte_ether_addr){{0}};
+}
+
+static bool read_packet(struct jsonrpc_call *call, const json_t *packet, struct flow *f)
+{
+	const struct port *in = loc_is_port(f->in) ? port_get(loc_index(f->in)) : NULL;
+
+	if (!read_address(packet, "source", &f->src)) {
+		rpc_invalid(call, "/packet/source", "is not an IP address");
+		return false;
+	}
+	if (!read_address(packet, "destination", &f->dst) ||
+		ip_addr_is_v4(&f->dst) != ip_addr_is_v4(&f->src)) {
+		rpc_invalid(
+			call, "/packet/destination", "is not an IP address of the source's family");
+		return false;
+	}
+	f->v6 = !ip_addr_is_v4(&f->src);
+	f->proto = (uint8_t)json_integer_value(json_object_get(packet, "protocol"));
+	f->sport = read_port(packet, "source_port");
+	f->dport = read_port(packet, "port");
+	if (f->proto == (f->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		f->icmp_type = f->v6 ? 128 : 8;
+		f->dport = rte_cpu_to_be_16((uint16_t)(f->icmp_type << 8));
+	}
+	if (!read_mac(packet, "smac", &f->smac) && in != NULL)
+		f->smac = in->mac;
+	if (!read_mac(packet, "dmac", &f->dmac))
+		f->dmac = default_dmac(f);
+	return true;
+}
+
+static json_t *mac_text(const struct rte_ether_addr *mac)
+{
+	char text[RTE_ETHER_ADDR_FMT_SIZE];
+
+	rte_ether_format_addr(text, sizeof(text), mac);
+	for (char *c = text; *c != '\0'; c++)
+		*c = *c >= 'A' && *c <= 'F' ? (char)(*c - 'A' + 'a') : *c;
+	return json_string(text);
+}
+
+static json_t *address_text(const struct ip_addr *a)
+{
+	char text[NET_ADDR_TEXT];
+
+	return json_string(ip_addr_format(a, text));
+}
+
+static json_t *packet_json(const struct flow *f, bool after, json_int_t ttl)
+{
+	const struct ip_addr *src = after ? &f->new_src : &f->src,
+			     *dst = after ? &f->new_dst : &f->dst;
+	json_t *p = json_pack("{s:o, s:o, s:i, s:o, s:o, s:I}", "source", address_text(src),
+		"destination", address_text(dst), "protocol", f->proto, "smac",
+		mac_text(after && f->routed ? &f->out_smac : &f->smac), "dmac",
+		mac_text(after && f->routed ? &f->out_dmac : &f->dmac), "ttl",
+		after && f->routed ? ttl - 1 : ttl);
+
+	if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP) {
+		json_object_set_new(p, "source_port",
+			json_integer(rte_be_to_cpu_16(after ? f->new_sport : f->sport)));
+		json_object_set_new(
+			p, "port", json_integer(rte_be_to_cpu_16(after ? f->new_dport : f->dport)));
+	}
+	return p;
+}
+
+static json_t *object_json(const char *kind, const char *name, int32_t rule)
+{
+	if (kind == NULL || name == NULL || *name == '\0')
+		return json_null();
+	return json_pack("{s:s, s:s, s:o}", "kind", kind, "name", name, "rule",
+		rule >= 0 ? json_integer(rule) : json_null());
+}
+
+static json_t *steps_json(const struct flow *f, bool forward)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < f->trace->n; i++) {
+		const struct flow_trace_entry *e = &f->trace->entries[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
+				      e->stage, "object", object_json(e->kind, e->name, e->rule),
+				      "decision", e->decision));
+	}
+	if (!forward) /* what dropped it, always, as the last step */
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
+				      f->trace->stage != NULL ? f->trace->stage : "road", "object",
+				      object_json(f->object.kind, f->object.name, f->object.rule),
+				      "decision", drop_reason_help(f->reason)));
+	return list;
+}
+
+static json_t *out_json(const struct flow *f)
+{
+	if (loc_is_tunnel(f->out)) {
+		const struct vtep *v = vtep_get(loc_index(f->out));
+
+		return json_pack("{s:s, s:I}", "vtep", v != NULL ? v->name : "", "vni",
+			(json_int_t)f->out_vni);
+	}
+	const struct port *p = port_get(loc_index(f->out));
+
+	return json_pack("{s:s}", "port", p != NULL ? p->name : "");
+}
+
+/* What the road does not decide but the apply stage does. */
+static bool egress_ok(struct flow *f, json_int_t ttl)
+{
+	const struct port *p = loc_is_port(f->out) ? port_get(loc_index(f->out)) : NULL;
+	const struct vtep *v = loc_is_tunnel(f->out) ? vtep_get(loc_index(f->out)) : NULL;
+
+	if (f->routed && ttl <= 1)
+		return flow_drop(f, DROP_TTL_EXPIRED, NULL, NULL, -1);
+	if (loc_is_port(f->out) && (p == NULL || !p->enabled || p->state != PORT_ACTIVE))
+		return flow_drop(f, DROP_PORT_DOWN, "port", p != NULL ? p->name : NULL, -1);
+	if (loc_is_tunnel(f->out) && (v == NULL || !vtep_is_ready(v)))
+		return flow_drop(f, DROP_NO_NEIGHBOUR, "node", v != NULL ? v->name : NULL, -1);
+	return true;
+}
+
+static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	const json_t *packet = json_object_get(params, "packet"),
+		     *ttl_given = json_object_get(packet, "ttl");
+	json_int_t ttl = json_is_integer(ttl_given) ? json_integer_value(ttl_given) : 64;
+	struct flow_trace trace = {.n = 0};
+	struct flow f = {.trace = &trace};
+	const struct port *in;
+	bool forward;
+
+	(void)ctx;
+	rcu_read_enter();
+	if (!read_ingress(call, json_object_get(params, "in"), &f) ||
+		!read_packet(call, packet, &f)) {
+		rcu_read_leave();
+		return;
+	}
+	in = loc_is_port(f.in) ? port_get(loc_index(f.in)) : NULL;
+	if (in != NULL && !in->enabled)
+		forward = flow_drop(&f, DROP_PORT_DOWN, "port", in->name, -1);
+	else
+		forward = road_walk(&f) && egress_ok(&f, ttl);
+	jsonrpc_reply(call, json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}, s:o}", "verdict",
+				    forward ? "forward" : "drop", "reason",
+				    forward ? NULL : drop_reason_name(f.reason), "out",
+				    forward ? out_json(&f) : json_null(), "packet", "before",
+				    packet_json(&f, false, ttl), "after",
+				    forward ? packet_json(&f, true, ttl) : json_null(), "steps",
+				    steps_json(&f, forward)));
+	rcu_read_leave();
+}
+RPC_METHOD(explain_method, "explain", explain)

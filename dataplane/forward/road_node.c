@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The readable road's node: packets without a fresh session.
+ *
+ *   frames that a service answers (ARP, ND, DHCP, the gateway)  → that service
+ *   ICMP errors                                                 → the session of the flow they quote
+ *   later fragments                                             → their first fragment's session
+ *   a session whose verdict is stale                            → asked again
+ *   the first packet of a flow                                  → walked, becomes a session
+ */
+#include "forward/apply.h"
+#include "vpc/vpc.h"
+
+static struct rte_node_register road_node;
+
+static unsigned int drop(struct pkt *p, enum drop_reason reason)
+{
+	p->reason = (uint8_t)reason;
+	return EDGE_DROP;
+}
+
+static bool is_dhcp(const struct pkt *p)
+{
+	if (p->proto != IPPROTO_UDP || !(p->flags & PKT_F_L4))
+		return false;
+	return p->flags & PKT_F_V6 ? p->dport == RTE_BE16(547) || p->dport == RTE_BE16(546)
+				   : p->dport == RTE_BE16(67) || p->dport == RTE_BE16(68);
+}
+
+static bool is_nd(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off);
+
+	return (p->flags & PKT_F_V6) && p->proto == IPPROTO_ICMPV6 &&
+	       !(p->flags & PKT_F_FRAGMENT) && icmp[0] >= 133 && icmp[0] <= 137;
+}
+
+/* The service a frame is for, or CLASSIFY_MAX. */
+static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct vpc *vpc;
+	struct ip_addr src, dst;
+
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP))
+		return CLASSIFY_ARP;
+	if (is_nd(m, p))
+		return CLASSIFY_ND;
+	if (is_dhcp(p))
+		return p->flags & PKT_F_V6 ? CLASSIFY_DHCP6 : CLASSIFY_DHCP;
+	if (p->flags & PKT_F_LATER)
+		return CLASSIFY_FRAGMENT;
+	vpc = vpc_get(p->vpc);
+	if (vpc == NULL || !rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
+		return CLASSIFY_MAX;
+	parse_addrs(m, p, &src, &dst);
+	return gateway_get(vpc, &dst, NULL) != NULL ? CLASSIFY_GATEWAY : CLASSIFY_MAX;
+}
+
+/* Applies a session after asking again if its verdict is stale. */
+static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref)
+{
+	if (!verdict_still_fresh(ref, w->change)) {
+		enum drop_reason reason = verdict_refresh(ref >> 1);
+
+		if (reason != DROP_NONE)
+			return drop(p, reason);
+	}
+	return forward_apply(w, m, p, ref, true);
+}
+
+/* An ICMP error follows the session of the packet it quotes, the other way. */
+static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	struct session_key key;
+	struct ip_addr addrs[2];
+	uint32_t ref;
+
+	if (!parse_quoted(m, p, &key, addrs))
+		return drop(p, DROP_NO_SESSION);
+	ref = session_lookup(&key, session_hash(&key), &addrs[0], &addrs[1]);
+	if (ref == SESSION_NONE)
+		return drop(p, DROP_NO_SESSION);
+	return checked(w, m, p, ref);
+}
+
+/* Key of a parsed packet (the fast path's is gone by now). */
+static struct session_key key_of(const struct flow *f)
+{
+	if (f->v6)
+		return session_key_v6(f->vpc_index, f->proto, &f->src, &f->dst, f->sport, f->dport);
+	return session_key_v4(f->vpc_index, f->proto, ip_addr_v4(&f->src), ip_addr_v4(&f->dst),
+		f->sport, f->dport);
+}
+
+static enum drop_reason insert_error(int err)
+{
+	return err == -EDQUOT ? DROP_SESSION_SHARE : DROP_SESSION_TABLE_FULL;
+}
+
+static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	const struct rte_tcp_hdr *tcp = NULL;
+	uint32_t l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
+	uint32_t change = epoch_change(), ref;
+	struct session_key key;
+	struct flow f;
+	int err;
+
+	verdict_flow_of_packet(&f, m, p);
+	if (!road_walk(&f))
+		return drop(p, f.reason);
+	if (p->proto == IPPROTO_TCP) {
+		enum drop_reason reason;
+
+		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
+		reason = tcp_first_ok(tcp, l4_len, false);
+		if (reason != DROP_NONE)
+			return drop(p, reason);
+	}
+	key = key_of(&f);
+	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
+	if (err == -EEXIST)
+		ref = session_lookup(&key, session_hash(&key), &f.src, &f.dst);
+	else if (err != 0)
+		return drop(p, insert_error(err));
+	if (ref ==
+		SESSION_NONE) /* removed again meanwhile, or the answers' key belongs to another flow */
+		return drop(p, DROP_STALE);
+	if (err == 0 && tcp != NULL)
+		tcp_start(ref, tcp, l4_len, false);
+	return forward_apply(w, m, p, ref, true);
+}
+
+static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	enum classify_kind kind;
+	unsigned int edge;
+
+	if (p->session != SESSION_NONE) {
+		edge = checked(w, m, p, p->session);
+	} else if ((kind = classify(m, p)) != CLASSIFY_MAX) {
+		edge = EDGE_CLASSIFY(kind);
+	} else if (rte_is_multicast_ether_addr(&eth->dst_addr)) {
+		edge = drop(p, DROP_BROADCAST);
+	} else if (p->flags & PKT_F_ICMP_ERROR) {
+		edge = related(w, m, p);
+	} else {
+		edge = first(w, m, p);
+	}
+	/* A finished connection that is opened again comes back to us once. */
+	return edge == EDGE_ROAD ? first(w, m, p) : edge;
+}
+
+static uint16_t road_process(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct worker *w = worker_self;
+
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		struct rte_mbuf *m = objs[i];
+		unsigned int edge = decide(w, m, pkt_of(m));
+
+		rte_node_enqueue_x1(
+			graph, node, (rte_edge_t)(edge == EDGE_ROAD ? EDGE_DROP : edge), m);
+	}
+	return nb_objs;
+}
+
+NODE_REGISTER(road_node, "road", road_process);
+
+static void link_road(void)
+{
+	forward_edges_attach("road", false);
+}
+NODE_LINKER(road_linker, link_road)

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "forward/verdict.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "core/worker.h"
+#include "forward/parse.h"
+#include "vpc/vpc.h"
+
+static bool flow_is_icmp(const struct flow *f)
+{
+	return f->proto == (f->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+/* A query's ports are (id, type << 8 | code): see forward/parse.h. */
+static void flow_set_icmp(struct flow *f)
+{
+	uint16_t type_code = flow_is_icmp(f) ? rte_be_to_cpu_16(f->dport) : 0;
+
+	f->icmp_type = (uint8_t)(type_code >> 8);
+	f->icmp_code = (uint8_t)type_code;
+}
+
+/* IP bytes of the largest packet the frame becomes on the wire. */
+static uint16_t wire_len(const struct rte_mbuf *m, const struct pkt *p)
+{
+	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))
+		return (uint16_t)(p->l4_off - p->l3_off + m->l4_len + m->tso_segsz);
+	return p->l3_len;
+}
+
+void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+
+	memset(f, 0, sizeof(*f));
+	f->in = p->in;
+	f->vpc_index = p->vpc;
+	f->v6 = p->flags & PKT_F_V6;
+	f->proto = p->proto;
+	parse_addrs(m, p, &f->src, &f->dst);
+	f->sport = p->sport;
+	f->dport = p->dport;
+	f->icmp_error = p->flags & PKT_F_ICMP_ERROR;
+	flow_set_icmp(f);
+	f->l3_len = wire_len(m, p);
+	f->smac = eth->src_addr;
+	f->dmac = eth->dst_addr;
+}
+
+static struct ip_addr session_src(uint32_t index, const struct session_dir *d)
+{
+	return d->flags & SESSION_F_V6 ? session_exts[index].src[0] : ip_addr_from_v4(d->key.src);
+}
+
+static struct ip_addr session_dst(uint32_t index, const struct session_dir *d)
+{
+	return d->flags & SESSION_F_V6 ? session_exts[index].dst[0] : ip_addr_from_v4(d->key.dst);
+}
+
+void verdict_flow_of_session(struct flow *f, uint32_t index)
+{
+	const struct session_dir *d = session_dir_of(index << 1),
+				 *r = session_dir_of(index << 1 | 1);
+	const struct vpc *vpc;
+
+	memset(f, 0, sizeof(*f));
+	f->in = d->in;
+	f->vpc_index = session_key_vpc(&d->key);
+	f->v6 = d->flags & SESSION_F_V6;
+	f->proto = session_key_proto(&d->key);
+	f->src = session_src(index, d);
+	f->dst = session_dst(index, d);
+	f->sport = d->key.sport;
+	f->dport = d->key.dport;
+	flow_set_icmp(f);
+	f->smac = r->dmac;
+	f->dmac = d->dmac;
+	vpc = vpc_get(f->vpc_index);
+	if ((d->flags & SESSION_F_ROUTED) && vpc != NULL)
+		f->dmac = vpc->gw_mac;
+}
+
+/* The endpoint record of a source, in its own VPC or in a peer's. */
+static const struct endpoint *locate(const struct vpc *vpc, const struct ip_addr *addr)
+{
+	const struct endpoint *e = endpoint_get(vpc->index, addr);
+	const struct route *r;
+
+	if (e != NULL)
+		return e;
+	r = route_get(vpc, addr);
+	return r != NULL && r->kind == ROUTE_PEERING ? endpoint_get(r->peer->index, addr) : NULL;
+}
+
+/* Everything in the records but keys and change words. */
+static void fill_dirs(struct session_dir d[2], const struct flow *f)
+{
+	uint16_t common = (uint16_t)((f->v6 ? SESSION_F_V6 : 0) |
+				     (f->proto == IPPROTO_TCP ? SESSION_F_TCP : 0));
+	bool reply_routed = f->reply_routed && loc_is_port(f->out);
+
+	d[0].in = f->in;
+	d[0].out = f->out;
+	d[0].out_vni = f->out_vni;
+	d[0].dmac = f->routed ? f->out_dmac : f->dmac;
+	d[0].smac = f->routed ? f->out_smac : f->smac;
+	d[0].flags = (uint16_t)(common | (f->routed ? SESSION_F_ROUTED : 0));
+	d[0].mtu = f->mtu != 0 ? f->mtu : UINT16_MAX;
+	d[1].in = f->out;
+	d[1].out = f->in;
+	d[1].out_vni = f->reply_vni;
+	d[1].dmac = f->reply_dmac;
+	d[1].smac = f->reply_smac;
+	d[1].flags = (uint16_t)(common | (reply_routed ? SESSION_F_ROUTED : 0));
+	d[1].mtu = d[0].mtu;
+}
+
+/* The sum of the epochs the walk depended on. When anything moved since `change`, before the walk began, the sum is made wrong on
+ * purpose: the tables may have been read on both sides of the change, so the next packet asks again. */
+static uint32_t walked_sum(const struct flow *f, uint32_t change)
+{
+	uint32_t sum = epoch_sum(f->deps);
+
+	return epoch_change() == change ? sum : sum - 1;
+}
+
+int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,
+	uint32_t now_ms, uint32_t *ref)
+{
+	struct session_new n;
+
+	memset(&n, 0, sizeof(n));
+	fill_dirs(n.dir, f);
+	n.dir[0].key = *key;
+	if (f->v6) {
+		n.src[0] = f->src;
+		n.dst[0] = f->dst;
+		n.src[1] = f->new_dst;
+		n.dst[1] = f->new_src;
+		n.dir[1].key = session_key_v6(f->out_vpc_index, f->proto, &n.src[1], &n.dst[1],
+			f->new_dport, f->new_sport);
+	} else {
+		n.dir[1].key = session_key_v4(f->out_vpc_index, f->proto, ip_addr_v4(&f->new_dst),
+			ip_addr_v4(&f->new_src), f->new_dport, f->new_sport);
+	}
+	memcpy(n.deps, f->deps, sizeof(n.deps));
+	n.epoch_sum = walked_sum(f, change);
+	n.change = change;
+	n.now_ms = now_ms;
+	n.vpc_index = f->vpc_index;
+	return session_insert(&n, ref);
+}
+
+bool verdict_still_fresh(uint32_t ref, uint32_t change)
+{
+	struct session_cold *c = &session_colds[ref >> 1];
+
+	if (epoch_sum(c->deps) != atomic_load_explicit(&c->epoch_sum, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&session_dir_of(ref)->change, change, memory_order_relaxed);
+	return true;
+}
+
+static bool same_verdict(const struct session_dir *a, const struct session_dir *b)
+{
+	return a->in == b->in && a->out == b->out && a->out_vni == b->out_vni &&
+	       a->flags == b->flags && a->mtu == b->mtu &&
+	       rte_is_same_ether_addr(&a->dmac, &b->dmac) &&
+	       rte_is_same_ether_addr(&a->smac, &b->smac);
+}
+
+/* Writers racing here write the same values, or values that a later change word makes stale again. A reader that meets a
+ * record half written sends one packet by a mixture of two verdicts of the same flow. */
+static void store_verdict(struct session_dir *to, const struct session_dir *from)
+{
+	to->in = from->in;
+	to->out = from->out;
+	to->out_vni = from->out_vni;
+	to->dmac = from->dmac;
+	to->smac = from->smac;
+	to->flags = from->flags;
+	to->mtu = from->mtu;
+}
+
+enum drop_reason verdict_refresh(uint32_t index)
+{
+	uint32_t change = epoch_change();
+	struct session_cold *cold = &session_colds[index];
+	const struct endpoint *src;
+	const struct vpc *vpc;
+	struct session_dir now[2];
+	struct flow f;
+
+	verdict_flow_of_session(&f, index);
+	vpc = vpc_get(f.vpc_index);
+	src = vpc != NULL ? locate(vpc, &f.src) : NULL;
+	if (src != NULL)
+		f.in = src->where; /* it may have moved */
+	if (!road_walk(&f)) {
+		session_remove(index);
+		return f.reason;
+	}
+	memset(now, 0, sizeof(now));
+	fill_dirs(now, &f);
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		struct session_dir *d = session_dir_of(index << 1 | dir);
+
+		if (!same_verdict(d, &now[dir]))
+			store_verdict(d, &now[dir]);
+	}
+	memcpy(cold->deps, f.deps, sizeof(cold->deps));
+	atomic_store_explicit(&cold->epoch_sum, walked_sum(&f, change), memory_order_release);
+	for (unsigned int dir = 0; dir < 2; dir++)
+		atomic_store_explicit(
+			&session_dir_of(index << 1 | dir)->change, change, memory_order_release);
+	return DROP_NONE;
+}

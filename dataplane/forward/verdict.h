@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORWARD_VERDICT_H
+#define FORWARD_VERDICT_H
+/* Between the readable road and sessions: a packet becomes a flow, a flow's verdict becomes a session, and a session is
+ * asked again when what it was decided by has changed.
+ *
+ * Workers and the control thread, inside an RCU read section.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "core/pkt.h"
+#include "core/road.h"
+#include "session/session.h"
+
+/* The packet's part of a flow. The packet is parsed. */
+void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const struct pkt *p);
+
+/* The initiator's first packet again, from its session. */
+void verdict_flow_of_session(struct flow *f, uint32_t index);
+
+/* Makes the session of a walked flow. `key`: as parsed from its first packet. `change`: the epoch change word loaded before the walk.
+ * As session_insert(). */
+int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,
+	uint32_t now_ms, uint32_t *ref);
+
+/* Is the session's verdict still what its objects say? Cheap: sums its epochs. Then the direction's record is marked fresh. */
+bool verdict_still_fresh(uint32_t ref, uint32_t change);
+
+/* Walks the road again for a stale session, always with the initiator's tuple and direction, from where the initiator lives now. Allowed: the
+ * records are brought up to date, DROP_NONE. No longer allowed: the session is removed, the reason is returned. */
+enum drop_reason verdict_refresh(uint32_t index);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_prefetch.h>
+#include <rte_ring_elem.h>
+
+#include "core/rcu.h"
+#include "session/memory.h"
+
+#define BATCH_MAX 64u
+/* Lists that a thread may hold: free, waiting for its grace period, being filled. */
+#define LISTS 3u
+
+struct list {
+	uint32_t head, n;
+	uint64_t token; /* of retired ones */
+};
+_Static_assert(sizeof(struct list) == 16, "an element of the ring");
+
+/* Written by its thread only; `used` is read by others. */
+struct thread {
+	_Atomic uint32_t used; /* made minus ended here: wraps, only the sum says something */
+	bool tight;            /* near the capacity: count before each */
+	uint32_t fresh, fresh_end;
+	struct list free, waiting, retired;
+} __attribute__((aligned(64)));
+
+_Atomic uint32_t *index_states;
+
+static struct thread threads[RCU_THREADS_MAX];
+static unsigned int n_threads;
+static struct rte_ring *ring;
+static uint32_t n_ring;
+static uint32_t capacity, records, batch;
+static _Atomic uint32_t high_water;
+
+/* Sessions of a VPC made minus ended by a thread: [thread][vpc]; and the most it may have, 0: no limit. */
+static _Atomic uint32_t *vpc_used;
+static _Atomic uint32_t *vpc_share;
+
+static inline size_t vpc_used_bytes(void)
+{
+	return (size_t)SESSION_VPCS_MAX * n_threads * sizeof(*vpc_used);
+}
+
+static inline size_t vpc_share_bytes(void)
+{
+	return (size_t)SESSION_VPCS_MAX * sizeof(*vpc_share);
+}
+
+static int ring_new(void)
+{
+	n_ring = rte_align32pow2(records / batch + n_threads + 2);
+	ring = aligned_alloc(RTE_CACHE_LINE_SIZE,
+		RTE_ALIGN_CEIL((size_t)rte_ring_get_memsize_elem(sizeof(struct list), n_ring),
+			RTE_CACHE_LINE_SIZE));
+	return ring == NULL ? -ENOMEM : rte_ring_init(ring, "session_indexes", n_ring, 0);
+}
+
+int index_init(uint32_t n)
+{
+	n_threads = rcu_threads();
+	capacity = n;
+	/* Small tables: small batches, that the threads' lists do not matter beside the capacity. */
+	batch = RTE_MIN(RTE_MAX(capacity / (32 * n_threads), 1u), BATCH_MAX);
+	records = capacity + LISTS * batch * n_threads;
+	atomic_store(&high_water, 0);
+	for (unsigned int t = 0; t < RCU_THREADS_MAX; t++)
+		threads[t] = (struct thread){.free.head = INDEX_END,
+			.waiting.head = INDEX_END,
+			.retired.head = INDEX_END};
+	index_states = memory_map(records * sizeof(*index_states), true);
+	vpc_used = memory_map(vpc_used_bytes(), false);
+	vpc_share = memory_map(vpc_share_bytes(), false);
+	if (index_states == NULL || vpc_used == NULL || vpc_share == NULL)
+		return -ENOMEM;
+	return ring_new();
+}
+
+void index_fini(void)
+{
+	memory_unmap(index_states, records * sizeof(*index_states));
+	memory_unmap(vpc_used, vpc_used_bytes());
+	memory_unmap(vpc_share, vpc_share_bytes());
+	free(ring);
+	index_states = vpc_used = vpc_share = NULL;
+	ring = NULL;
+}
+
+uint32_t index_records(void)
+{
+	return records;
+}
+
+size_t index_bytes(void)
+{
+	return records * sizeof(*index_states) + n_ring * sizeof(struct list);
+}
+
+uint32_t index_high_water(void)
+{
+	return RTE_MIN(atomic_load_explicit(&high_water, memory_order_acquire), records);
+}
+
+uint32_t session_capacity(void)
+{
+	return capacity;
+}
+
+uint32_t session_used(void)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int t = 0; t < n_threads; t++)
+		sum += atomic_load_explicit(&threads[t].used, memory_order_relaxed);
+	/* A session may be counted off before it is counted, if not for long. */
+	return (int32_t)sum < 0 ? 0 : sum;
+}
+
+static inline _Atomic uint32_t *vpc_slice(uint32_t vpc_index, unsigned int thread)
+{
+	return &vpc_used[(size_t)thread * SESSION_VPCS_MAX + vpc_index];
+}
+
+uint32_t session_vpc_used(uint32_t vpc_index)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int t = 0; t < n_threads; t++)
+		sum += atomic_load_explicit(vpc_slice(vpc_index, t), memory_order_relaxed);
+	return (int32_t)sum < 0 ? 0 : sum;
+}
+
+void session_share_set(uint32_t vpc_index, uint32_t max)
+{
+	if (vpc_index < SESSION_VPCS_MAX)
+		atomic_store_explicit(&vpc_share[vpc_index], max, memory_order_relaxed);
+}
+
+bool index_share_left(uint32_t vpc_index)
+{
+	uint32_t share = atomic_load_explicit(&vpc_share[vpc_index], memory_order_relaxed);
+
+	return likely(share == 0) || session_vpc_used(vpc_index) < share;
+}
+
+/* Only this thread writes these. */
+static inline void add(_Atomic uint32_t *counter, uint32_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+void index_count(uint32_t vpc_index)
+{
+	add(&threads[rcu_thread].used, 1);
+	add(vpc_slice(vpc_index, rcu_thread), 1);
+}
+
+static bool take_waiting(struct thread *t)
+{
+	if (t->waiting.n == 0 && rte_ring_dequeue_elem(ring, &t->waiting, sizeof(t->waiting)) != 0)
+		return false;
+	if (!rcu_token_passed(t->waiting.token))
+		return false;
+	t->free = t->waiting;
+	t->waiting = (struct list){.head = INDEX_END};
+	return true;
+}
+
+static bool take_fresh(struct thread *t)
+{
+	uint32_t first;
+
+	if (atomic_load_explicit(&high_water, memory_order_relaxed) >= records)
+		return false;
+	first = atomic_fetch_add_explicit(&high_water, batch, memory_order_acq_rel);
+	if (first >= records)
+		return false;
+	t->fresh = first;
+	t->fresh_end = RTE_MIN(first + batch, records);
+	return true;
+}
+
+/* The list that waits may be younger than others: another thread's readers may be slow. */
+static bool take_other(struct thread *t)
+{
+	for (unsigned int i = 0; i < n_threads && t->waiting.n > 0; i++) {
+		if (rte_ring_enqueue_elem(ring, &t->waiting, sizeof(t->waiting)) == 0)
+			t->waiting = (struct list){.head = INDEX_END};
+		if (take_waiting(t))
+			return true;
+	}
+	return false;
+}
+
+static bool refill(struct thread *t)
+{
+	t->tight = session_used() + batch * n_threads >= capacity;
+	return take_waiting(t) || take_fresh(t) || take_other(t);
+}
+
+/* The next one's lines on their way while this one is filled. */
+static inline void prefetch(uint32_t index)
+{
+	rte_prefetch0_write(&session_dirs[index << 1]);
+	rte_prefetch0_write(&session_dirs[index << 1 | 1]);
+	rte_prefetch0_write(&session_hots[0][index]);
+	rte_prefetch0_write(&session_hots[1][index]);
+	rte_prefetch0_write(&session_colds[index]);
+}
+
+uint32_t index_take(void)
+{
+	struct thread *t = &threads[rcu_thread];
+	uint32_t index;
+
+	if (unlikely(t->free.n == 0 && t->fresh == t->fresh_end && !refill(t)))
+		return SESSION_NONE;
+	if (unlikely(t->tight && session_used() >= capacity))
+		return SESSION_NONE;
+	if (t->free.n == 0) {
+		index = t->fresh++;
+		return index;
+	}
+	index = t->free.head;
+	t->free.head = atomic_load_explicit(&index_states[index], memory_order_relaxed);
+	if (--t->free.n > 0)
+		prefetch(t->free.head);
+	return index;
+}
+
+void index_untake(uint32_t index)
+{
+	struct thread *t = &threads[rcu_thread];
+
+	atomic_store_explicit(&index_states[index], t->free.head, memory_order_relaxed);
+	t->free.head = index;
+	t->free.n++;
+}
+
+bool index_kill(uint32_t index)
+{
+	struct thread *t = &threads[rcu_thread];
+	uint32_t state = atomic_load_explicit(&index_states[index], memory_order_acquire);
+
+	/* Between the two the state cannot become another that lives: the caller is a reader. */
+	if (!(state & INDEX_ALIVE) ||
+		!atomic_compare_exchange_strong_explicit(&index_states[index], &state, INDEX_END,
+			memory_order_acq_rel, memory_order_relaxed))
+		return false;
+	add(&t->used, UINT32_MAX);
+	add(vpc_slice(state & ~INDEX_ALIVE, rcu_thread), UINT32_MAX);
+	return true;
+}
+
+void index_retire(uint32_t index)
+{
+	struct thread *t = &threads[rcu_thread];
+
+	atomic_store_explicit(&index_states[index], t->retired.head, memory_order_relaxed);
+	t->retired.head = index;
+	if (++t->retired.n < batch)
+		return;
+	t->retired.token = rcu_token();
+	/* There is a place for every full list. */
+	rte_ring_enqueue_elem(ring, &t->retired, sizeof(t->retired));
+	t->retired = (struct list){.head = INDEX_END};
+}

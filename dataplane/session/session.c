@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records: made, entered, removed. */
+#include "session/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_debug.h>
+
+#include "session/bucket.h"
+#include "session/index.h"
+#include "session/memory.h"
+
+struct session_dir *session_dirs;
+struct session_hot *session_hots[2];
+struct session_cold *session_colds;
+struct session_ext *session_exts;
+uint64_t session_seed[4];
+
+static size_t bytes_of(size_t record)
+{
+	return index_records() * record;
+}
+
+static int records_init(void)
+{
+	session_dirs = memory_map(bytes_of(2 * sizeof(*session_dirs)), true);
+	session_hots[0] = memory_map(bytes_of(sizeof(*session_hots[0])), true);
+	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), true);
+	session_colds = memory_map(bytes_of(sizeof(*session_colds)), true);
+	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
+	return session_dirs && session_hots[0] && session_hots[1] && session_colds && session_exts
+		       ? 0
+		       : -ENOMEM;
+}
+
+int session_init(uint32_t capacity)
+{
+	int err;
+
+	if (capacity == 0 || capacity > 1u << 28 || session_dirs != NULL)
+		return -EINVAL;
+	if (getrandom(session_seed, sizeof(session_seed), 0) != sizeof(session_seed))
+		return -errno;
+	for (unsigned int i = 0; i < 4; i++)
+		session_seed[i] |= 1; /* never 0, which would absorb the other factor */
+	err = index_init(capacity);
+	if (err == 0)
+		err = bucket_init(2 * index_records());
+	if (err == 0)
+		err = records_init();
+	if (err != 0)
+		session_fini();
+	return err;
+}
+
+void session_fini(void)
+{
+	memory_unmap(session_dirs, bytes_of(2 * sizeof(*session_dirs)));
+	memory_unmap(session_hots[0], bytes_of(sizeof(*session_hots[0])));
+	memory_unmap(session_hots[1], bytes_of(sizeof(*session_hots[1])));
+	memory_unmap(session_colds, bytes_of(sizeof(*session_colds)));
+	memory_unmap(session_exts, bytes_of(sizeof(*session_exts)));
+	session_dirs = NULL;
+	session_hots[0] = session_hots[1] = NULL;
+	session_colds = NULL;
+	session_exts = NULL;
+	bucket_fini();
+	index_fini();
+}
+
+size_t session_bytes(void)
+{
+	return bytes_of(2 * sizeof(struct session_dir) + 2 * sizeof(struct session_hot) +
+			sizeof(struct session_cold)) +
+	       bucket_bytes() + index_bytes();
+}
+
+/* Nobody sees the record yet, so plain stores do. */
+static void fill(uint32_t index, const struct session_new *new)
+{
+	struct session_cold *cold = &session_colds[index];
+
+	for (unsigned int d = 0; d < 2; d++) {
+		struct session_dir *dir = &session_dirs[index << 1 | d];
+		struct session_hot *hot = &session_hots[d][index];
+
+		memcpy(dir, &new->dir[d], sizeof(*dir));
+		atomic_store_explicit(&dir->change, new->change, memory_order_relaxed);
+		memset(hot, 0, sizeof(*hot));
+		atomic_store_explicit(&hot->seen_ms, new->now_ms, memory_order_relaxed);
+	}
+	memcpy(cold->deps, new->deps, sizeof(cold->deps));
+	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);
+	cold->created_ms = new->now_ms;
+	if (session_key_is_v6(&new->dir[0].key) || session_key_is_v6(&new->dir[1].key)) {
+		memcpy(session_exts[index].src, new->src, sizeof(new->src));
+		memcpy(session_exts[index].dst, new->dst, sizeof(new->dst));
+	}
+}
+
+void session_prefetch(const struct session_key *key)
+{
+	bucket_prefetch(session_hash(key));
+}
+
+int session_insert(const struct session_new *new, uint32_t *ref)
+{
+	uint32_t hashes[2], index;
+	int err;
+
+	if (unlikely(!index_share_left(new->vpc_index)))
+		return -EDQUOT;
+	/* The buckets come while the record is filled. */
+	for (unsigned int d = 0; d < 2; d++) {
+		hashes[d] = session_hash(&new->dir[d].key);
+		bucket_prefetch(hashes[d]);
+	}
+	index = index_take();
+	if (unlikely(index == SESSION_NONE))
+		return -ENOSPC;
+	fill(index, new);
+	err = bucket_insert(index, hashes, &index_states[index], INDEX_ALIVE | new->vpc_index, ref);
+	if (unlikely(err != 0)) {
+		index_untake(index);
+		return err;
+	}
+	index_count(new->vpc_index);
+	return 0;
+}
+
+void session_remove(uint32_t index)
+{
+	session_remove_bulk(&index, 1);
+}
+
+unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n)
+{
+	uint32_t won[SESSION_BULK], hashes[SESSION_BULK][2];
+	unsigned int n_won = 0;
+
+	RTE_ASSERT(n <= SESSION_BULK);
+	for (unsigned int i = 0; i < n; i++) {
+		won[n_won] = indexes[i];
+		n_won += index_kill(indexes[i]);
+	}
+	for (unsigned int i = 0; i < n_won; i++) {
+		for (unsigned int d = 0; d < 2; d++) {
+			hashes[i][d] = session_hash(&session_dirs[won[i] << 1 | d].key);
+			bucket_prefetch(hashes[i][d]);
+		}
+	}
+	for (unsigned int i = 0; i < n_won; i++) {
+		bucket_remove(won[i], hashes[i]);
+		index_retire(won[i]);
+	}
+	return n_won;
+}
+
+bool session_alive(uint32_t index)
+{
+	return index_alive(index);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "underlay/underlay.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/ip_text.h"
+#include "core/control.h"
+#include "lib/log.h"
+#include "underlay/neighbour.h"
+
+static struct port *port;
+static struct neighbour_config own;
+static uint16_t mtu;
+
+struct port *underlay_port(void)
+{
+	return port;
+}
+
+const struct ip_addr *underlay_address(bool v6)
+{
+	const struct ip_addr *a = &own.own[v6];
+
+	return (a->q[0] | a->q[1]) != 0 ? a : NULL;
+}
+
+uint16_t underlay_mtu(void)
+{
+	return mtu;
+}
+
+static const char *text_of(const json_t *config, const char *member)
+{
+	return json_string_value(json_object_get(config, member));
+}
+
+/* "192.0.2.1/24" → own address and on-link prefix of its family. */
+static int add_own(const char *text)
+{
+	char addr[INET6_ADDRSTRLEN + 4];
+	const char *slash = text != NULL ? strchr(text, '/') : NULL;
+	struct ip_addr a;
+	int len, v6;
+
+	if (text == NULL)
+		return 0;
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(addr))
+		return -EINVAL;
+	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
+	len = atoi(slash + 1);
+	if (!ip_addr_parse(addr, &a))
+		return -EINVAL;
+	v6 = !ip_addr_is_v4(&a);
+	if (len <= 0 || len > (v6 ? 128 : 32))
+		return -EINVAL;
+	own.own[v6] = a;
+	own.on_link[v6] = ip_prefix_of(&a, (uint8_t)(v6 ? len : len + IP_V4_BITS));
+	return 0;
+}
+
+static int add_gateway(const char *text)
+{
+	struct ip_addr a;
+
+	if (text == NULL)
+		return 0;
+	if (!ip_addr_parse(text, &a))
+		return -EINVAL;
+	own.gateway[!ip_addr_is_v4(&a)] = a;
+	return 0;
+}
+
+static uint16_t kernel_mtu(const char *ifname)
+{
+	struct ifreq req = {.ifr_mtu = 0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	if (fd < 0 || ioctl(fd, SIOCGIFMTU, &req) != 0)
+		req.ifr_mtu = 1500;
+	if (fd >= 0)
+		close(fd);
+	return (uint16_t)(req.ifr_mtu > UINT16_MAX ? UINT16_MAX : req.ifr_mtu);
+}
+
+/* Where the kernel has the VTEP's address too, it would answer every VXLAN packet with "port unreachable". A socket
+ * that nobody reads keeps it quiet. */
+static void silence_kernel(void)
+{
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(VXLAN_PORT)};
+	int small = 1, no = 0;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0)
+		log_warn("UDP port 4789 is taken in the kernel: it may answer VXLAN packets",
+			LOG_ERRNO(errno));
+	/* Open until the process ends. */
+}
+
+static int open_port(const json_t *config)
+{
+	struct port_spec spec = {
+		.type = text_of(config, "device") != NULL ? "device" : "netdev",
+		.ifname = text_of(config, "ifname"),
+		.mode = text_of(config, "mode"),
+		.devargs = text_of(config, "device"),
+		.mtu = mtu,
+	};
+	struct port *p = port_new("underlay", PORT_UNDERLAY);
+	int err;
+
+	if (p == NULL)
+		return -errno;
+	err = port_open(p, &spec);
+	if (err != 0) {
+		log_error("the underlay can not be opened", LOG_STR("reason", p->reason));
+		return err;
+	}
+	p->enabled = 1;
+	port = p;
+	return 0;
+}
+
+int underlay_start(const json_t *config, struct event_base *base)
+{
+	const json_t *mtu_given = json_object_get(config, "mtu");
+	int err;
+
+	if (config == NULL) {
+		log_info("no underlay: machines of this host only reach each other");
+		return 0;
+	}
+	if (add_own(text_of(config, "address")) != 0 || add_own(text_of(config, "address6")) != 0) {
+		log_error("underlay.address is not an address with prefix length");
+		return -EINVAL;
+	}
+	if (add_gateway(text_of(config, "gateway")) != 0 ||
+		add_gateway(text_of(config, "gateway6")) != 0)
+		return -EINVAL;
+	mtu = json_is_integer(mtu_given)          ? (uint16_t)json_integer_value(mtu_given)
+	      : text_of(config, "ifname") != NULL ? kernel_mtu(text_of(config, "ifname"))
+						  : 1500;
+	own.static_entries = json_object_get(config, "neighbours");
+	own.ifname = text_of(config, "ifname");
+	err = open_port(config);
+	if (err != 0)
+		return err;
+	silence_kernel();
+	control_receiver_set(neighbour_receive);
+	return neighbour_start(&own, base);
+}

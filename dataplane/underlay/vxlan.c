@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "underlay/vxlan.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "base/checksum.h"
+
+#define ETHER 14
+#define IPV4 20
+#define IPV6 40
+#define UDP 8
+#define VXLAN 8
+
+enum ecn { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
+
+void vxlan_outer_make(struct vxlan_outer *o, const struct ip_addr *src, const struct ip_addr *dst,
+	const struct rte_ether_addr *smac, const struct rte_ether_addr *dmac)
+{
+	uint8_t *p = o->bytes;
+	struct rte_udp_hdr udp = {.dst_port = RTE_BE16(VXLAN_PORT)};
+
+	memset(o, 0, sizeof(*o));
+	o->v6 = !ip_addr_is_v4(dst);
+	memcpy(p, dmac, 6);
+	memcpy(p + 6, smac, 6);
+	p += ETHER;
+	if (o->v6) {
+		struct rte_ipv6_hdr ip = {
+			.vtc_flow = RTE_BE32(6u << 28), .proto = IPPROTO_UDP, .hop_limits = 64};
+
+		memcpy(ip.src_addr, src, 16);
+		memcpy(ip.dst_addr, dst, 16);
+		o->bytes[12] = 0x86;
+		o->bytes[13] = 0xdd;
+		memcpy(p, &ip, sizeof(ip));
+		p += IPV6;
+	} else {
+		struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+			.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+			.time_to_live = 64,
+			.next_proto_id = IPPROTO_UDP,
+			.src_addr = ip_addr_v4(src),
+			.dst_addr = ip_addr_v4(dst)};
+
+		o->bytes[12] = 0x08;
+		memcpy(p, &ip, sizeof(ip));
+		o->ip_sum = checksum_fold(checksum_add(0, &ip, sizeof(ip)));
+		p += IPV4;
+	}
+	memcpy(p, &udp, sizeof(udp));
+	p[UDP] = 0x08; /* I: the VNI is valid; reserved bits 0 */
+	o->len = (uint8_t)(p + UDP + VXLAN - o->bytes);
+}
+
+static rte_be16_t source_port(uint32_t flow_hash)
+{
+	/* RFC 7348 4: 49152-65535, from a hash of the inner headers. */
+	return rte_cpu_to_be_16((uint16_t)(0xc000 | ((flow_hash ^ flow_hash >> 16) & 0x3fff)));
+}
+
+static void finish_ipv4(
+	uint8_t *ip_bytes, const struct vxlan_outer *o, uint16_t ip_len, uint8_t ecn)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)ip_bytes;
+	uint32_t sum;
+
+	ip->type_of_service = ecn;
+	ip->total_length = rte_cpu_to_be_16(ip_len);
+	sum = (uint32_t)o->ip_sum + ip->total_length + rte_cpu_to_be_16(ecn);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->hdr_checksum = (rte_be16_t) ~(sum + (sum >> 16));
+}
+
+bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t vni, uint32_t flow_hash,
+	uint8_t ecn)
+{
+	uint16_t inner = (uint16_t)m->pkt_len;
+	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, o->len);
+	struct rte_udp_hdr *udp;
+	rte_be32_t vni_word = rte_cpu_to_be_32(vni << 8);
+
+	if (unlikely(p == NULL))
+		return false;
+	memcpy(p, o->bytes, VXLAN_OVERHEAD_V4);
+	if (o->v6)
+		memcpy(p + VXLAN_OVERHEAD_V4, o->bytes + VXLAN_OVERHEAD_V4,
+			VXLAN_OVERHEAD_V6 - VXLAN_OVERHEAD_V4);
+	udp = (struct rte_udp_hdr *)(p + o->len - VXLAN - UDP);
+	udp->src_port = source_port(flow_hash);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(inner + VXLAN + UDP));
+	memcpy(p + o->len - 4, &vni_word, sizeof(vni_word));
+	if (!o->v6) {
+		finish_ipv4(p + ETHER, o, (uint16_t)(inner + VXLAN + UDP + IPV4), ecn);
+		return true;
+	}
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + ETHER);
+
+	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)ecn << 20);
+	ip->payload_len = udp->dgram_len;
+	udp->dgram_cksum = checksum_finish_udp(checksum_add_mbuf(
+		checksum_pseudo6(ip->src_addr, ip->dst_addr, IPPROTO_UDP, inner + VXLAN + UDP), m,
+		ETHER + IPV6, inner + VXLAN + UDP));
+	return true;
+}
+
+static bool udp_checksum_ok(
+	const struct rte_mbuf *m, const void *ip, bool v6, uint16_t l4_off, uint32_t l4_len)
+{
+	const struct rte_ipv6_hdr *ip6 = ip;
+	const struct rte_ipv4_hdr *ip4 = ip;
+	uint32_t pseudo =
+		v6 ? checksum_pseudo6(ip6->src_addr, ip6->dst_addr, IPPROTO_UDP, l4_len)
+		   : checksum_pseudo4(ip4->src_addr, ip4->dst_addr, IPPROTO_UDP, (uint16_t)l4_len);
+
+	return checksum_fold(checksum_add_mbuf(pseudo, m, l4_off, l4_len)) == 0xffff;
+}
+
+static bool checksum_known(const struct rte_mbuf *m)
+{
+	return m->ol_flags &
+	       (RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TUNNEL_MASK);
+}
+
+static enum drop_reason parse_udp(const struct rte_mbuf *m, const uint8_t *l3, bool v6,
+	uint16_t l4_off, uint32_t l4_len, struct vxlan_info *info)
+{
+	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, const uint8_t *, l4_off);
+	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)l4;
+	uint32_t vni;
+
+	if (l4_len < UDP || (uint32_t)l4_off + UDP > m->data_len)
+		return DROP_MALFORMED;
+	if (udp->dst_port != RTE_BE16(VXLAN_PORT))
+		return DROP_NONE;
+	if (l4_len < UDP + VXLAN || (uint32_t)l4_off + UDP + VXLAN > m->data_len ||
+		rte_be_to_cpu_16(udp->dgram_len) > l4_len ||
+		rte_be_to_cpu_16(udp->dgram_len) < UDP + VXLAN)
+		return DROP_MALFORMED;
+	if (udp->dgram_cksum != 0 && !checksum_known(m) &&
+		!udp_checksum_ok(m, l3, v6, l4_off, rte_be_to_cpu_16(udp->dgram_len)))
+		return DROP_BAD_CHECKSUM;
+	if (!(l4[UDP] & 0x08)) /* RFC 7348 5: I must be set, other bits are ignored */
+		return DROP_MALFORMED;
+	memcpy(&vni, l4 + UDP + 4, sizeof(vni));
+	info->vni = rte_be_to_cpu_32(vni) >> 8;
+	info->len = (uint16_t)(l4_off + UDP + VXLAN);
+	info->is_vxlan = true;
+	return DROP_NONE;
+}
+
+static enum drop_reason parse_ipv4(const struct rte_mbuf *m, struct vxlan_info *info)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, ETHER);
+	uint32_t ihl, len;
+
+	if (m->data_len < ETHER + IPV4 || ip->version_ihl >> 4 != 4)
+		return DROP_MALFORMED;
+	ihl = (ip->version_ihl & 15u) * 4;
+	len = rte_be_to_cpu_16(ip->total_length);
+	if (ihl < IPV4 || ETHER + ihl > m->data_len || len < ihl || ETHER + len > m->pkt_len)
+		return DROP_MALFORMED;
+	if (!(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
+		checksum_fold(checksum_add(0, ip, ihl)) != 0xffff)
+		return DROP_BAD_CHECKSUM;
+	info->src = ip_addr_from_v4(ip->src_addr);
+	info->dst = ip_addr_from_v4(ip->dst_addr);
+	info->ecn = ip->type_of_service & 3;
+	if (ip->next_proto_id != IPPROTO_UDP)
+		return DROP_NONE;
+	if (ip->fragment_offset & RTE_BE16(0x3fff))
+		return DROP_FRAGMENT; /* RFC 7348 4.3: may be discarded silently */
+	return parse_udp(m, (const uint8_t *)ip, false, (uint16_t)(ETHER + ihl), len - ihl, info);
+}
+
+static enum drop_reason parse_ipv6(const struct rte_mbuf *m, struct vxlan_info *info)
+{
+	const struct rte_ipv6_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, ETHER);
+	uint32_t len;
+
+	if (m->data_len < ETHER + IPV6 || rte_be_to_cpu_32(ip->vtc_flow) >> 28 != 6)
+		return DROP_MALFORMED;
+	len = rte_be_to_cpu_16(ip->payload_len);
+	if (ETHER + IPV6 + len > m->pkt_len)
+		return DROP_MALFORMED;
+	info->src = ip_addr_from_v6(ip->src_addr);
+	info->dst = ip_addr_from_v6(ip->dst_addr);
+	info->ecn = (uint8_t)(rte_be_to_cpu_32(ip->vtc_flow) >> 20 & 3);
+	if (ip->proto == IPPROTO_FRAGMENT)
+		return DROP_FRAGMENT;
+	if (ip->proto != IPPROTO_UDP)
+		return DROP_NONE;
+	return parse_udp(m, (const uint8_t *)ip, true, ETHER + IPV6, len, info);
+}
+
+enum drop_reason vxlan_parse(const struct rte_mbuf *m, struct vxlan_info *info)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+
+	info->is_vxlan = false;
+	if (m->data_len < ETHER)
+		return DROP_MALFORMED;
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return parse_ipv4(m, info);
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return parse_ipv6(m, info);
+	return DROP_NONE;
+}
+
+uint8_t vxlan_ecn_of(const uint8_t *frame, uint32_t room)
+{
+	if (room < ETHER + 2)
+		return 0;
+	if (frame[12] == 0x08 && frame[13] == 0x00)
+		return frame[ETHER + 1] & 3;
+	if (frame[12] == 0x86 && frame[13] == 0xdd)
+		return frame[ETHER + 1] >> 4 & 3;
+	return 0;
+}
+
+static void set_ecn(uint8_t *frame, uint8_t ecn)
+{
+	if (frame[12] == 0x86) {
+		frame[ETHER + 1] = (uint8_t)((frame[ETHER + 1] & 0xcf) | ecn << 4);
+		return;
+	}
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + ETHER);
+	rte_be16_t old, new;
+
+	memcpy(&old, ip, sizeof(old));
+	ip->type_of_service = (uint8_t)((ip->type_of_service & 0xfc) | ecn);
+	memcpy(&new, ip, sizeof(new));
+	ip->hdr_checksum = checksum_apply(ip->hdr_checksum, checksum_delta16(0, old, new));
+}
+
+enum drop_reason vxlan_ecn_in(uint8_t *frame, uint32_t room, uint8_t outer_ecn)
+{
+	uint8_t inner;
+
+	if (likely(outer_ecn == ECN_NOT_ECT) || room < ETHER + IPV4)
+		return DROP_NONE;
+	if (!(frame[12] == 0x08 && frame[13] == 0x00) && !(frame[12] == 0x86 && frame[13] == 0xdd))
+		return DROP_NONE;
+	inner = vxlan_ecn_of(frame, room);
+	/* RFC 6040 figure 4. */
+	if (outer_ecn == ECN_CE) {
+		if (inner == ECN_NOT_ECT)
+			return DROP_ECN;
+		if (inner != ECN_CE)
+			set_ecn(frame, ECN_CE);
+	} else if (outer_ecn == ECN_ECT1 && inner == ECN_ECT0) {
+		set_ecn(frame, ECN_ECT1);
+	}
+	return DROP_NONE;
+}

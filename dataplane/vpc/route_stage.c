@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage `route`: where the packet goes, and with which MACs it and its answers travel.
+ *
+ * A frame to the gateway's MAC is routed: the longest prefix of the VPC's routes decides. A frame to the
+ * MAC of the destination's owner, in the sender's subnet, is bridged. Routing is done once, on the source's
+ * node: what comes out of a tunnel is for a port here and goes into no other tunnel.
+ */
+#include "base/ip_text.h"
+#include "core/road.h"
+#include "vpc/vpc_internal.h"
+
+static bool no_route(struct flow *f, const char *kind, const char *name)
+{
+	return flow_drop(f, DROP_NO_ROUTE, kind, name, -1);
+}
+
+/* Do answers from the destination take its gateway's way back? */
+static bool crosses(const struct flow *f)
+{
+	if (f->routed)
+		return true;
+	if (!loc_is_tunnel(f->in)) /* bridged: same subnet */
+		return false;
+	return f->src_ep == NULL || f->src_ep->vpc_index != f->dst_vpc->index ||
+	       f->src_ep->subnet != f->dst_ep->subnet;
+}
+
+/* Whom answers from here are addressed to: the sender itself, or what it sends through. */
+static struct rte_ether_addr reply_dmac(const struct flow *f)
+{
+	const struct route *route;
+	const struct endpoint *hop;
+
+	if (!loc_is_tunnel(f->in))
+		return f->smac;
+	if (f->src_ep != NULL)
+		return f->src_ep->mac;
+	route = route_get(f->vpc, &f->src);
+	if (route != NULL && route->kind == ROUTE_VTEP)
+		return route->mac;
+	hop = route != NULL && route->kind == ROUTE_ENDPOINT
+		      ? endpoint_get(f->vpc_index, &route->next_hop)
+		      : NULL;
+	return hop != NULL ? hop->mac : f->smac;
+}
+
+/* The answers' part of the verdict; the packet's own is decided. */
+static void decide_answers(struct flow *f)
+{
+	const struct vpc *src_vpc = f->src_ep != NULL ? vpc_get(f->src_ep->vpc_index) : f->vpc;
+	bool crossing = crosses(f);
+
+	if (src_vpc == NULL)
+		src_vpc = f->vpc;
+	f->reply_vni = src_vpc->vni;
+	/* What comes back through a tunnel was routed by the node there and carries our VNI. */
+	f->reply_routed = crossing && loc_is_port(f->out);
+	f->out_vpc_index = loc_is_port(f->out) ? f->dst_vpc->index : f->vpc_index;
+	f->reply_smac = crossing ? src_vpc->gw_mac : f->dmac;
+	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
+}
+
+static bool deliver(struct flow *f, struct vpc *vpc, struct endpoint *ep)
+{
+	if (ep->where == LOC_NONE || (loc_is_tunnel(f->in) && loc_is_tunnel(ep->where))) {
+		flow_step(f, "port", ep->port_name, -1, "is not on this node");
+		return no_route(f, "port", ep->port_name);
+	}
+	if (ip_addr_equal(&f->src, &f->dst)) {
+		flow_step(f, "port", ep->port_name, -1, "source and destination are the same");
+		return no_route(f, "port", ep->port_name);
+	}
+	flow_depend(f, ep->epoch);
+	f->dst_ep = ep;
+	f->dst_vpc = vpc;
+	f->out = ep->where;
+	f->out_vni = vpc->vni;
+	f->mtu = RTE_MIN(f->vpc->mtu, vpc->mtu);
+	f->out_smac = f->routed ? vpc->gw_mac : f->smac;
+	f->out_dmac = ep->mac;
+	decide_answers(f);
+	flow_step(f, "port", ep->port_name, -1, "%s to it%s", f->routed ? "routed" : "bridged",
+		loc_is_tunnel(f->out) ? ", on another node" : "");
+	return true;
+}
+
+static bool route_to_subnet(struct flow *f, struct vpc *vpc, const struct route *route)
+{
+	struct endpoint *ep = endpoint_get(vpc->index, &f->dst);
+
+	if (ep != NULL)
+		return deliver(f, vpc, ep);
+	flow_step(f, "subnet", route->name, -1, "nobody has that address");
+	return no_route(f, "subnet", route->name);
+}
+
+/* Only what is the peer's own: its routes and its other peerings are not ours. */
+static bool route_to_peer(struct flow *f, const struct route *route)
+{
+	const struct route *theirs = route_get(route->peer, &f->dst);
+
+	flow_step(f, "peering", route->name, -1, "the peer's address");
+	if (theirs != NULL && theirs->kind == ROUTE_SUBNET)
+		return route_to_subnet(f, route->peer, theirs);
+	if (theirs != NULL && theirs->kind == ROUTE_BLACKHOLE)
+		return flow_drop(f, DROP_BLACKHOLE, "route", theirs->name, -1);
+	flow_step(f, "vpc", route->name, -1, "no subnet of the peer");
+	return no_route(f, "vpc", route->name);
+}
+
+static bool route_to_hop(struct flow *f, const struct route *route)
+{
+	struct endpoint *ep = endpoint_get(f->vpc_index, &route->next_hop);
+
+	flow_step(f, "route", route->name, -1, "next hop is a port");
+	if (ep != NULL)
+		return deliver(f, f->vpc, ep);
+	flow_step(f, "route", route->name, -1, "its next hop is not there");
+	return no_route(f, "route", route->name);
+}
+
+static bool route_to_vtep(struct flow *f, const struct route *route)
+{
+	if (loc_is_tunnel(f->in) || route->tunnel == LOC_NONE) {
+		flow_step(f, "route", route->name, -1, "leads back out of the node");
+		return no_route(f, "route", route->name);
+	}
+	f->dst_vpc = f->vpc;
+	f->out = route->tunnel;
+	f->out_vni = f->vpc->vni;
+	f->mtu = f->vpc->mtu;
+	f->out_smac = f->vpc->gw_mac;
+	f->out_dmac = route->mac;
+	decide_answers(f);
+	flow_step(f, "route", route->name, -1, "into its tunnel");
+	return true;
+}
+
+static bool decide_routed(struct flow *f)
+{
+	const struct route *route = route_get(f->vpc, &f->dst);
+	char text[NET_ADDR_TEXT], prefix[NET_PREFIX_TEXT];
+
+	if (route == NULL) {
+		flow_step(f, "vpc", f->vpc->name, -1, "no route leads to %s",
+			ip_addr_format(&f->dst, text));
+		return no_route(f, "vpc", f->vpc->name);
+	}
+	f->routed = true;
+	switch (route->kind) {
+	case ROUTE_SUBNET:
+		flow_step(f, "subnet", route->name, -1, "%s matches",
+			ip_prefix_format(&route->prefix, prefix));
+		return route_to_subnet(f, f->vpc, route);
+	case ROUTE_PEERING:
+		return route_to_peer(f, route);
+	case ROUTE_ENDPOINT:
+		return route_to_hop(f, route);
+	case ROUTE_VTEP:
+		return route_to_vtep(f, route);
+	case ROUTE_BLACKHOLE:
+		break;
+	}
+	flow_step(f, "route", route->name, -1, "%s is a black hole",
+		ip_prefix_format(&route->prefix, prefix));
+	return flow_drop(f, DROP_BLACKHOLE, "route", route->name, -1);
+}
+
+/* Whose MAC the frame must carry: the destination's owner, or the port that a route sends it through. */
+static struct endpoint *bridged_owner(const struct flow *f)
+{
+	struct endpoint *ep = endpoint_get(f->vpc_index, &f->dst);
+	const struct route *route;
+
+	if (ep != NULL)
+		return ep;
+	route = route_get(f->vpc, &f->dst);
+	return route != NULL && route->kind == ROUTE_ENDPOINT
+		       ? endpoint_get(f->vpc_index, &route->next_hop)
+		       : NULL;
+}
+
+static bool holds(const struct ip_prefix *prefix, const struct ip_addr *addr)
+{
+	return prefix->len != IP_PREFIX_NONE && ip_prefix_contains(prefix, addr);
+}
+
+static bool in_senders_subnet(const struct flow *f, const struct endpoint *ep)
+{
+	const struct subnet *subnet =
+		vnic_of(f->in_port) != NULL ? vnic_of(f->in_port)->subnet : NULL;
+
+	if (ep->subnet != NULL)
+		return ep->subnet == subnet;
+	return subnet != NULL &&
+	       (holds(&subnet->prefix4, &ep->addr) || holds(&subnet->prefix6, &ep->addr));
+}
+
+static bool decide_bridged(struct flow *f)
+{
+	struct endpoint *ep = bridged_owner(f);
+	char text[NET_ADDR_TEXT];
+
+	if (ep == NULL || !rte_is_same_ether_addr(&ep->mac, &f->dmac)) {
+		flow_step(f, "vpc", f->vpc->name, -1, "destination MAC is not that of %s",
+			ip_addr_format(&f->dst, text));
+		return no_route(f, "vpc", f->vpc->name);
+	}
+	if (f->in_port != NULL && !in_senders_subnet(f, ep)) {
+		flow_step(
+			f, "port", ep->port_name, -1, "is in another subnet: send to the gateway");
+		return no_route(f, "port", ep->port_name);
+	}
+	return deliver(f, f->vpc, ep);
+}
+
+static bool decide(struct flow *f)
+{
+	flow_depend(f, f->vpc->epoch);
+	if (rte_is_multicast_ether_addr(&f->dmac)) {
+		flow_step(f, "vpc", f->vpc->name, -1, "broadcast and multicast are not carried");
+		return flow_drop(f, DROP_BROADCAST, "vpc", f->vpc->name, -1);
+	}
+	return rte_is_same_ether_addr(&f->dmac, &f->vpc->gw_mac) ? decide_routed(f)
+								 : decide_bridged(f);
+}
+
+ROAD_STAGE(route_stage, 200, "route", decide);
