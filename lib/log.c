@@ -13,8 +13,12 @@
 /* Longer records are cut; one write() of this size is atomic enough for pipes and terminals. */
 #define RECORD_MAX 4096
 
+/* Room for the end of a record (quote, brace, newline) stays free. */
+#define BODY_MAX (RECORD_MAX - 4)
+
 struct record {
 	size_t len;
+	bool cut; /* something did not fit; nothing is added to the body any more */
 	char text[RECORD_MAX];
 };
 
@@ -94,11 +98,14 @@ const char *log_strerror(int error)
 
 static void put_bytes(struct record *r, const char *bytes, size_t len)
 {
-	/* Room for the end of a record (quote, brace, newline) stays free. */
-	size_t room = sizeof(r->text) - 4 - r->len;
+	size_t room = r->len < BODY_MAX ? BODY_MAX - r->len : 0;
 
-	if (len > room)
+	if (r->cut)
+		return;
+	if (len > room) {
 		len = room;
+		r->cut = true;
+	}
 	memcpy(r->text + r->len, bytes, len);
 	r->len += len;
 }
@@ -148,7 +155,7 @@ static void put_quoted(struct record *r, const char *text)
 	const unsigned char *s = (const unsigned char *)text;
 
 	put_str(r, "\"");
-	while (*s != '\0') {
+	while (*s != '\0' && !r->cut) {
 		size_t n = utf8_len(s);
 
 		if (n == 0) {
@@ -160,12 +167,14 @@ static void put_quoted(struct record *r, const char *text)
 			put_str(r, "\\n");
 		} else if (*s < 0x20 || *s == 0x7f) {
 			put_format(r, "\\u%04x", *s);
-		} else if (r->len + n < sizeof(r->text) - 4) {
+		} else if (r->len + n <= BODY_MAX) {
 			put_bytes(r, (const char *)s, n);
+		} else {
+			r->cut = true; /* no half characters */
 		}
 		s += n;
 	}
-	/* The closing quote must fit even when the record was cut. */
+	/* It must fit even when the record was cut; the callers then go no further. */
 	r->text[r->len++] = '"';
 }
 
@@ -226,7 +235,7 @@ static void put_text(
 	put_time(r);
 	put_format(r, " %-5s ", level_names[level]);
 	put_str(r, message);
-	for (const struct log_field *f = fields; f->key != NULL; f++) {
+	for (const struct log_field *f = fields; f->key != NULL && !r->cut; f++) {
 		put_str(r, " ");
 		put_str(r, f->key);
 		put_str(r, "=");
@@ -244,14 +253,14 @@ static void put_json(
 	put_str(r, level_names[level]);
 	put_str(r, "\",\"message\":");
 	put_quoted(r, message);
-	for (const struct log_field *f = fields; f->key != NULL; f++) {
+	for (const struct log_field *f = fields; f->key != NULL && !r->cut; f++) {
 		size_t before = r->len;
 
 		put_str(r, ",");
 		put_quoted(r, f->key);
 		put_str(r, ":");
 		put_value(r, f, LOG_FORMAT_JSON);
-		if (r->len >= sizeof(r->text) - 4) {
+		if (r->cut) {
 			r->len = before;
 			break;
 		}
@@ -261,9 +270,11 @@ static void put_json(
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields)
 {
-	struct record r = {.len = 0};
+	struct record r;
 	ssize_t written;
 
+	r.len = 0;
+	r.cut = false;
 	if (__atomic_load_n(&log_format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON)
 		put_json(&r, level, message, fields);
 	else

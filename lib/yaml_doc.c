@@ -25,6 +25,8 @@ struct anchor {
 
 struct reader {
 	yaml_parser_t parser;
+	const char *text;
+	size_t len;
 	struct yaml_error *error;
 	struct anchor *anchors; /* of this document */
 	size_t anchor_count;
@@ -53,6 +55,15 @@ static int out_of_memory(struct reader *r)
 	return -ENOMEM;
 }
 
+static unsigned line_of_byte(const struct reader *r, size_t offset)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < offset && i < r->len; i++)
+		line += r->text[i] == '\n';
+	return line;
+}
+
 static int next_event(struct reader *r, yaml_event_t *event)
 {
 	const yaml_parser_t *p = &r->parser;
@@ -64,8 +75,9 @@ static int next_event(struct reader *r, yaml_event_t *event)
 		return out_of_memory(r);
 	fail(r, &p->problem_mark, "%s%s%s", p->problem != NULL ? p->problem : "not readable",
 		p->context != NULL ? " " : "", p->context != NULL ? p->context : "");
+	/* The reader runs ahead of the parser and knows only a byte. */
 	if (p->error == YAML_READER_ERROR)
-		r->error->line = (unsigned)p->mark.line + 1;
+		r->error->line = line_of_byte(r, p->problem_offset);
 	return -EINVAL;
 }
 
@@ -380,10 +392,37 @@ static int append_document(struct reader *r, struct yaml_doc **docs, size_t *cou
 	return error;
 }
 
+/*
+ * JSON writes characters beyond the first plane as two escapes, which libyaml does not know. Such a
+ * text is read as JSON; its values then all come from line 1.
+ */
+static bool read_json(struct reader *r, struct yaml_doc **docs, size_t *count)
+{
+	static const char surrogate[] = "found invalid Unicode character escape code";
+	const size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
+	json_t *root;
+
+	if (r->parser.problem == NULL || strcmp(r->parser.problem, surrogate) != 0)
+		return false;
+	root = json_loadb(r->text, r->len, flags, NULL);
+	if (root == NULL)
+		return false;
+	yaml_docs_free(*docs, *count);
+	*count = 0;
+	*docs = calloc(1, sizeof(**docs));
+	if (*docs == NULL) {
+		json_decref(root);
+		return false;
+	}
+	**docs = (struct yaml_doc){.root = root, .line = 1};
+	*count = 1;
+	return true;
+}
+
 int yaml_docs_parse(const char *text, size_t len, struct yaml_doc **docs, size_t *count,
 	struct yaml_error *error)
 {
-	struct reader r = {.error = error};
+	struct reader r = {.error = error, .text = text, .len = len};
 	bool more = true;
 	int status = 0;
 
@@ -402,6 +441,8 @@ int yaml_docs_parse(const char *text, size_t len, struct yaml_doc **docs, size_t
 		more = event.type != YAML_STREAM_END_EVENT;
 		yaml_event_delete(&event);
 	}
+	if (status < 0 && read_json(&r, docs, count))
+		status = 0;
 	yaml_parser_delete(&r.parser);
 	anchors_clear(&r);
 	if (status < 0) {
