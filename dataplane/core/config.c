@@ -60,6 +60,18 @@ static const struct field capacity_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field timeout_fields[] = {
+	{"tcp_syn_s", FIELD_INTEGER, .def = "30", .min = 1, .max = 86400, .help = "a SYN that nobody answered", .unit = "seconds"},
+	{"tcp_established_s", FIELD_INTEGER, .def = "7440", .min = 1, .max = 604800, .help = "an open connection", .unit = "seconds"},
+	{"tcp_transitory_s", FIELD_INTEGER, .def = "240", .min = 1, .max = 86400, .help = "one that is opening or closing", .unit = "seconds"},
+	{"tcp_time_wait_s", FIELD_INTEGER, .def = "120", .min = 1, .max = 86400, .help = "after both FINs", .unit = "seconds"},
+	{"udp_s", FIELD_INTEGER, .def = "300", .min = 1, .max = 86400, .help = "UDP with answers", .unit = "seconds"},
+	{"udp_unanswered_s", FIELD_INTEGER, .def = "60", .min = 1, .max = 86400, .help = "UDP without", .unit = "seconds"},
+	{"icmp_s", FIELD_INTEGER, .def = "60", .min = 1, .max = 86400, .help = "ICMP queries", .unit = "seconds"},
+	{"other_s", FIELD_INTEGER, .def = "600", .min = 1, .max = 86400, .help = "other protocols", .unit = "seconds"},
+	{.type = FIELD_END},
+};
+
 static const struct field node_fields[] = {
 	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
@@ -71,6 +83,7 @@ static const struct field node_fields[] = {
 	{"underlay", FIELD_OBJECT, .help = "the network between hosts; none: a single host", .fields = underlay_fields},
 	{"external", FIELD_OBJECT, .flags = FIELD_LIST, .help = "outside networks of a gateway node", .fields = external_fields},
 	{"capacity", FIELD_OBJECT, .help = "sizes of tables", .fields = capacity_fields, .def = "{}"},
+	{"timeouts", FIELD_OBJECT, .help = "idle times after which a session is removed", .fields = timeout_fields, .def = "{}"},
 	{"eal", FIELD_STRING, .flags = FIELD_LIST, .help = "further EAL arguments", .def = "[]"},
 	{.type = FIELD_END},
 };
@@ -137,6 +150,7 @@ int node_config_load(struct node_config *c, const char *path)
 	c->size_mb = (unsigned int)resource_integer(memory, "size_mb", 512);
 	capacity = json_object_get(c->root, "capacity");
 	c->sessions = (uint32_t)resource_integer(capacity, "sessions", 0);
+	c->timeouts = json_object_get(c->root, "timeouts");
 	c->endpoints = (uint32_t)resource_integer(capacity, "endpoints", 0);
 	c->ports = (uint32_t)resource_integer(capacity, "ports", 0);
 	c->vpcs = (uint32_t)resource_integer(capacity, "vpcs", 0);

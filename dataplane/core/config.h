@@ -22,6 +22,7 @@ struct node_config {
 	const json_t *underlay; /* object or NULL; underlay/ reads it */
 	const json_t *external; /* array */
 	uint32_t sessions, endpoints, ports, vpcs;
+	const json_t *timeouts; /* object, complete */
 	const json_t *eal; /* array of strings */
 	json_t *root;      /* owned */
 };

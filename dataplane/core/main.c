@@ -17,10 +17,30 @@
 #include "core/worker.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
+#include "lib/resource.h"
 #include "port/port.h"
 #include "session/session.h"
+#include "session/tcp.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
+
+static void set_timeouts(const json_t *t)
+{
+	struct session_timeouts *to = &session_timeouts;
+	uint32_t transitory_s = (uint32_t)resource_integer(t, "tcp_transitory_s", 0);
+
+	to->tcp_s[TCP_SYN_SENT] = (uint32_t)resource_integer(t, "tcp_syn_s", 0);
+	to->tcp_s[TCP_SYN_RECEIVED] = transitory_s;
+	to->tcp_s[TCP_ESTABLISHED] = (uint32_t)resource_integer(t, "tcp_established_s", 0);
+	to->tcp_s[TCP_FIN_WAIT] = transitory_s;
+	to->tcp_s[TCP_CLOSE_WAIT] = transitory_s;
+	to->tcp_s[TCP_LAST_ACK] = transitory_s;
+	to->tcp_s[TCP_TIME_WAIT] = (uint32_t)resource_integer(t, "tcp_time_wait_s", 0);
+	to->udp_s = (uint32_t)resource_integer(t, "udp_s", 0);
+	to->udp_unanswered_s = (uint32_t)resource_integer(t, "udp_unanswered_s", 0);
+	to->icmp_s = (uint32_t)resource_integer(t, "icmp_s", 0);
+	to->other_s = (uint32_t)resource_integer(t, "other_s", 0);
+}
 
 static int start_tables(const struct node_config *c)
 {
@@ -34,6 +54,8 @@ static int start_tables(const struct node_config *c)
 		err = pool_init(c);
 	if (err == 0)
 		err = session_init(c->sessions);
+	if (err == 0)
+		set_timeouts(c->timeouts);
 	if (err == 0)
 		err = port_init(c->ports);
 	if (err == 0)

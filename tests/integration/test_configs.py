@@ -43,7 +43,7 @@ def test_example_has_every_key():
     """The example of a node is complete: without a file the same defaults hold, so it may not miss one."""
     with open(config("node.yaml"), encoding="utf-8") as f:
         node = yaml.safe_load(f)
-    assert set(node) == {"node", "rpc", "workers", "main_cpu", "idle", "memory", "underlay", "capacity", "eal"}
+    assert set(node) == {"node", "rpc", "workers", "main_cpu", "idle", "memory", "underlay", "capacity", "timeouts", "eal"}
 
 
 @pytest.mark.parametrize("unit", UNITS)
