@@ -2,6 +2,7 @@
 #include "underlay/underlay.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -11,13 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "base/ip_text.h"
 #include "core/control.h"
+#include "core/worker.h"
 #include "lib/log.h"
 #include "underlay/neighbour.h"
 
 static struct port *port;
 static struct neighbour_config own;
+static const char *twin; /* the kernel's interface, or NULL */
 static uint16_t mtu;
 
 struct port *underlay_port(void)
@@ -133,6 +138,60 @@ static int open_port(const json_t *config)
 	return 0;
 }
 
+/* Whether the kernel has our addresses too: then it answers for them. */
+static void look_at_kernel(void)
+{
+	bool owns[2] = {false, false};
+	struct ifaddrs *list = NULL;
+
+	if (twin == NULL || getifaddrs(&list) != 0)
+		return;
+	for (const struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
+		struct ip_addr a;
+
+		if (i->ifa_addr == NULL || strcmp(i->ifa_name, twin) != 0)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET)
+			a = ip_addr_from_v4(
+				((const struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr);
+		else if (i->ifa_addr->sa_family == AF_INET6)
+			a = ip_addr_from_v6(
+				((const struct sockaddr_in6 *)i->ifa_addr)->sin6_addr.s6_addr);
+		else
+			continue;
+		for (int v6 = 0; v6 < 2; v6++)
+			owns[v6] |= ip_addr_equal(&a, &own.own[v6]);
+	}
+	freeifaddrs(list);
+	neighbour_kernel_owns(false, owns[0]);
+	neighbour_kernel_owns(true, owns[1]);
+}
+
+static void receive(const uint8_t *frame, uint16_t len)
+{
+	neighbour_receive(frame, len, clock_ms());
+}
+
+static void tick(evutil_socket_t fd, short what, void *arg)
+{
+	static unsigned int n;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (++n % (1000 / NEIGHBOUR_TICK_MS) == 0)
+		look_at_kernel();
+	neighbour_tick(clock_ms());
+}
+
+static int start_timer(struct event_base *base)
+{
+	struct timeval period = {0, NEIGHBOUR_TICK_MS * 1000};
+	struct event *ev = event_new(base, -1, EV_PERSIST, tick, NULL);
+
+	return ev != NULL && event_add(ev, &period) == 0 ? 0 : -ENOMEM;
+}
+
 int underlay_start(const json_t *config, struct event_base *base)
 {
 	const json_t *mtu_given = json_object_get(config, "mtu");
@@ -153,11 +212,14 @@ int underlay_start(const json_t *config, struct event_base *base)
 	      : text_of(config, "ifname") != NULL ? kernel_mtu(text_of(config, "ifname"))
 						  : 1500;
 	own.static_entries = json_object_get(config, "neighbours");
-	own.ifname = text_of(config, "ifname");
+	twin = text_of(config, "ifname");
 	err = open_port(config);
 	if (err != 0)
 		return err;
 	silence_kernel();
-	control_receiver_set(neighbour_receive);
-	return neighbour_start(&own, base);
+	own.own_mac = port->mac;
+	look_at_kernel();
+	control_receiver_set(receive);
+	err = neighbour_start(&own, clock_ms());
+	return err != 0 ? err : start_timer(base);
 }

@@ -22,6 +22,7 @@
 #include "underlay/vxlan.h"
 
 struct event_base;
+struct hop;
 
 struct vtep {
 	struct vxlan_outer
@@ -32,7 +33,10 @@ struct vtep {
 	_Atomic bool
 		wanted; /* a packet was dropped for want of the next hop. Set by workers, cleared by the control thread */
 	char name[PORT_NAME_MAX];
-	struct vtep *next; /* control thread: all of them */
+	/* Control thread. */
+	struct vtep *next; /* all of them */
+	struct hop *hop;   /* neighbour.c's: whom it is behind, with whom */
+	struct vtep *next_behind;
 };
 
 /* Opens the port and starts next-hop resolution. `config`: the underlay object of node.yaml, or NULL: there is none. 0 or -errno,
@@ -58,8 +62,5 @@ static inline bool vtep_is_ready(const struct vtep *vtep)
 {
 	return atomic_load_explicit(&vtep->outer, memory_order_acquire) != NULL;
 }
-
-/* Told when a VTEP comes or changes, so that its next hop is looked for. */
-void neighbour_vtep_added(struct vtep *vtep);
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/ip_text.h"
 #include "core/rcu.h"
 #include "core/state.h"
+#include "core/worker.h"
+#include "underlay/neighbour.h"
 #include "underlay/underlay.h"
 
 #define VTEPS_MAX 65536u
@@ -163,10 +165,11 @@ static void unlink_vtep(struct vtep *v)
 	*at = v->next;
 }
 
-static void retire(struct vtep *v)
+/* It is not in by_index any more. */
+static void release(struct vtep *v)
 {
 	unlink_vtep(v);
-	rcu_ptr_set(by_index[v->index], NULL);
+	neighbour_vtep_removed(v);
 	vtep_set_next_hop(v, NULL);
 	rcu_defer(free, v);
 }
@@ -179,18 +182,17 @@ static void commit(void *staged)
 	/* The index stays with the name, so sessions and endpoints keep pointing to it. */
 	if (c->new != NULL) {
 		c->new->index = old != NULL ? old->index : free_index();
-		if (old != NULL) {
-			unlink_vtep(old);
-			vtep_set_next_hop(old, NULL);
-			rcu_defer(free, old);
-		}
+		/* Before the old one goes: their next hop may be the same, and no packet shall miss it meanwhile. */
+		neighbour_vtep_added(c->new, clock_ms());
+		rcu_ptr_set(by_index[c->new->index], c->new);
+		if (old != NULL)
+			release(old);
 		c->new->next = all;
 		all = c->new;
-		rcu_ptr_set(by_index[c->new->index], c->new);
 		rebuild();
-		neighbour_vtep_added(c->new);
 	} else if (old != NULL) {
-		retire(old);
+		rcu_ptr_set(by_index[old->index], NULL);
+		release(old);
 		rebuild();
 	}
 	free(c);
