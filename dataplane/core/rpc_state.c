@@ -13,6 +13,7 @@
 #include "core/state.h"
 #include "lib/log.h"
 #include "lib/southbound.h"
+#include "underlay/underlay.h"
 
 /* Items a commit works on before other events get their turn: well under 5 ms. */
 #define COMMIT_SLICE 2000
@@ -85,19 +86,24 @@ static json_t *digest(void)
 static void hello(struct jsonrpc_call *call, json_t *params, void *ctx)
 {
 	json_int_t version = json_integer_value(json_object_get(params, "api_version"));
+	json_t *reply;
 
 	(void)ctx;
 	if (version != 1) {
 		rpc_invalid(call, "/api_version", "this dataplane speaks version 1");
 		return;
 	}
-	jsonrpc_reply(call,
-		json_pack("{s:i, s:s, s:s, s:[s], s:I, s:I, s:o, s:{s:I, s:I, s:I}}", "api_version",
-			1, "node", node_config.node, "version", VPC_VERSION, "features", "ipv6",
-			"items", (json_int_t)state_count(), "revision",
-			(json_int_t)state_revision(), "digest", digest(), "capacity", "sessions",
-			(json_int_t)node_config.sessions, "endpoints",
-			(json_int_t)node_config.endpoints, "ports", (json_int_t)node_config.ports));
+	reply = json_pack("{s:i, s:s, s:s, s:[s], s:I, s:I, s:o, s:{s:I, s:I, s:I}}", "api_version",
+		1, "node", node_config.node, "version", VPC_VERSION, "features", "ipv6", "items",
+		(json_int_t)state_count(), "revision", (json_int_t)state_revision(), "digest",
+		digest(), "capacity", "sessions", (json_int_t)node_config.sessions, "endpoints",
+		(json_int_t)node_config.endpoints, "ports", (json_int_t)node_config.ports);
+	/* A VTEP of both families is asked for by what costs more room. */
+	if (underlay_port() != NULL)
+		json_object_set_new(reply, "underlay",
+			json_pack("{s:i, s:i}", "mtu", underlay_mtu(), "family",
+				underlay_address(true) != NULL ? 6 : 4));
+	jsonrpc_reply(call, reply);
 }
 RPC_METHOD(hello_method, "hello", hello)
 
