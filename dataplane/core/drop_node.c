@@ -27,6 +27,8 @@ uint32_t drop_owner_vpc(uint32_t vpc_index)
 
 uint32_t drop_owner_of(const struct pkt *p)
 {
+	if (p->reason == DROP_POLICY_INGRESS && loc_is_port(p->out) && p->out < node_config.ports)
+		return drop_owner_port(p->out);
 	if (p->in != LOC_NONE && loc_is_port(p->in) && p->in < node_config.ports)
 		return drop_owner_port(p->in);
 	return p->vpc != PKT_VPC_NONE && p->vpc <= node_config.vpcs ? drop_owner_vpc(p->vpc)

@@ -18,6 +18,13 @@ static unsigned int drop(struct pkt *p, enum drop_reason reason)
 	return EDGE_DROP;
 }
 
+/* Refused on the way to `out`: what the receiver's groups refuse is counted there. */
+static unsigned int drop_towards(struct pkt *p, loc_t out, enum drop_reason reason)
+{
+	p->out = out;
+	return drop(p, reason);
+}
+
 static bool is_dhcp(const struct pkt *p)
 {
 	if (p->proto != IPPROTO_UDP || !(p->flags & PKT_F_L4))
@@ -60,10 +67,11 @@ static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p
 static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref)
 {
 	if (!verdict_still_fresh(ref, w->change)) {
+		loc_t out = session_dir_of(ref & ~1u)->out;
 		enum drop_reason reason = verdict_refresh(ref >> 1);
 
 		if (reason != DROP_NONE)
-			return drop(p, reason);
+			return drop_towards(p, out, reason);
 	}
 	return forward_apply(w, m, p, ref, true);
 }
@@ -108,7 +116,7 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 	verdict_flow_of_packet(&f, m, p);
 	if (!road_walk(&f))
-		return drop(p, f.reason);
+		return drop_towards(p, f.out, f.reason);
 	if (p->proto == IPPROTO_TCP) {
 		enum drop_reason reason;
 
