@@ -87,10 +87,14 @@ static bool concerns(const struct api_call *call, const struct node *node)
 	return node_is_connected(node) && (name == NULL || strcmp(name, node->name) == 0);
 }
 
-/* The params for a node: without what only we know. */
+/* The params for a node: a VPC by its VNI too, and without what only we know. */
 static json_t *node_params(const struct api_call *call)
 {
 	json_t *params = mem_json(json_copy(call->params));
+	const struct object *vpc = model_get(&call->c->model, "vpc", resource_text(params, "vpc"));
+
+	if (vpc != NULL)
+		json_object_set(params, "vni", json_object_get(vpc->json, "vni"));
 
 	json_object_del(params, "node");
 	json_object_del(params, "limit");

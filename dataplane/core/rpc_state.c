@@ -169,7 +169,10 @@ static void stage(struct jsonrpc_call *call, json_t *params, const char *member,
 		int err = fn(t->tx, item, &e);
 
 		if (err != 0) {
+			/* The puts and the commit behind this one are on their way already. */
 			fail_state(call, err, &e);
+			state_abort(t->tx);
+			t->tx = NULL;
 			return;
 		}
 	}
