@@ -67,7 +67,8 @@ static void ask(const struct table *t, struct probe probe, struct best *best)
 	const struct rule *rule = table_rules(t)[piece];
 	uint16_t rank = table_ranks(t)[piece];
 
-	if (__builtin_expect(rank == best->rank && rule, 0) && !named_before(rule, best->rule))
+	if (__builtin_expect(rank == best->rank && rule && best->rule, 0) &&
+		!named_before(rule, best->rule))
 		return;
 	/* The outcome is hard to predict: conditional moves, so that the next table is looked at meanwhile. */
 	best->rule = rank <= best->rank ? rule : best->rule;

@@ -257,8 +257,8 @@ static int version_fill(struct group_version *next, const struct group_version *
 	const struct rule_spec *specs, const uint32_t *match, uint32_t group)
 {
 	for (uint32_t i = 0; i < next->n_rules; i++) {
-		struct rule *r = match[i] == RULE_NEW ? rule_new(&specs[i], group, i)
-						      : live->rules[match[i]];
+		struct rule *r = !live || match[i] == RULE_NEW ? rule_new(&specs[i], group, i)
+							       : live->rules[match[i]];
 		if (!r)
 			return -ENOMEM;
 		r->next_index = i;

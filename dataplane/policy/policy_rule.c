@@ -2,11 +2,21 @@
 /* Rules as they are given, brought into their canonical form. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "policy/policy_internal.h"
 
-#define fail(reason, size, ...) (snprintf((reason), (size), __VA_ARGS__), -EINVAL)
+static int __attribute__((format(printf, 3, 4)))
+fail(char *reason, size_t size, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, size, fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
 
 static int key_make(
 	struct remote_key *key, const struct policy_rule *rule, char *reason, size_t size)

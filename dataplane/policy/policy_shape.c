@@ -164,8 +164,8 @@ static int gather_parts(struct compilation *c, enum policy_direction direction)
 	}
 	if (max == 0)
 		return 0;
-	c->parts = malloc(max * sizeof(*c->parts));
-	c->heads = malloc(max * sizeof(*c->heads));
+	c->parts = calloc(max, sizeof(*c->parts));
+	c->heads = calloc(max, sizeof(*c->heads));
 	if (!c->parts || !c->heads)
 		return -ENOMEM;
 	for (uint32_t g = 0; g < c->policy->n_groups; g++) {
@@ -231,9 +231,11 @@ static struct table *merge(const struct compilation *c, uint32_t slot)
 	uint32_t n_rules = 0, n_parents = 0;
 
 	for (uint32_t i = c->heads[slot]; i != PART_END; i = c->parts[i].next) {
+		assert(c->parts[i].source);
 		n_rules += c->parts[i].source->n;
 		n_parents++;
 	}
+	assert(n_rules > 0); /* a slot has parts, a source has rules */
 	struct rule **rules = malloc(n_rules * sizeof(struct rule *));
 	struct source **parents = calloc(n_parents + 1, sizeof(struct source *));
 	struct table *t = NULL;

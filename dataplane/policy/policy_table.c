@@ -99,7 +99,8 @@ static uint32_t bounds_insert(uint32_t *bounds, uint32_t n, uint32_t bound)
 }
 
 /* Where ranges of the class begin and end among the first n ranked rules, ascending, each once. */
-static uint32_t collect_bounds(struct table_builder *b, uint32_t n, uint8_t class, uint32_t members)
+static uint32_t collect_bounds(
+	struct table_builder *b, uint32_t n, unsigned int class, uint32_t members)
 {
 	uint64_t bitmap[SPACE / 64];
 	uint32_t n_bounds = 0;
@@ -152,7 +153,7 @@ static uint32_t unpainted(uint32_t *skip, uint32_t i)
 }
 
 /* Paints the class's rules among the first n ranked ones onto the segments between bounds. */
-static void paint(struct table_builder *b, uint32_t n, uint8_t class, uint32_t n_bounds)
+static void paint(struct table_builder *b, uint32_t n, unsigned int class, uint32_t n_bounds)
 {
 	for (uint32_t i = 0; i < n_bounds; i++) {
 		b->skip[i] = i;
@@ -176,14 +177,14 @@ static void paint(struct table_builder *b, uint32_t n, uint8_t class, uint32_t n
 
 /* Appends the pieces of a class; `any` (may be NULL) decides where none of the first n ranked rules
  * does. Returns the new number of pieces. */
-static uint32_t cut_class(struct table_builder *b, uint32_t n, uint8_t class, uint32_t members,
+static uint32_t cut_class(struct table_builder *b, uint32_t n, unsigned int class, uint32_t members,
 	const struct rule *any, uint32_t n_pieces)
 {
 	uint32_t n_bounds = collect_bounds(b, n, class, members);
 	const struct rule *before = any;
 
 	paint(b, n, class, n_bounds);
-	if (b->bounds[0] > 0)
+	if (n_bounds == 0 || b->bounds[0] > 0)
 		b->pieces[n_pieces++] = (struct piece){0, any};
 	for (uint32_t i = 0; i < n_bounds; i++) {
 		const struct rule *r = b->winner[i] ? b->winner[i] : any;
@@ -204,7 +205,7 @@ static void cut_classes(
 		members[b->ranked[i].rule->spec.class]++;
 	b->pieces[0] = (struct piece){0, any};
 	header->n_pieces = 1;
-	for (uint8_t class = 0; class < CLASS_COUNT; class ++) {
+	for (unsigned int class = 0; class < CLASS_COUNT; class ++) {
 		uint32_t first = header->n_pieces;
 		header->n[class] = 1;
 		if (members[class] == 0)
