@@ -60,7 +60,7 @@ static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p
 	if (vpc == NULL || !rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
 		return CLASSIFY_MAX;
 	parse_addrs(m, p, &src, &dst);
-	return gateway_get(vpc, &dst, NULL) != NULL ? CLASSIFY_GATEWAY : CLASSIFY_MAX;
+	return gateway_is(vpc, &dst) ? CLASSIFY_GATEWAY : CLASSIFY_MAX;
 }
 
 /* Applies a session after asking again if its verdict is stale. */

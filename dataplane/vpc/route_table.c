@@ -17,20 +17,16 @@ const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst)
 	return m != NULL ? &table->routes[m->value] : NULL;
 }
 
-const struct subnet *gateway_get(
-	const struct vpc *vpc, const struct ip_addr *addr, const struct subnet *from)
+bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr)
 {
 	const struct route *route;
 
 	if (ip_addr_equal(addr, &vpc->gw_link_local))
-		return from;
+		return true;
 	route = route_get(vpc, addr);
-	if (route == NULL || route->kind != ROUTE_SUBNET)
-		return NULL;
-	if (ip_addr_equal(addr, &route->subnet->gateway4) ||
-		ip_addr_equal(addr, &route->subnet->gateway6))
-		return route->subnet;
-	return NULL;
+	return route != NULL && route->kind == ROUTE_SUBNET &&
+	       (ip_addr_equal(addr, &route->subnet->gateway4) ||
+		       ip_addr_equal(addr, &route->subnet->gateway6));
 }
 
 static void table_free(void *arg)

@@ -133,10 +133,8 @@ static inline struct vnic *vnic_of(const struct port *port)
 bool vnic_owns(const struct vnic *vnic, const struct ip_addr *addr);
 bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 
-/* What of the VPC answers to this address: a subnet whose gateway it is. For the link-local one of all
- * gateways: `from`. NULL: no gateway's address. */
-const struct subnet *gateway_get(
-	const struct vpc *vpc, const struct ip_addr *addr, const struct subnet *from);
+/* Is it an address of the VPC's gateway: of one of its subnets, or the link-local one of them all? */
+bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
 
 /*
  * Changes; control thread.
