@@ -14,7 +14,7 @@
 static void answer(struct api_call *call, bool obeyed)
 {
 	if (obeyed && call->method->kind != NULL && call->method->verb != METHOD_DELETE)
-		view_reply(call, call->result, true);
+		view_reply(call, json_incref(call->result), true);
 	else
 		api_reply(call, json_incref(call->result));
 }

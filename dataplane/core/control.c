@@ -41,10 +41,10 @@ static void punted(evutil_socket_t fd, short what, void *arg)
 		receive_one(m);
 }
 
+static struct event *punt_event;
+
 int control_init(struct event_base *base)
 {
-	struct event *ev;
-
 	to_worker =
 		rte_ring_create("to_worker", RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	to_control = rte_ring_create("to_control", RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
@@ -53,8 +53,14 @@ int control_init(struct event_base *base)
 		log_error("no memory for the control rings");
 		return -ENOMEM;
 	}
-	ev = event_new(base, punt_fd, EV_READ | EV_PERSIST, punted, NULL);
-	return ev != NULL && event_add(ev, NULL) == 0 ? 0 : -ENOMEM;
+	punt_event = event_new(base, punt_fd, EV_READ | EV_PERSIST, punted, NULL);
+	return punt_event != NULL && event_add(punt_event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void control_fini(void)
+{
+	if (punt_event != NULL)
+		event_free(punt_event);
 }
 
 void control_receiver_set(void (*receive)(const uint8_t *, uint16_t))

@@ -18,6 +18,7 @@ struct worker;
 
 /* Control thread, after pools and workers' state exist. */
 int control_init(struct event_base *base);
+void control_fini(void);
 
 /* A frame to send: `out` a port, or LOC_NONE for the underlay as it is. Counted as generated. 0; -ENOBUFS: full or out of
  * buffers. Control thread. */

@@ -107,7 +107,9 @@ static bool mentions(const json_t *list, const char *option)
 
 int eal_start(const struct node_config *c)
 {
-	struct arguments a = {.n = 0};
+	static struct arguments
+		a; /* EAL keeps pointers into the texts, and re-orders its list of them */
+	char *order[ARGS_MAX + 1] = {NULL};
 	const json_t *entry;
 	char prefix[64];
 	size_t i;
@@ -128,7 +130,8 @@ int eal_start(const struct node_config *c)
 		add(&a, "--log-level=warning");
 	json_array_foreach (c->eal, i, entry)
 		add(&a, json_string_value(entry));
-	n = rte_eal_init(a.n, a.v);
+	memcpy(order, a.v, (size_t)a.n * sizeof(a.v[0]));
+	n = rte_eal_init(a.n, order);
 	if (n < 0) {
 		log_error("DPDK does not start", LOG_STR("reason", rte_strerror(rte_errno)));
 		return -(rte_errno != 0 ? rte_errno : EINVAL);

@@ -94,6 +94,8 @@ static void stop(void)
 		next = port_next(p);
 		port_close(p);
 	}
+	upkeep_stop();
+	control_fini();
 	worker_stop();
 	eal_stop();
 }

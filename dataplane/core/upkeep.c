@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include <event2/event.h>
+#include <rte_common.h>
 
 #include "core/rcu.h"
 #include "core/rpc.h"
@@ -47,17 +48,26 @@ static void look_at_links(evutil_socket_t fd, short what, void *arg)
 	port_check_links(link_changed);
 }
 
-static int every(struct event_base *base, long ms, event_callback_fn fn)
+static struct event *timers[2];
+
+static int every(struct event **timer, struct event_base *base, long ms, event_callback_fn fn)
 {
 	struct timeval period = {ms / 1000, ms % 1000 * 1000};
-	struct event *ev = event_new(base, -1, EV_PERSIST, fn, NULL);
 
-	return ev != NULL && event_add(ev, &period) == 0 ? 0 : -ENOMEM;
+	*timer = event_new(base, -1, EV_PERSIST, fn, NULL);
+	return *timer != NULL && event_add(*timer, &period) == 0 ? 0 : -ENOMEM;
 }
 
 int upkeep_start(struct event_base *base)
 {
-	int err = every(base, TICK_MS, turn);
+	int err = every(&timers[0], base, TICK_MS, turn);
 
-	return err != 0 ? err : every(base, 1000, look_at_links);
+	return err != 0 ? err : every(&timers[1], base, 1000, look_at_links);
+}
+
+void upkeep_stop(void)
+{
+	for (unsigned int i = 0; i < RTE_DIM(timers); i++)
+		if (timers[i] != NULL)
+			event_free(timers[i]);
 }

@@ -6,5 +6,6 @@
 struct event_base;
 
 int upkeep_start(struct event_base *base);
+void upkeep_stop(void);
 
 #endif
