@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "base/ip_text.h"
 #include "core/control.h"
@@ -26,19 +27,22 @@ struct hop {
 	struct rte_ether_addr mac; /* in REACHABLE, STALE, FIXED */
 	uint8_t state;
 	uint8_t asked; /* requests since the last answer or change of state */
-	bool reported; /* as unreachable */
+	bool doubted;  /* fixed by the kernel, which has not said so again yet */
 	uint32_t asked_ms;
 	uint32_t due_ms;    /* when the clock brings it on */
 	struct vtep *vteps; /* behind it, linked by next_behind */
 	struct hop *next;   /* of the same hash */
+	LIST_ENTRY(hop) link;
 };
 
 #define BUCKETS 1024u
 
 static struct neighbour_config config;
 static struct hop *hops[BUCKETS];
+static LIST_HEAD(, hop) all = LIST_HEAD_INITIALIZER(all);
 static bool kernel_owns[2];
 static bool started;
+static unsigned int hops_made;
 
 static uint32_t hash(const struct ip_addr *a)
 {
@@ -76,25 +80,33 @@ static void publish(const struct hop *h)
 		vtep_set_next_hop(v, has_mac(h) ? &h->mac : NULL);
 }
 
-static void report(const struct hop *h, const struct vtep *v)
+static void report_unreachable(struct vtep *v, const struct hop *h)
 {
 	char node[NET_ADDR_TEXT], hop[NET_ADDR_TEXT];
 
+	if (v->reported)
+		return;
+	v->reported = true;
 	ip_addr_format(&v->addr, node);
-	ip_addr_format(&h->addr, hop);
-	if (h->reported)
+	if (h == NULL)
+		rpc_event("warning", "node", v->name, "unreachable",
+			"node %s is unreachable: no route on the underlay to %s", v->name, node);
+	else
 		rpc_event("warning", "node", v->name, "unreachable",
 			"node %s (%s) is unreachable: next hop %s does not answer", v->name, node,
-			hop);
-	else
-		rpc_event("info", "node", v->name, "reachable",
-			"node %s (%s) is reachable again by next hop %s", v->name, node, hop);
+			ip_addr_format(&h->addr, hop));
 }
 
-static void report_all(const struct hop *h)
+static void report_reachable(struct vtep *v, const struct hop *h)
 {
-	for (const struct vtep *v = h->vteps; v != NULL; v = v->next_behind)
-		report(h, v);
+	char node[NET_ADDR_TEXT], hop[NET_ADDR_TEXT];
+
+	if (!v->reported)
+		return;
+	v->reported = false;
+	rpc_event("info", "node", v->name, "reachable",
+		"node %s (%s) is reachable again by next hop %s", v->name,
+		ip_addr_format(&v->addr, node), ip_addr_format(&h->addr, hop));
 }
 
 /* False: not sent, the control ring is full; this was no try. */
@@ -136,8 +148,8 @@ static void fail(struct hop *h, uint32_t now_ms)
 	enter(h, HOP_FAILED, now_ms + RETRY_MS);
 	if (had)
 		publish(h);
-	h->reported = true;
-	report_all(h);
+	for (struct vtep *v = h->vteps; v != NULL; v = v->next_behind)
+		report_unreachable(v, h);
 }
 
 /* The hop lives at `mac`. `confirmed`: it answered us, so the way there and back works. */
@@ -152,10 +164,8 @@ static void learn(struct hop *h, const struct rte_ether_addr *mac, bool confirme
 		enter(h, HOP_STALE, now_ms);
 	if (changed)
 		publish(h);
-	if (h->reported) {
-		h->reported = false;
-		report_all(h);
-	}
+	for (struct vtep *v = h->vteps; v != NULL; v = v->next_behind)
+		report_reachable(v, h);
 }
 
 static bool find_static(const struct ip_addr *addr, struct rte_ether_addr *mac)
@@ -183,6 +193,8 @@ static struct hop *hop_new(const struct ip_addr *addr, uint32_t now_ms)
 	h->addr = *addr;
 	h->next = *head;
 	*head = h;
+	LIST_INSERT_HEAD(&all, h, link);
+	hops_made++;
 	enter(h, HOP_INCOMPLETE, now_ms);
 	if (find_static(addr, &h->mac))
 		h->state = HOP_FIXED;
@@ -198,6 +210,7 @@ static void hop_free(struct hop *h)
 	while (*at != h)
 		at = &(*at)->next;
 	*at = h->next;
+	LIST_REMOVE(h, link);
 	free(h);
 }
 
@@ -220,7 +233,9 @@ static bool next_hop_of(const struct ip_addr *dst, struct ip_addr *hop)
 		*hop = config.gateway[v6];
 		return true;
 	}
-	return config.kernel_route != NULL && config.kernel_route(dst, hop);
+	/* A next hop of the other family (RFC 8950) is asked for from our address of that family. */
+	return config.kernel_route != NULL && config.kernel_route(dst, hop) &&
+	       is_given(&config.own[!ip_addr_is_v4(hop)]);
 }
 
 static bool is_own(const struct ip_addr *a)
@@ -230,16 +245,13 @@ static bool is_own(const struct ip_addr *a)
 
 void neighbour_vtep_added(struct vtep *vtep, uint32_t now_ms)
 {
-	char text[NET_ADDR_TEXT];
 	struct ip_addr addr;
 	struct hop *h;
 
 	if (!started || is_own(&vtep->addr))
 		return;
 	if (!next_hop_of(&vtep->addr, &addr)) {
-		rpc_event("warning", "node", vtep->name, "unreachable",
-			"node %s is unreachable: no route on the underlay to %s", vtep->name,
-			ip_addr_format(&vtep->addr, text));
+		report_unreachable(vtep, NULL);
 		return;
 	}
 	h = hop_find(&addr);
@@ -252,10 +264,12 @@ void neighbour_vtep_added(struct vtep *vtep, uint32_t now_ms)
 	vtep->hop = h;
 	vtep->next_behind = h->vteps;
 	h->vteps = vtep;
-	if (has_mac(h))
+	if (has_mac(h)) {
 		vtep_set_next_hop(vtep, &h->mac);
-	else if (h->reported)
-		report(h, vtep);
+		report_reachable(vtep, h);
+	} else if (h->state == HOP_FAILED) {
+		report_unreachable(vtep, h);
+	}
 }
 
 void neighbour_vtep_removed(struct vtep *vtep)
@@ -317,6 +331,41 @@ void neighbour_kernel_knows(const struct ip_addr *addr, const struct rte_ether_a
 		learn(h, mac, trust != NEIGHBOUR_HINT, now_ms);
 	if (trust == NEIGHBOUR_FIXED)
 		h->state = HOP_FIXED;
+	h->doubted = false;
+}
+
+void neighbour_kernel_begin(void)
+{
+	struct rte_ether_addr configured;
+	struct hop *h;
+
+	LIST_FOREACH (h, &all, link)
+		h->doubted = h->state == HOP_FIXED && !find_static(&h->addr, &configured);
+}
+
+void neighbour_kernel_end(uint32_t now_ms)
+{
+	struct hop *h;
+
+	LIST_FOREACH (h, &all, link) {
+		if (h->doubted)
+			enter(h, HOP_STALE, now_ms);
+		h->doubted = false;
+	}
+}
+
+unsigned int neighbour_hops_made(void)
+{
+	return hops_made;
+}
+
+void neighbour_own_mac(const struct rte_ether_addr *mac)
+{
+	struct hop *h;
+
+	config.own_mac = *mac;
+	LIST_FOREACH (h, &all, link)
+		publish(h);
 }
 
 /* RFC 4861 7.2.5. */
@@ -416,7 +465,8 @@ static void hop_tick(struct hop *h, uint32_t now_ms)
 
 void neighbour_tick(uint32_t now_ms)
 {
-	for (unsigned int i = 0; i < BUCKETS; i++)
-		for (struct hop *h = hops[i]; h != NULL; h = h->next)
-			hop_tick(h, now_ms);
+	struct hop *h;
+
+	LIST_FOREACH (h, &all, link)
+		hop_tick(h, now_ms);
 }

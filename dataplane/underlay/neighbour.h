@@ -38,10 +38,18 @@ int neighbour_start(const struct neighbour_config *config, uint32_t now_ms);
 
 /* The kernel has our address of that family on the interface, so that it answers for it; else we do. */
 void neighbour_kernel_owns(bool v6, bool owns);
-/* What the kernel knows about a neighbour: nothing; a MAC that may be old; one that it has just verified; one that its administrator has set. */
+/* What the kernel knows about a neighbour: nothing; a MAC that may be old; one that it has just verified; one
+ * that its administrator has set. */
 enum neighbour_trust { NEIGHBOUR_UNKNOWN, NEIGHBOUR_HINT, NEIGHBOUR_CONFIRMED, NEIGHBOUR_FIXED };
 void neighbour_kernel_knows(const struct ip_addr *addr, const struct rte_ether_addr *mac,
 	enum neighbour_trust trust, uint32_t now_ms);
+/* Around telling all that the kernel knows: what it had fixed and does not tell again is forgotten. */
+void neighbour_kernel_begin(void);
+void neighbour_kernel_end(uint32_t now_ms);
+/* Grows with every new next hop: the kernel may know it already. */
+unsigned int neighbour_hops_made(void);
+/* Our MAC is another one now. */
+void neighbour_own_mac(const struct rte_ether_addr *mac);
 /* The kernel's routes have changed: every VTEP's next hop is looked up again. */
 void neighbour_reroute(uint32_t now_ms);
 

@@ -2,7 +2,6 @@
 #include "underlay/underlay.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "core/worker.h"
 #include "lib/log.h"
 #include "underlay/neighbour.h"
+#include "underlay/netlink.h"
 
 static struct port *port;
 static struct neighbour_config own;
@@ -138,33 +138,12 @@ static int open_port(const json_t *config)
 	return 0;
 }
 
-/* Whether the kernel has our addresses too: then it answers for them. */
-static void look_at_kernel(void)
+static void mac_changed(const struct rte_ether_addr *mac)
 {
-	bool owns[2] = {false, false};
-	struct ifaddrs *list = NULL;
-
-	if (twin == NULL || getifaddrs(&list) != 0)
+	if (rte_is_same_ether_addr(&port->mac, mac))
 		return;
-	for (const struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
-		struct ip_addr a;
-
-		if (i->ifa_addr == NULL || strcmp(i->ifa_name, twin) != 0)
-			continue;
-		if (i->ifa_addr->sa_family == AF_INET)
-			a = ip_addr_from_v4(
-				((const struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr);
-		else if (i->ifa_addr->sa_family == AF_INET6)
-			a = ip_addr_from_v6(
-				((const struct sockaddr_in6 *)i->ifa_addr)->sin6_addr.s6_addr);
-		else
-			continue;
-		for (int v6 = 0; v6 < 2; v6++)
-			owns[v6] |= ip_addr_equal(&a, &own.own[v6]);
-	}
-	freeifaddrs(list);
-	neighbour_kernel_owns(false, owns[0]);
-	neighbour_kernel_owns(true, owns[1]);
+	port->mac = *mac;
+	neighbour_own_mac(mac);
 }
 
 static void receive(const uint8_t *frame, uint16_t len)
@@ -174,14 +153,13 @@ static void receive(const uint8_t *frame, uint16_t len)
 
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
-	static unsigned int n;
+	uint32_t now_ms = clock_ms();
 
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (++n % (1000 / NEIGHBOUR_TICK_MS) == 0)
-		look_at_kernel();
-	neighbour_tick(clock_ms());
+	netlink_tick(now_ms);
+	neighbour_tick(now_ms);
 }
 
 static int start_timer(struct event_base *base)
@@ -218,7 +196,12 @@ int underlay_start(const json_t *config, struct event_base *base)
 		return err;
 	silence_kernel();
 	own.own_mac = port->mac;
-	look_at_kernel();
+	if (twin != NULL) {
+		own.kernel_route = netlink_route;
+		err = netlink_start(twin, own.own, base, mac_changed);
+		if (err != 0)
+			return err;
+	}
 	control_receiver_set(receive);
 	err = neighbour_start(&own, clock_ms());
 	return err != 0 ? err : start_timer(base);

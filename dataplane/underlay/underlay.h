@@ -37,6 +37,7 @@ struct vtep {
 	struct vtep *next; /* all of them */
 	struct hop *hop;   /* neighbour.c's: whom it is behind, with whom */
 	struct vtep *next_behind;
+	bool reported; /* as unreachable */
 };
 
 /* Opens the port and starts next-hop resolution. `config`: the underlay object of node.yaml, or NULL: there is none. 0 or -errno,
