@@ -13,7 +13,8 @@
 #include "core/worker.h"
 #include "lib/log.h"
 
-#define CACHE 256
+/* Buffers a worker keeps at hand: of each pool at most a quarter with all workers together. */
+#define CACHE 256u
 #define JUMBO_ROOM (RTE_PKTMBUF_HEADROOM + 65280u)
 #define JUMBO_PER_WORKER 384u
 
@@ -28,7 +29,8 @@ static struct rte_mempool *make(const char *name, unsigned int n, uint16_t room)
 		.mbuf_priv_size = RTE_ALIGN(sizeof(struct pkt), RTE_MBUF_PRIV_ALIGN),
 	};
 	unsigned int size = (unsigned int)sizeof(struct rte_mbuf) + priv.mbuf_priv_size + room;
-	struct rte_mempool *mp = rte_mempool_create_empty(name, n, size, CACHE, sizeof(priv),
+	unsigned int cache = RTE_MIN(CACHE, n / 4 / (worker_count + 1));
+	struct rte_mempool *mp = rte_mempool_create_empty(name, n, size, cache, sizeof(priv),
 		SOCKET_ID_ANY, eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 
 	if (mp == NULL)

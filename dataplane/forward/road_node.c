@@ -76,6 +76,19 @@ static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	return forward_apply(w, m, p, ref, true);
 }
 
+/* May the sender of an error use that source? It need not be an end of the flow: routers send errors too. */
+static bool error_source_ok(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct port *port = loc_is_port(p->in) ? port_get(loc_index(p->in)) : NULL;
+	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
+	struct ip_addr src, dst;
+
+	if (vnic == NULL || !port->port_security)
+		return true;
+	parse_addrs(m, p, &src, &dst);
+	return vnic_may_use(vnic, &src);
+}
+
 /* An ICMP error follows the session of the packet it quotes, the other way. */
 static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
@@ -83,6 +96,8 @@ static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	struct ip_addr addrs[2];
 	uint32_t ref;
 
+	if (!error_source_ok(m, p))
+		return drop(p, DROP_SPOOFED);
 	if (!parse_quoted(m, p, &key, addrs))
 		return drop(p, DROP_NO_SESSION);
 	ref = session_lookup(&key, session_hash(&key), &addrs[0], &addrs[1]);

@@ -133,7 +133,6 @@ static int open_port(const json_t *config)
 		log_error("the underlay can not be opened", LOG_STR("reason", p->reason));
 		return err;
 	}
-	p->enabled = 1;
 	port = p;
 	return 0;
 }
@@ -170,15 +169,10 @@ static int start_timer(struct event_base *base)
 	return ev != NULL && event_add(ev, &period) == 0 ? 0 : -ENOMEM;
 }
 
-int underlay_start(const json_t *config, struct event_base *base)
+static int configure(const json_t *config)
 {
 	const json_t *mtu_given = json_object_get(config, "mtu");
-	int err;
 
-	if (config == NULL) {
-		log_info("no underlay: machines of this host only reach each other");
-		return 0;
-	}
 	if (add_own(text_of(config, "address")) != 0 || add_own(text_of(config, "address6")) != 0) {
 		log_error("underlay.address is not an address with prefix length");
 		return -EINVAL;
@@ -186,15 +180,19 @@ int underlay_start(const json_t *config, struct event_base *base)
 	if (add_gateway(text_of(config, "gateway")) != 0 ||
 		add_gateway(text_of(config, "gateway6")) != 0)
 		return -EINVAL;
-	mtu = json_is_integer(mtu_given)          ? (uint16_t)json_integer_value(mtu_given)
-	      : text_of(config, "ifname") != NULL ? kernel_mtu(text_of(config, "ifname"))
-						  : 1500;
-	own.static_entries = json_object_get(config, "neighbours");
 	twin = text_of(config, "ifname");
-	err = open_port(config);
-	if (err != 0)
-		return err;
-	silence_kernel();
+	mtu = json_is_integer(mtu_given) ? (uint16_t)json_integer_value(mtu_given)
+	      : twin != NULL		 ? kernel_mtu(twin)
+					 : 1500;
+	own.static_entries = json_object_get(config, "neighbours");
+	return 0;
+}
+
+static int run(struct event_base *base)
+{
+	int err;
+
+	port->enabled = 1;
 	own.own_mac = port->mac;
 	if (twin != NULL) {
 		own.kernel_route = netlink_route;
@@ -205,4 +203,29 @@ int underlay_start(const json_t *config, struct event_base *base)
 	control_receiver_set(receive);
 	err = neighbour_start(&own, clock_ms());
 	return err != 0 ? err : start_timer(base);
+}
+
+int underlay_start(const json_t *config, struct event_base *base)
+{
+	int err;
+
+	if (config == NULL) {
+		log_info("no underlay: machines of this host only reach each other");
+		return 0;
+	}
+	err = configure(config);
+	if (err == 0)
+		err = open_port(config);
+	if (err != 0)
+		return err;
+	silence_kernel();
+	return run(base);
+}
+
+int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base)
+{
+	int err = configure(config);
+
+	port = opened;
+	return err != 0 ? err : run(base);
 }

@@ -44,6 +44,9 @@ struct vtep {
  * logged. */
 int underlay_start(const json_t *config, struct event_base *base);
 
+/* The same over a port that is open already. */
+int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base);
+
 /* NULL without an underlay. */
 struct port *underlay_port(void);
 /* Own address of a family; NULL: none. */

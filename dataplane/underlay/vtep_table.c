@@ -198,5 +198,5 @@ static void commit(void *staged)
 	free(c);
 }
 
-STATE_KIND(vtep_kind, .name = "vtep", .order = 100, .prepare = prepare, .commit = commit,
+STATE_KIND(vtep_kind, .name = "vtep", .order = 10, .prepare = prepare, .commit = commit,
 	.abort = abort_change)

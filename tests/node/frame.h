@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_NODE_FRAME_H
+#define TESTS_NODE_FRAME_H
+/* Frames for tests: built with right lengths and checksums, checked the same way. */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct frame {
+	uint8_t bytes[9100];
+	uint16_t len;
+};
+
+/* What a frame says. Text for addresses and MACs; zero fields get the defaults in brackets. */
+struct frame_spec {
+	const char *smac, *dmac;
+	const char *src, *dst; /* both IPv4 or both IPv6 */
+	uint8_t proto;         /* [17] */
+	uint16_t sport, dport; /* TCP, UDP */
+	uint8_t ttl;           /* [64] */
+	uint16_t payload;      /* bytes, a known pattern */
+	uint8_t tcp_flags;     /* [SYN] for TCP */
+	uint32_t seq, ack;
+	uint16_t window; /* [65535] */
+	uint16_t mss;    /* TCP option, 0: none */
+	uint8_t icmp_type, icmp_code;
+	uint16_t icmp_id;
+	uint8_t tos;
+	uint16_t ip_id;
+	uint16_t fragment; /* raw flags and offset of IPv4 */
+};
+
+void frame_build(struct frame *f, const struct frame_spec *s);
+/* IP, TCP, UDP, ICMP checksums and lengths of a received frame; NULL or what is wrong. */
+const char *frame_check(const uint8_t *bytes, uint16_t len);
+/* Wraps `inner` into VXLAN from `src` to `dst` (IPv4). */
+void frame_vxlan(
+	struct frame *f, const struct frame *inner, const char *src, const char *dst, uint32_t vni);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <jansson.h>
+#include <rte_cycles.h>
+#include <rte_graph_worker.h>
+
+#include "core/config.h"
+#include "core/control.h"
+#include "core/eal.h"
+#include "core/epoch.h"
+#include "core/node.h"
+#include "core/pool.h"
+#include "core/rcu.h"
+#include "core/state.h"
+#include "core/worker.h"
+#include "forward/verdict.h"
+#include "port/port.h"
+#include "session/session.h"
+#include "underlay/underlay.h"
+#include "vpc/vpc.h"
+
+#define RING 512
+
+/* A port whose wire is two arrays. */
+struct stub {
+	struct rte_mbuf *rx[RING], *tx[RING];
+	unsigned int n_rx, n_tx, tx_read;
+};
+
+static uint32_t next_caps;
+static struct rte_mbuf *fetched;
+static uint32_t time_offset_ms;
+static uint64_t seen_drops[DROP_MAX], seen_any;
+static struct event_base *base;
+
+static int stub_open(struct port *port, const struct port_spec *spec)
+{
+	(void)spec;
+	port->caps = next_caps;
+	port->n_rx_queues = 1;
+	port->rx_fd = -1;
+	if (port->role == PORT_UNDERLAY)
+		rte_ether_unformat_addr("02:00:00:00:99:01", &port->mac);
+	return 0;
+}
+
+static void stub_close(struct port *port)
+{
+	struct stub *s = port->priv;
+
+	rte_pktmbuf_free_bulk(s->rx, s->n_rx);
+	rte_pktmbuf_free_bulk(s->tx + s->tx_read, s->n_tx - s->tx_read);
+	memset(s, 0, sizeof(*s));
+}
+
+static uint16_t stub_rx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct stub *s = port->priv;
+	uint16_t take = (uint16_t)RTE_MIN((unsigned int)n, s->n_rx);
+
+	(void)queue;
+	memcpy(pkts, s->rx, take * sizeof(*pkts));
+	s->n_rx -= take;
+	memmove(s->rx, s->rx + take, s->n_rx * sizeof(*pkts));
+	return take;
+}
+
+static uint16_t stub_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct stub *s = port->priv;
+	uint16_t i;
+
+	(void)queue;
+	for (i = 0; i < n && s->n_tx < RING; i++)
+		s->tx[s->n_tx++] = pkts[i];
+	return i;
+}
+
+PORT_DRIVER(stub_driver, .type = "stub", .priv_size = sizeof(struct stub), .open = stub_open,
+	.close = stub_close, .rx_burst = stub_rx, .tx_burst = stub_tx)
+
+static struct port *port_named(const char *name)
+{
+	struct port *p = port_by_name(name);
+
+	if (p == NULL)
+		fail_msg("no port %s", name);
+	return p;
+}
+
+void graph_port_caps(uint32_t caps)
+{
+	next_caps = caps;
+}
+
+static const char config_text[] =
+	"{\"underlay\": {\"device\": \"stub\", \"address\": \"192.0.2.1/24\", \"address6\": "
+	"\"fd00:99::1/64\", \"mtu\": 1600, \"neighbours\": ["
+	"{\"address\": \"192.0.2.2\", \"mac\": \"02:00:00:00:99:02\"}, "
+	"{\"address\": \"192.0.2.3\", \"mac\": \"02:00:00:00:99:03\"}, "
+	"{\"address\": \"fd00:99::2\", \"mac\": \"02:00:00:00:99:02\"}]}}";
+
+static void configure(void)
+{
+	json_t *root = json_loads(config_text, 0, NULL);
+
+	node_config = (struct node_config){
+		.node = "test",
+		.n_workers = 1,
+		.workers = {0},
+		.size_mb = 128,
+		.sessions = 4096,
+		.endpoints = 1024,
+		.ports = 64,
+		.vpcs = 64,
+		.root = root,
+		.underlay = json_object_get(root, "underlay"),
+		.eal = json_array(),
+	};
+}
+
+static void start_underlay(void)
+{
+	struct port_spec spec = {.type = "stub", .mtu = 1600};
+	struct port *p = port_new(GRAPH_UNDERLAY, PORT_UNDERLAY);
+
+	assert_non_null(p);
+	assert_int_equal(port_open(p, &spec), 0);
+	assert_int_equal(underlay_start_on(p, node_config.underlay, base), 0);
+}
+
+void graph_start(void)
+{
+	configure();
+	base = event_base_new();
+	assert_int_equal(eal_start(&node_config), 0);
+	assert_int_equal(epoch_init(65536), 0);
+	assert_int_equal(worker_init(&node_config), 0);
+	assert_int_equal(rcu_init(1), 0);
+	assert_int_equal(pool_init(&node_config), 0);
+	assert_int_equal(session_init(node_config.sessions), 0);
+	assert_int_equal(port_init(node_config.ports), 0);
+	assert_int_equal(vpc_init(node_config.endpoints), 0);
+	assert_int_equal(control_init(base), 0);
+	assert_int_equal(graph_init(), 0);
+	next_caps = PORT_CAP_MULTI_SEG;
+	worker_self = &workers[0];
+	start_underlay();
+}
+
+static void apply(
+	const char *text, int (*stage)(struct state_tx *, const json_t *, struct state_error *))
+{
+	static uint64_t revision;
+	json_t *items = json_loads(text, 0, NULL), *item;
+	struct state_error err = {.item = NULL};
+	struct state_tx *tx = state_begin();
+	uint32_t changed;
+	size_t i;
+
+	if (items == NULL)
+		fail_msg("bad JSON: %s", text);
+	json_array_foreach (items, i, item)
+		if (stage(tx, item, &err) != 0)
+			fail_msg("item %zu: %s", i, err.reason);
+	if (state_commit(tx, ++revision, &changed, &err) != 0)
+		fail_msg("commit: %s", err.reason);
+	json_decref(items);
+	rcu_poll();
+}
+
+void graph_items(const char *json)
+{
+	apply(json, state_put);
+}
+
+void graph_delete(const char *json_keys)
+{
+	apply(json_keys, state_del);
+}
+
+struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(workers[0].pool);
+
+	assert_non_null(m);
+	memcpy(rte_pktmbuf_append(m, len), frame, len);
+	return m;
+}
+
+void graph_send_mbuf(const char *port, struct rte_mbuf *m)
+{
+	struct stub *s = port_named(port)->priv;
+
+	assert_true(s->n_rx < RING);
+	s->rx[s->n_rx++] = m;
+}
+
+void graph_send(const char *port, const void *frame, uint16_t len)
+{
+	graph_send_mbuf(port, graph_mbuf(frame, len));
+}
+
+static void tick(struct worker *w)
+{
+	w->now_tsc = rte_rdtsc();
+	w->now_ms = clock_ms() + time_offset_ms;
+	w->change = epoch_change();
+}
+
+void graph_run(void)
+{
+	struct worker *w = &workers[0];
+	uint64_t before;
+
+	if (fetched != NULL)
+		rte_pktmbuf_free(fetched);
+	fetched = NULL;
+	rcu_worker_online(0);
+	do {
+		before = w->count.received + w->count.generated + w->count.sent;
+		tick(w);
+		rte_graph_walk(w->graph);
+		rcu_worker_quiescent();
+	} while (w->count.received + w->count.generated + w->count.sent != before);
+	rcu_worker_offline();
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	rcu_poll();
+}
+
+static void ask_again(uint32_t index)
+{
+	verdict_refresh(index);
+}
+
+void graph_pass_time(uint32_t ms)
+{
+	time_offset_ms += ms;
+	session_sweep(UINT32_MAX / 2, clock_ms() + time_offset_ms, ask_again);
+}
+
+struct rte_mbuf *graph_sent_mbuf(const char *port)
+{
+	struct stub *s = port_named(port)->priv;
+
+	if (s->tx_read == s->n_tx)
+		return NULL;
+	if (fetched != NULL)
+		rte_pktmbuf_free(fetched);
+	fetched = s->tx[s->tx_read++];
+	if (s->tx_read == s->n_tx)
+		s->tx_read = s->n_tx = 0;
+	return fetched;
+}
+
+const uint8_t *graph_sent(const char *port, uint16_t *len)
+{
+	struct rte_mbuf *m = graph_sent_mbuf(port);
+
+	if (m == NULL)
+		return NULL;
+	assert_int_equal(rte_pktmbuf_linearize(m), 0);
+	if (len != NULL)
+		*len = (uint16_t)m->pkt_len;
+	return rte_pktmbuf_mtod(m, const uint8_t *);
+}
+
+unsigned int graph_unfetched(void)
+{
+	unsigned int n = 0;
+
+	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p)) {
+		const struct stub *s = p->priv;
+
+		n += s != NULL ? s->n_tx - s->tx_read : 0;
+	}
+	return n;
+}
+
+uint64_t graph_dropped(enum drop_reason reason)
+{
+	uint64_t n = workers[0].count.dropped[reason] - seen_drops[reason];
+
+	seen_drops[reason] += n;
+	return n;
+}
+
+static uint64_t all_drops(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int r = 0; r < DROP_MAX; r++)
+		n += workers[0].count.dropped[r];
+	return n;
+}
+
+uint64_t graph_dropped_any(void)
+{
+	uint64_t n = all_drops() - seen_any;
+
+	seen_any += n;
+	return n;
+}
+
+/* Whatever comes in or is made leaves by one of the named ways. */
+static void check_conservation(void)
+{
+	const struct worker_counters *c = &workers[0].count;
+
+	assert_int_equal(c->received + c->generated, c->sent + c->consumed + all_drops());
+}
+
+static int collect(void *arg, const char *text, size_t size)
+{
+	json_t *keys = arg, *item = json_loadb(text, size, 0, NULL);
+
+	json_array_append_new(keys, item);
+	return 0;
+}
+
+/* [kind, columns...] → [kind, key...]. */
+static json_t *key_of(const json_t *item)
+{
+	static const char *const two[] = {"endpoint", "route"};
+	size_t n = 2;
+	json_t *key = json_array();
+
+	for (size_t i = 0; i < RTE_DIM(two); i++)
+		if (strcmp(json_string_value(json_array_get(item, 0)), two[i]) == 0)
+			n = 3;
+	for (size_t i = 0; i < n; i++)
+		json_array_append(key, json_array_get(item, i));
+	return key;
+}
+
+void graph_reset(void)
+{
+	json_t *items = json_array(), *keys = json_array(), *item;
+	char *text;
+	size_t i;
+
+	graph_run();
+	check_conservation();
+	state_each(collect, items);
+	json_array_foreach (items, i, item)
+		json_array_append_new(keys, key_of(item));
+	text = json_dumps(keys, 0);
+	graph_delete(text);
+	free(text);
+	json_decref(items);
+	json_decref(keys);
+	graph_pass_time(100000000);
+	assert_int_equal(session_used(), 0);
+	while (graph_sent_mbuf(GRAPH_UNDERLAY) != NULL)
+		;
+	graph_run();
+	for (unsigned int r = 0; r < DROP_MAX; r++)
+		graph_dropped((enum drop_reason)r);
+	graph_dropped_any();
+	next_caps = PORT_CAP_MULTI_SEG;
+	assert_int_equal(pool_in_use(), 0);
+}

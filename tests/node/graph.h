@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_NODE_GRAPH_H
+#define TESTS_NODE_GRAPH_H
+/* The real graph of one worker between stub ports: bytes in; bytes, ports and drop reasons out.
+ *
+ * The worker runs on the test's own thread: graph_run() walks until nothing moves. Tables are filled by southbound items,
+ * as the controller would. Ports have the attachment {"type": "stub"}; the underlay is a stub too.
+ *
+ *	graph_start(argv[0]);
+ *	graph_items("[[\"vpc\", 100, ...], ...]");
+ *	graph_send("a", frame, len);
+ *	graph_run();
+ *	f = graph_sent("b");           // the oldest frame given to port b, or NULL
+ *	graph_dropped(DROP_SPOOFED);   // since the last call
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "core/drop.h"
+
+#define GRAPH_UNDERLAY "underlay"
+
+/* EAL, tables, graph, underlay with address 192.0.2.1/24 and fd00:99::1/64. Once a process. */
+void graph_start(void);
+
+/* Applies items in one transaction; fails the test with the reason when they are refused. */
+void graph_items(const char *json);
+void graph_delete(const char *json_keys);
+/* Removes every item and session: a clean start for the next test. Checks conservation and leaks on the way. */
+void graph_reset(void);
+
+/* Time of the worker and of expiry, moved by hand: ms to go forward. */
+void graph_pass_time(uint32_t ms);
+
+/* What arrives at a port with the next run. `flags`: mbuf ol_flags (partial checksums, GSO) with the lengths in `like`, or 0. */
+void graph_send(const char *port, const void *frame, uint16_t len);
+void graph_send_mbuf(const char *port, struct rte_mbuf *m);
+struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len);
+
+/* Walks until all is quiet. */
+void graph_run(void);
+
+/* The oldest frame that a port was given and nobody has fetched, as one segment; valid until the next graph_run(). NULL: none. */
+const uint8_t *graph_sent(const char *port, uint16_t *len);
+struct rte_mbuf *graph_sent_mbuf(const char *port);
+/* Frames given to any port and not fetched. */
+unsigned int graph_unfetched(void);
+
+/* Packets dropped for that reason since it was last asked. */
+uint64_t graph_dropped(enum drop_reason reason);
+/* Packets dropped for any reason since that was last asked. */
+uint64_t graph_dropped_any(void);
+
+/* What the stub port can carry (enum port_cap); before the item that makes it. */
+void graph_port_caps(uint32_t caps);
+
+#endif
