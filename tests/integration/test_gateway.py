@@ -110,11 +110,11 @@ def test_ttl_ends_at_the_gateway(cloud, left, wire, gateway_mac, family):
     right = cloud.machines["right"]
     head = Ether(src=left.mac, dst=gateway_mac)
     if family == 4:
-        ask = head / IP(src=left.ip4, dst=right.ip4, ttl=1) / UDP(4000, 9) / Raw(b"x")
+        ask = head / IP(src=left.ip4, dst=right.ip4, ttl=1) / UDP(sport=4000, dport=9) / Raw(b"x")
         answer = wire.ask(ask, lambda p: ICMP in p and p[ICMP].type == 11)
         assert answer[IP].src == GW4 and answer[IPerror].dst == right.ip4
     else:
-        ask = head / IPv6(src=left.ip6, dst=right.ip6, hlim=1) / UDP(4000, 9) / Raw(b"x")
+        ask = head / IPv6(src=left.ip6, dst=right.ip6, hlim=1) / UDP(sport=4000, dport=9) / Raw(b"x")
         answer = wire.ask(ask, lambda p: ICMPv6TimeExceeded in p)
         assert answer[IPv6].src == GW6
     assert cloud.drops(port="left").get("ttl_expired", 0) > 0
@@ -128,11 +128,11 @@ def test_too_big(cloud, left, gateway_mac, family):
     head = Ether(src=left.mac, dst=gateway_mac)
     with left.wire() as wire:
         if family == 4:
-            ask = head / IP(src=left.ip4, dst=right.ip4, flags="DF") / UDP(4000, 9) / Raw(b"x" * mtu)
+            ask = head / IP(src=left.ip4, dst=right.ip4, flags="DF") / UDP(sport=4000, dport=9) / Raw(b"x" * mtu)
             answer = wire.ask(ask, lambda p: ICMP in p and p[ICMP].type == 3)
             assert answer[ICMP].code == 4 and answer[ICMP].nexthopmtu == mtu and answer[IP].src == GW4
         else:
-            ask = head / IPv6(src=left.ip6, dst=right.ip6) / UDP(4000, 9) / Raw(b"x" * mtu)
+            ask = head / IPv6(src=left.ip6, dst=right.ip6) / UDP(sport=4000, dport=9) / Raw(b"x" * mtu)
             answer = wire.ask(ask, lambda p: ICMPv6PacketTooBig in p)
             assert answer[ICMPv6PacketTooBig].mtu == mtu and answer[IPv6].src == GW6
     left.ns.ip(f"link set dev eth0 mtu {mtu}")

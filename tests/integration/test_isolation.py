@@ -37,7 +37,7 @@ def ip(source, destination, family):
 
 def udp(source, destination, payload, family=4, port=9):
     """A frame as the source would send it to a machine of its subnet."""
-    return Ether(src=source.mac, dst=destination.mac) / ip(source, destination, family) / UDP(5000, port) / Raw(payload)
+    return Ether(src=source.mac, dst=destination.mac) / ip(source, destination, family) / UDP(sport=5000, dport=port) / Raw(payload)
 
 
 def carries(payload):
@@ -73,7 +73,7 @@ def test_unicast_does_not_cross(cloud, family, sender):
     friend = m["red-a" if other == "b" else "red-b"]
     with red.wire() as ear, sender.wire() as mouth, friend.wire() as marker:
         for mac in (red.mac, m[f"blue-{other}"].mac, friend.mac):
-            mouth.send(Ether(src=sender.mac, dst=mac) / ip(sender, red, family) / UDP(5000, 9) / Raw(b"crossing"))
+            mouth.send(Ether(src=sender.mac, dst=mac) / ip(sender, red, family) / UDP(sport=5000, dport=9) / Raw(b"crossing"))
         ear.silence(carries_anywhere(b"crossing"), carries(b"marker"), lambda: marker.send(udp(friend, red, b"marker", family)))
 
 
@@ -84,9 +84,9 @@ def test_broadcast_stays(cloud):
     before = cloud.drops(port="blue-a")
     with sender.wire() as mouth:
         probes = [
-            Ether(src=sender.mac, dst=BROADCAST) / IP(src=sender.ip4, dst="255.255.255.255") / UDP(5000, 9) / Raw(b"loud"),
-            Ether(src=sender.mac, dst=BROADCAST) / ip(sender, m["red-b"], 4) / UDP(5000, 9) / Raw(b"loud"),
-            Ether(src=sender.mac, dst="33:33:00:00:00:fb") / IPv6(src=sender.ip6, dst="ff02::fb") / UDP(5353, 5353) / Raw(b"loud"),
+            Ether(src=sender.mac, dst=BROADCAST) / IP(src=sender.ip4, dst="255.255.255.255") / UDP(sport=5000, dport=9) / Raw(b"loud"),
+            Ether(src=sender.mac, dst=BROADCAST) / ip(sender, m["red-b"], 4) / UDP(sport=5000, dport=9) / Raw(b"loud"),
+            Ether(src=sender.mac, dst="33:33:00:00:00:fb") / IPv6(src=sender.ip6, dst="ff02::fb") / UDP(sport=5353, dport=5353) / Raw(b"loud"),
         ]
         for ear_name, friend_name in (("red-a", "red-b"), ("red-b", "red-a"), ("blue-b", "blue-a")):
             ear, friend = m[ear_name], m[friend_name]
@@ -125,8 +125,8 @@ def test_spoofed_sources_are_dropped(cloud, what):
     good = udp(sender, target, b"spoof")
     frame = {
         "source MAC": Ether(src=red.mac, dst=target.mac) / good[IP],
-        "source IPv4": Ether(src=sender.mac, dst=target.mac) / IP(src="10.0.1.99", dst=target.ip4) / UDP(5000, 9) / Raw(b"spoof"),
-        "source IPv6": Ether(src=sender.mac, dst=target.mac) / IPv6(src="fd00:0:0:1::99", dst=target.ip6) / UDP(5000, 9) / Raw(b"spoof"),
+        "source IPv4": Ether(src=sender.mac, dst=target.mac) / IP(src="10.0.1.99", dst=target.ip4) / UDP(sport=5000, dport=9) / Raw(b"spoof"),
+        "source IPv6": Ether(src=sender.mac, dst=target.mac) / IPv6(src="fd00:0:0:1::99", dst=target.ip6) / UDP(sport=5000, dport=9) / Raw(b"spoof"),
         "ARP sender": Ether(src=sender.mac, dst=BROADCAST) / ARP(hwsrc=sender.mac, psrc="10.0.1.99", pdst=target.ip4),
         "ND target": Ether(src=sender.mac, dst="33:33:ff:00:00:11")
         / IPv6(src="fd00:0:0:1::99", dst="ff02::1:ff00:11", hlim=255)
@@ -150,7 +150,7 @@ def test_vxlan_made_by_a_tenant_is_payload(cloud):
     inner = udp(m["red-a"], target, b"forged")
     gateway_mac = cloud.get("subnet", "blue-1")["status"]["gateway_mac"]
     with sender.wire() as mouth, target.wire() as ear, friend.wire() as friends_ear, m["red-a"].wire() as marker:
-        tunnel = UDP(50000, 4789) / VXLAN(vni=vni) / inner
+        tunnel = UDP(sport=50000, dport=4789) / VXLAN(vni=vni) / inner
         mouth.send(Ether(src=sender.mac, dst=friend.mac) / ip(sender, friend, 4) / tunnel)
         friends_ear.receive(lambda p: UDP in p and p[UDP].dport == 4789, what="the datagram at the own tenant's machine")
         before = cloud.drops(port="blue-a")

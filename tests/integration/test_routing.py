@@ -34,7 +34,7 @@ def add_other(cloud, tenant):
 
 def arrives(source, address, at, gateway_mac):
     """True when a datagram of `source` to any address comes in at machine `at`; it is sent to the gateway."""
-    frame = Ether(src=source.mac, dst=gateway_mac) / IP(src=source.ip4, dst=address) / UDP(5000, 9) / Raw(b"probe")
+    frame = Ether(src=source.mac, dst=gateway_mac) / IP(src=source.ip4, dst=address) / UDP(sport=5000, dport=9) / Raw(b"probe")
     with source.wire() as mouth, at.wire() as ear:
         mouth.send(frame)
         return ear.receive(lambda p: Raw in p and p[Raw].load == b"probe")
