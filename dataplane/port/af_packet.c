@@ -18,17 +18,27 @@
 
 #include "port/drops.h"
 #include "port/ifconf.h"
+#include "port/offload.h"
 #include "port/port.h"
 #include "port/rx_buf.h"
+#include "port/udp_super.h"
 #include "port/vnet_hdr.h"
 
-#define AF_PACKET_CAPS (PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
+#define AF_PACKET_CAPS                                                                             \
+	(PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG | PORT_CAP_COALESCE)
 #define SOCKET_BUFFER (32 << 20)
 #define TX_IOVS 256 /* of one sendmmsg */
 #define DISCARD_MAX 4096
 
 struct af_packet {
 	int rx_fd;
+	unsigned int rx_room; /* frames to ask for at a time: fewer when they are large */
+	/* An underlay's VXLAN super-frames are cut apart here. */
+	bool supers;
+	struct offload split;         /* of the frame in hand */
+	struct rte_mbuf *held[BURST]; /* received behind it */
+	unsigned int held_n, held_pos;
+	_Atomic bool no_super; /* the kernel refused one. Written by workers */
 	int tx_fd[WORKER_MAX];
 	int ifindex;
 	char ifname[IFNAMSIZ];
@@ -193,13 +203,21 @@ static int af_packet_open(struct port *port, const struct port_spec *spec)
 	port->rx_fd = p->rx_fd;
 	port->caps = AF_PACKET_CAPS;
 	if (vnet_hdr_kernel_has_uso())
-		port->caps |= PORT_CAP_USO | PORT_CAP_UDP_SUPER;
+		port->caps |= PORT_CAP_USO;
+	p->supers = port->role == PORT_UNDERLAY && (port->caps & PORT_CAP_USO);
+	if (p->supers)
+		port->caps |= PORT_CAP_UDP_SUPER;
+	p->rx_room = BURST;
 	return 0;
 }
 
 static void af_packet_close(struct port *port)
 {
-	close_sockets(port->priv);
+	struct af_packet *p = port->priv;
+
+	close_sockets(p);
+	offload_end(&p->split);
+	rte_pktmbuf_free_bulk(p->held + p->held_pos, p->held_n - p->held_pos);
 }
 
 /* --- receiving --- */
@@ -293,8 +311,9 @@ static void discard(struct port *port, const struct af_packet *p)
 /* One system call; -1: drained. May be 0 though there is more. */
 static int receive(struct port *port, struct rx_ring *r, struct rte_mbuf **pkts, unsigned int n)
 {
-	const struct af_packet *p = port->priv;
-	unsigned int room = RTE_MIN(ring_fill(r, worker_self), n);
+	struct af_packet *p = port->priv;
+	unsigned int room = RTE_MIN(ring_fill(r, worker_self), RTE_MIN(n, p->rx_room));
+	uint32_t bytes = 0;
 	int count, got = 0;
 
 	if (unlikely(room == 0)) {
@@ -307,22 +326,81 @@ static int receive(struct port *port, struct rx_ring *r, struct rte_mbuf **pkts,
 		return errno == ENETDOWN || errno == EINTR ? 0 : -1;
 	}
 	for (int i = 0; i < count; i++) {
+		bytes += r->msg[i].msg_len;
 		pkts[got] = take_frame(port, r, (unsigned int)i);
 		got += pkts[got] != NULL;
 	}
 	r->stale = RTE_MAX(r->stale, (unsigned int)count);
+	if (count > 0)
+		p->rx_room =
+			RTE_MIN(RTE_MAX(PORT_BURST_BYTES / (bytes / (unsigned int)count + 1), 1u),
+				(unsigned int)BURST);
+	return got;
+}
+
+/* What was received before: the rest of a super-frame first. */
+static uint16_t take_held(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct af_packet *p = port->priv;
+	uint16_t got = 0;
+
+	while (got < n) {
+		struct rte_mbuf *m;
+
+		if (p->split.frame != NULL) {
+			unsigned int made =
+				offload_next(&p->split, pkts + got, (unsigned int)(n - got));
+
+			got += (uint16_t)made;
+			if (made > 0)
+				continue;
+			if (unlikely(p->split.failed))
+				port_drop_received(port, DROP_NO_BUFFER);
+			offload_end(&p->split);
+		}
+		if (p->held_pos == p->held_n)
+			break;
+		m = p->held[p->held_pos++];
+		if (!udp_super_is(m)) {
+			pkts[got++] = m;
+		} else if (unlikely(offload_begin(&p->split, PORT_CAP_CSUM | PORT_CAP_MULTI_SEG,
+					    m) < 0)) {
+			rte_pktmbuf_free(m);
+			port_drop_received(port, DROP_MALFORMED);
+		}
+	}
+	return got;
+}
+
+/* The datagrams in a super-frame are frames like others: they count as received, one by one. */
+static uint16_t rx_burst_supers(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct af_packet *p = port->priv;
+	uint16_t got = take_held(port, pkts, n);
+
+	while (got == 0) {
+		int count = receive(port, rings[worker_self->id], p->held, BURST);
+
+		if (count < 0)
+			return 0;
+		p->held_n = (unsigned int)count;
+		p->held_pos = 0;
+		got = take_held(port, pkts, n);
+	}
 	return got;
 }
 
 static uint16_t af_packet_rx_burst(
 	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct rx_ring *r = rings[worker_self->id];
+	const struct af_packet *p = port->priv;
 	int got;
 
 	(void)queue;
+	if (p->supers)
+		return rx_burst_supers(port, pkts, n);
 	do {
-		got = receive(port, r, pkts, RTE_MIN(n, BURST));
+		got = receive(port, rings[worker_self->id], pkts, RTE_MIN(n, BURST));
 	} while (unlikely(got == 0));
 	return got < 0 ? 0 : (uint16_t)got;
 }
@@ -330,28 +408,64 @@ static uint16_t af_packet_rx_burst(
 /* --- sending --- */
 
 struct tx_batch {
-	unsigned int frames, iovs;
+	unsigned int messages, frames, iovs;
 	struct mmsghdr msg[BURST];
 	struct vnet_hdr hdr[BURST];
+	uint8_t run[BURST];     /* frames in the message */
+	uint16_t header[BURST]; /* of a run of several: bytes up to UDP's end */
 	struct iovec iov[TX_IOVS];
 };
 
-/* False when it has no room left. */
-static bool tx_add(struct tx_batch *b, const struct rte_mbuf *m)
+static unsigned int tx_iovs(struct rte_mbuf **pkts, unsigned int run)
 {
-	struct mmsghdr *msg = &b->msg[b->frames];
-	struct iovec *iov = &b->iov[b->iovs];
-	unsigned int n = 0;
+	unsigned int n = 1;
 
-	if (b->frames == BURST || b->iovs + m->nb_segs + 1 > TX_IOVS)
+	for (unsigned int i = 0; i < run; i++)
+		n += pkts[i]->nb_segs;
+	return n;
+}
+
+/* The frame without its first `skip` bytes. */
+static struct iovec *tx_put(struct iovec *iov, const struct rte_mbuf *m, uint16_t skip)
+{
+	for (; m != NULL; m = m->next, skip = 0)
+		*iov++ = (struct iovec){
+			rte_pktmbuf_mtod_offset(m, void *, skip), (size_t)(m->data_len - skip)};
+	return iov;
+}
+
+/* The next message: one frame, or a run of VXLAN frames as one. False when there is no room left. */
+static bool tx_add(struct tx_batch *b, struct rte_mbuf **pkts, unsigned int n, bool supers)
+{
+	unsigned int i = b->messages, run = 1;
+	struct iovec *iov = &b->iov[b->iovs], *end;
+	uint16_t header = 0;
+
+	if (b->messages == BURST)
 		return false;
-	vnet_hdr_from_mbuf(&b->hdr[b->frames], m);
-	iov[n++] = (struct iovec){&b->hdr[b->frames], sizeof(b->hdr[0])};
-	for (; m != NULL; m = m->next)
-		iov[n++] = (struct iovec){rte_pktmbuf_mtod(m, void *), m->data_len};
-	msg->msg_hdr = (struct msghdr){.msg_iov = iov, .msg_iovlen = n};
-	b->frames++;
-	b->iovs += n;
+	if (supers)
+		run = udp_super_run(pkts, n, &header);
+	if (b->iovs + tx_iovs(pkts, run) > TX_IOVS)
+		return false;
+	iov[0] = (struct iovec){&b->hdr[i], sizeof(b->hdr[i])};
+	end = tx_put(iov + 1, pkts[0], 0);
+	if (run == 1) {
+		vnet_hdr_from_mbuf(&b->hdr[i], pkts[0]);
+	} else {
+		uint32_t total = pkts[0]->pkt_len;
+
+		for (unsigned int k = 1; k < run; k++) {
+			end = tx_put(end, pkts[k], header);
+			total += pkts[k]->pkt_len - header;
+		}
+		udp_super_begin(pkts[0], header, total, &b->hdr[i]);
+	}
+	b->msg[i].msg_hdr = (struct msghdr){.msg_iov = iov, .msg_iovlen = (size_t)(end - iov)};
+	b->run[i] = (uint8_t)run;
+	b->header[i] = header;
+	b->iovs += (unsigned int)(end - iov);
+	b->frames += run;
+	b->messages++;
 	return true;
 }
 
@@ -369,44 +483,61 @@ static int send_error(int error)
 }
 
 /* How many frames the kernel took; fewer than all sets rte_errno. */
-static unsigned int tx_send(int fd, struct tx_batch *b)
+static unsigned int tx_send(struct af_packet *p, int fd, struct tx_batch *b, struct rte_mbuf **pkts)
 {
-	unsigned int sent = 0;
+	unsigned int sent = 0, frames = 0;
 
-	while (sent < b->frames) {
-		int rc = sendmmsg(fd, b->msg + sent, b->frames - sent, MSG_DONTWAIT);
+	while (sent < b->messages) {
+		int rc = sendmmsg(fd, b->msg + sent, b->messages - sent, MSG_DONTWAIT);
 
-		if (unlikely(rc < 0)) {
-			if (errno == EINTR)
-				continue;
-			rte_errno = send_error(errno);
-			break;
+		for (int i = 0; i < rc; i++)
+			frames += b->run[sent++];
+		if (likely(rc >= 0) || errno == EINTR)
+			continue;
+		rte_errno = send_error(errno);
+		if (b->run[sent] > 1) {
+			/* Not this time, or never: as single frames, at the next call. */
+			if (errno == EINVAL || errno == EIO)
+				atomic_store_explicit(&p->no_super, true, memory_order_relaxed);
 		}
-		sent += (unsigned int)rc;
+		break;
 	}
-	return sent;
+	/* What is left is the caller's, as it was. */
+	for (unsigned int i = sent, at = frames; i < b->messages; at += b->run[i++]) {
+		if (b->run[i] > 1)
+			udp_super_undo(pkts[at], b->header[i]);
+	}
+	return frames;
+}
+
+static bool tx_supers(const struct af_packet *p)
+{
+	return p->supers && !atomic_load_explicit(&p->no_super, memory_order_relaxed);
 }
 
 static uint16_t af_packet_tx_burst(
 	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct af_packet *p = port->priv;
+	struct af_packet *p = port->priv;
 	uint16_t sent = 0;
 
 	while (sent < n) {
+		bool supers = tx_supers(p);
 		struct tx_batch b;
 		unsigned int took;
 
-		b.frames = b.iovs = 0;
-		while (sent + b.frames < n && tx_add(&b, pkts[sent + b.frames]))
+		b.messages = b.frames = b.iovs = 0;
+		while (sent + b.frames < n &&
+			tx_add(&b, pkts + sent + b.frames, n - sent - b.frames, supers))
 			;
 		if (unlikely(b.frames == 0)) {
 			rte_errno = EMSGSIZE;
 			break;
 		}
-		took = tx_send(p->tx_fd[queue], &b);
+		took = tx_send(p, p->tx_fd[queue], &b, pkts + sent);
 		sent += (uint16_t)took;
-		if (took < b.frames)
+		/* Refused as one frame: once more as many. */
+		if (took < b.frames && supers == tx_supers(p))
 			break;
 	}
 	rte_pktmbuf_free_bulk(pkts, sent);

@@ -12,7 +12,9 @@
 #include "core/rcu.h"
 
 #define EVENTS 128
-#define TURN_FRAMES 256 /* then the graph works on them before more are read */
+/* What fd ports give in a turn, before the graph works on it: 256 small frames or a few of 64 kB, which stay in the cache. */
+#define TURN_BYTES (256 << 10)
+#define FRAME_COST 1024 /* a frame counts as so many bytes at least */
 #define WAKE_DATA UINT64_MAX
 #define POLL_SLOTS 256
 #define UPLINK_WEIGHT 16 /* an underlay or external port counts as so many tenants' */
@@ -89,22 +91,21 @@ void port_poll_begin(struct worker *w)
 	if (s->n_events > 0)
 		take_events(s, w);
 	s->slot = 0;
-	s->active_left = s->n_active;
-	s->budget = TURN_FRAMES;
+	s->budget = TURN_BYTES;
 	s->found = false;
 }
 
-static uint16_t read_port(
-	struct worker *w, struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t read_port(struct worker *w, struct port *port, uint16_t queue,
+	struct rte_mbuf **pkts, uint16_t n, uint32_t *bytes)
 {
 	struct port_counters *c = &port->counters[w->id];
-	uint64_t bytes = 0;
 	uint16_t got = port->driver->rx_burst(port, queue, pkts, n);
 
+	*bytes = 0;
 	for (uint16_t i = 0; i < got; i++)
-		bytes += pkts[i]->pkt_len;
+		*bytes += pkts[i]->pkt_len;
 	c->rx_packets += got;
-	c->rx_bytes += bytes;
+	c->rx_bytes += *bytes;
 	w->count.received += got;
 	return got;
 }
@@ -115,11 +116,13 @@ static void leave(struct poll_set *s, unsigned int pos)
 	s->active[pos] = s->active[--s->n_active];
 }
 
-/* The next active port that gives frames. A port that is gone or another worker's leaves the list. */
+/* The next active port that gives frames, round after round until the turn's budget is used up: a long turn makes long bursts
+ * for the nodes behind and for the outputs. A port that is drained, gone or another worker's leaves the list. */
 static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **port,
 	struct rte_mbuf **pkts, uint16_t n)
 {
-	for (; s->active_left > 0 && s->budget > 0; s->active_left--) {
+	while (s->n_active > 0 && s->budget > 0) {
+		uint32_t bytes = 0;
 		uint16_t got = 0;
 		struct port *p;
 
@@ -128,14 +131,13 @@ static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **
 		p = port_get(s->active[s->cursor]);
 		if (p != NULL && p->rx_worker == w->id &&
 			atomic_load_explicit(&p->polled, memory_order_acquire))
-			got = read_port(w, p, 0, pkts, n);
+			got = read_port(w, p, 0, pkts, n, &bytes);
 		if (got == 0) {
 			leave(s, s->cursor);
 			continue;
 		}
+		s->budget -= RTE_MIN(s->budget, RTE_MAX(bytes, got * (uint32_t)FRAME_COST));
 		s->cursor++;
-		s->active_left--;
-		s->budget -= RTE_MIN(s->budget, got);
 		*port = p;
 		return got;
 	}
@@ -145,6 +147,7 @@ static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **
 uint16_t port_poll_next(struct worker *w, struct port **port, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct poll_set *s = &sets[w->id];
+	uint32_t bytes;
 	uint16_t got = 0;
 
 	while (got == 0 && s->slot < atomic_load_explicit(&s->n_slots, memory_order_acquire)) {
@@ -152,7 +155,7 @@ uint16_t port_poll_next(struct worker *w, struct port **port, struct rte_mbuf **
 
 		*port = rcu_ptr_get(slot->port);
 		if (*port != NULL)
-			got = read_port(w, *port, slot->queue, pkts, n);
+			got = read_port(w, *port, slot->queue, pkts, n, &bytes);
 	}
 	if (got == 0)
 		got = next_active(s, w, port, pkts, n);

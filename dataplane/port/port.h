@@ -25,6 +25,8 @@
 
 #define PORT_NAME_MAX 64
 #define PORT_REASON_MAX 160
+/* A driver of GSO frames ends a burst here, so that the frames are still in the cache when they are sent. */
+#define PORT_BURST_BYTES (128 << 10)
 
 enum port_cap {
 	PORT_CAP_CSUM = 1 << 0,     /* takes TX_{TCP,UDP}_CKSUM */
@@ -32,6 +34,7 @@ enum port_cap {
 	PORT_CAP_TSO6 = 1 << 2,
 	PORT_CAP_USO = 1 << 3,      /* takes TX_UDP_SEG, both families */
 	PORT_CAP_MULTI_SEG = 1 << 4, /* takes chained mbufs */
+	PORT_CAP_COALESCE = 1 << 6,  /* each frame costs it much: TCP segments of a burst are put together (coalesce.h) */
 	PORT_CAP_UDP_SUPER = 1 << 5, /* equal-size UDP datagrams may leave as one GSO_UDP_L4 frame */
 };
 

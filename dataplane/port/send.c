@@ -4,11 +4,14 @@
 #include <rte_errno.h>
 
 #include "core/node.h"
+#include "port/coalesce.h"
 #include "port/drops.h"
 #include "port/offload.h"
 #include "port/port.h"
 
 #define BATCH 64
+#define COALESCE_CAPS                                                                              \
+	(PORT_CAP_COALESCE | PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
 
 /* What is sent together, in order. */
 struct batch {
@@ -105,6 +108,12 @@ void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 		     !port->enabled)) {
 		port_drop(pkts, n, DROP_PORT_DOWN);
 		return;
+	}
+	if (n > 1 && (port->caps & COALESCE_CAPS) == COALESCE_CAPS) {
+		unsigned int left = coalesce(pkts, n);
+
+		b.w->count.consumed += n - left;
+		n = (uint16_t)left;
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		if (likely(offload_fits(port->caps, pkts[i]))) {

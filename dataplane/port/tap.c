@@ -28,7 +28,8 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define TAP_CAPS (PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
+#define TAP_CAPS                                                                                   \
+	(PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG | PORT_CAP_COALESCE)
 /* More than the longest chain that is made here: 64 kB in pieces of an Ethernet frame. */
 #define TX_IOVS 64
 /* What a kernel queue holds by default (txqueuelen). */
@@ -167,13 +168,15 @@ static bool read_frame(struct port *port, struct tap *tap, struct rx_buf *buf, s
 static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rx_buf *buf = &worker_buf[worker_self->id].buf;
+	uint32_t bytes = 0;
 	uint16_t got = 0;
 
 	(void)queue;
-	while (got < n) {
+	while (got < n && bytes < PORT_BURST_BYTES) {
 		if (!read_frame(port, port->priv, buf, &pkts[got]))
 			break;
-		got += pkts[got] != NULL;
+		if (likely(pkts[got] != NULL))
+			bytes += pkts[got++]->pkt_len;
 	}
 	return got;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports back to back: what enters an even port leaves by the next odd one and the other way round.
  *
- *	port_loop [--caps MASK] [--sleep] PORT PORT [PORT PORT ...]
+ *	port_loop [--caps MASK] [--sleep] [--vxlan] PORT PORT [PORT PORT ...]
  *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME | memif,SOCKET,ROLE | device,DEVARGS
  *
  * Port names and addresses are separated by commas. --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
@@ -24,7 +24,9 @@
 #include "core/pkt.h"
 #include "core/rcu.h"
 #include "port/drops.h"
+#include "port/offload.h"
 #include "port/poll.h"
+#include "underlay/vxlan.h"
 
 #define SPIN_US 50
 
@@ -37,7 +39,8 @@ static const char *const reasons[] = {DROP_REASONS(X)};
 #undef X
 
 static _Atomic bool stopping;
-static bool sleeps;
+static bool sleeps, vxlan;
+static struct vxlan_outer outer;
 
 void worker_wake_all(void)
 {
@@ -61,6 +64,61 @@ uint32_t drop_owner_port(uint32_t port_index)
 	return port_index;
 }
 
+/* Into the tunnel: complete, in segments, with the outer header. */
+static void encapsulate(struct port *to, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rte_mbuf *out[64];
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct offload o;
+		unsigned int made;
+
+		if (offload_begin(&o, PORT_CAP_MULTI_SEG, pkts[i]) < 0) {
+			port_drop(&pkts[i], 1, DROP_MALFORMED);
+			continue;
+		}
+		while ((made = offload_next(&o, out, RTE_DIM(out))) > 0) {
+			for (unsigned int k = 0; k < made; k++)
+				vxlan_push(out[k], &outer, 42, 7, 0);
+			port_send(to, out, (uint16_t)made);
+		}
+		worker_self->count.generated += o.count - 1;
+		offload_end(&o);
+	}
+}
+
+static void decapsulate(struct port *to, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t left = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct vxlan_info info;
+
+		if (vxlan_parse(pkts[i], &info) != DROP_NONE || !info.is_vxlan) {
+			port_drop(&pkts[i], 1, DROP_NOT_FOR_US);
+			continue;
+		}
+		rte_pktmbuf_adj(pkts[i], info.len);
+		offload_decap(pkts[i]);
+		pkts[left++] = pkts[i];
+	}
+	port_send(to, pkts, left);
+}
+
+static void pass(const struct port *from, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port *to = port_get(from->index ^ 1);
+
+	if (to == NULL)
+		port_drop(pkts, n, DROP_PORT_DOWN);
+	else if (!vxlan)
+		port_send(to, pkts, n);
+	else if (from->index & 1)
+		decapsulate(to, pkts, n);
+	else
+		encapsulate(to, pkts, n);
+}
+
 static void turn(struct worker *w)
 {
 	struct rte_mbuf *pkts[BURST];
@@ -70,14 +128,9 @@ static void turn(struct worker *w)
 	w->now_tsc = rte_rdtsc();
 	port_poll_begin(w);
 	while ((n = port_poll_next(w, &port, pkts, BURST)) > 0) {
-		struct port *peer = port_get(port->index ^ 1);
-
 		for (uint16_t i = 0; i < n; i++)
 			*pkt_of(pkts[i]) = (struct pkt){.in = loc_port(port->index)};
-		if (peer != NULL)
-			port_send(peer, pkts, n);
-		else
-			port_drop(pkts, n, DROP_PORT_DOWN);
+		pass(port, pkts, n);
 	}
 }
 
@@ -111,11 +164,11 @@ static const char *word(char **rest)
 	return w == NULL || *w == '\0' ? NULL : w;
 }
 
-static void open_port(const char *name, char *text, uint32_t caps)
+static void open_port(const char *name, bool odd, char *text, uint32_t caps)
 {
-	struct port_spec spec = {.mtu = 1500};
+	struct port_spec spec = {.mtu = vxlan ? odd ? 1500 : 1450 : 1500};
 	const char *addresses[4];
-	struct port *port = port_new(name, PORT_TENANT);
+	struct port *port = port_new(name, vxlan && odd ? PORT_UNDERLAY : PORT_TENANT);
 
 	spec.type = word(&text);
 	if (strcmp(spec.type, "tap") == 0) {
@@ -173,12 +226,22 @@ static void make_worker(struct worker *w)
 	w->jumbo_pool = make_pool("jumbo", 255, 32, RTE_PKTMBUF_HEADROOM + 65280);
 }
 
+/* Both ends may use the same addresses: nobody looks. */
+static void make_tunnel(void)
+{
+	struct ip_addr a = ip_addr_from_v4(RTE_BE32(0xc0000201)),
+		       b = ip_addr_from_v4(RTE_BE32(0xc0000202));
+	struct rte_ether_addr s = {{2, 0, 0, 0, 0, 1}}, d = {{2, 0, 0, 0, 0, 2}};
+
+	vxlan_outer_make(&outer, &a, &b, &s, &d);
+}
+
 static void report(void)
 {
 	const struct worker_counters *c = &workers[0].count;
 
-	printf("{\"received\": %lu, \"sent\": %lu, \"generated\": %lu", c->received, c->sent,
-		c->generated);
+	printf("{\"received\": %lu, \"sent\": %lu, \"generated\": %lu, \"consumed\": %lu",
+		c->received, c->sent, c->generated, c->consumed);
 	for (int i = 1; i < DROP_MAX; i++) {
 		if (c->dropped[i] > 0)
 			printf(", \"%s\": %lu", reasons[i], c->dropped[i]);
@@ -215,7 +278,7 @@ int main(int argc, char **argv)
 	char prefix[32], name[32];
 	char *eal[] = {"port_loop", "--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "-m",
 		"256", "--lcores=0@0,1@1", "--log-level=4", prefix};
-	int i = 1;
+	int i = 1, n = 0;
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=pl%d", getpid());
 	if (rte_eal_init(RTE_DIM(eal), eal) < 0)
@@ -223,16 +286,20 @@ int main(int argc, char **argv)
 	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
 		if (strcmp(argv[i], "--sleep") == 0)
 			sleeps = true;
+		else if (strcmp(argv[i], "--vxlan") == 0)
+			vxlan = true;
 		else
 			caps = (uint32_t)strtoul(argv[++i], NULL, 0);
 	}
 	make_worker(&workers[0]);
+	make_tunnel();
 	if (rcu_init(1) < 0 || port_init(4096) < 0)
 		return 1;
 	rte_eal_remote_launch(run, &workers[0], workers[0].lcore);
 	for (; i < argc; i++) {
-		snprintf(name, sizeof(name), "port%d", i);
-		open_port(name, argv[i], caps);
+		snprintf(name, sizeof(name), "port%d", n);
+		open_port(name, n & 1, argv[i], caps);
+		n++;
 	}
 	wait_for_end();
 	for (struct port *p = port_next(NULL), *next; p != NULL; p = next) {

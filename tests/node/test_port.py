@@ -48,9 +48,9 @@ class Loop:
         out, err = self.process.communicate(timeout=30)
         assert self.process.returncode == 0, err
         counters = json.loads(out.splitlines()[-1])
-        named = {"received", "generated", "sent", "small_free", "jumbo_free"}
+        named = {"received", "generated", "sent", "consumed", "small_free", "jumbo_free"}
         drops = sum(n for name, n in counters.items() if name not in named)
-        assert counters["received"] + counters["generated"] == counters["sent"] + drops, counters
+        assert counters["received"] + counters["generated"] == counters["sent"] + counters["consumed"] + drops, counters
         return counters
 
 
@@ -158,11 +158,34 @@ def test_traffic(pair, kinds, caps):
     assert (counters["generated"] > 0) == (caps != "0xff")
 
 
+def test_vxlan(pair):
+    """Two processes, a tunnel between them over a veth: runs of frames travel as one, segments come together again.
+
+    a: tap ══ port_loop (host) ── veth ── port_loop (host2) ══ tap :b
+    """
+    far = Namespace(f"{PREFIX}-{os.getpid()}-porthost2")
+    try:
+        connect(pair[2], "u0", far, "u0")
+        for host in (pair[2], far):
+            host.sysctl(net__ipv6__conf__u0__disable_ipv6=1)
+        near_loop = Loop(pair[2], "--sleep", "--vxlan", tap(None, pair[0], 0), "netdev,u0")
+        far_loop = Loop(far, "--sleep", "--vxlan", tap(None, pair[1], 1), "netdev,u0")
+        assert near_loop.line == "ready"
+        assert far_loop.line == "ready"
+        for family in (4, 6):
+            check_tcp(pair, family)
+            check_udp(pair, family)
+        assert far_loop.stop()["consumed"] > 0
+        assert near_loop.stop()["generated"] > 0
+    finally:
+        far.delete()
+
+
 def test_memif(pair, tmp_path):
     """Two processes joined by a memif; the client's end says that it is down until the server is there."""
     path = tmp_path / "memif.sock"
-    client = Loop(pair[2], "--sleep", tap(pair[2], pair[0], 0), f"memif,{path},client")
-    server = Loop(pair[2], "--sleep", tap(pair[2], pair[1], 1), f"memif,{path},server")
+    client = Loop(pair[2], "--sleep", tap(None, pair[0], 0), f"memif,{path},client")
+    server = Loop(pair[2], "--sleep", tap(None, pair[1], 1), f"memif,{path},server")
     assert client.line == "ready"
     assert server.line == "ready"
     client.expect("port 1: active")
@@ -176,7 +199,7 @@ def test_memif(pair, tmp_path):
 
 def test_configured(pair):
     """A TAP with `configure` has its MAC, MTU, addresses and routes, is up, and goes when the port closes."""
-    loop = Loop(pair[2], f"tap,eth0,{pair[0].name},192.0.2.1,fd00:9::ff,10.9.0.1/32,fd00:9::1/128", tap(pair[2], pair[1], 1))
+    loop = Loop(pair[2], f"tap,eth0,{pair[0].name},192.0.2.1,fd00:9::ff,10.9.0.1/32,fd00:9::1/128", tap(None, pair[1], 1))
     assert loop.line == "ready"
     link = json.loads(pair[0].run("ip", "-j", "addr", "show", "dev", "eth0").stdout)[0]
     assert link["mtu"] == 1500 and "UP" in link["flags"]
@@ -190,7 +213,7 @@ def test_configured(pair):
 
 def test_deleted_from_outside(pair):
     """An interface that somebody deletes is said to be gone; the other port goes on."""
-    loop = Loop(pair[2], "--sleep", tap(pair[2], pair[0], 0), tap(pair[2], pair[1], 1))
+    loop = Loop(pair[2], "--sleep", tap(None, pair[0], 0), tap(None, pair[1], 1))
     assert loop.line == "ready"
     pair[0].ip("link del eth0")
     assert "was deleted" in loop.expect("port 0:")
