@@ -12,6 +12,7 @@
 #include "forward/verdict.h"
 #include "port/port.h"
 #include "session/session.h"
+#include "vpc/vpc.h"
 
 /* The hand goes once around the table in about a second: TICKS turns of TICK_MS. */
 #define TICK_MS 10
@@ -46,6 +47,7 @@ static void look_at_links(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	port_check_links(link_changed);
+	vnic_retry();
 }
 
 static struct event *timers[2];

@@ -11,6 +11,7 @@
 #include "core/pkt.h"
 #include "forward/parse.h"
 #include "forward/verdict.h"
+#include "fragment/fragment.h"
 #include "port/port.h"
 #include "session/session.h"
 #include "session/tcp.h"
@@ -24,8 +25,6 @@ void forward_edges_attach(const char *node, bool road);
 
 /* Lowers the MSS option of a SYN to what fits `mtu`; never raises it (RFC 4459 3.2). */
 void forward_clamp_mss(struct rte_mbuf *m, const struct pkt *p, uint16_t mtu);
-/* A fragment whose L4 header was seen: later ones follow its session. */
-void forward_first_fragment(struct rte_mbuf *m, struct pkt *p, uint32_t ref);
 /* The packet of a fresh session does not come from where, or not with the MACs, that the session expects. DROP_NONE: harmless; `*routed` says
  * how it wants to be treated. */
 enum drop_reason forward_odd(const struct rte_ether_hdr *eth, const struct pkt *p,
@@ -131,8 +130,11 @@ static inline unsigned int forward_apply(
 			return apply_drop(p, reason);
 		session_count(session_hot_of(ref), p->l3_len, w->now_ms);
 	}
-	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT))
-		forward_first_fragment(m, p, ref);
+	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
+		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */
+		if (unlikely(reason != DROP_NONE))
+			return apply_drop(p, reason);
+	}
 	if (routed) {
 		eth->src_addr = d->smac;
 		eth->dst_addr = d->dmac;

@@ -71,13 +71,6 @@ void forward_clamp_mss(struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
 	}
 }
 
-void forward_first_fragment(struct rte_mbuf *m, struct pkt *p, uint32_t ref)
-{
-	(void)m;
-	(void)p;
-	(void)ref;
-}
-
 void forward_edges_attach(const char *node, bool road)
 {
 	const char *names[CLASSIFY_MAX + 1];

@@ -172,7 +172,11 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 		edge = first(w, m, p);
 	}
 	/* A finished connection that is opened again comes back to us once. */
-	return edge == EDGE_ROAD ? first(w, m, p) : edge;
+	if (edge == EDGE_ROAD)
+		edge = first(w, m, p);
+	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
+		fragment_seen(m, p, (enum drop_reason)p->reason);
+	return edge;
 }
 
 static uint16_t road_process(
