@@ -233,7 +233,7 @@ static void test_random(void **state)
 			size_t start = strspn(in, " \n");
 
 			valid++;
-			while (in[len - 1] == ' ' || in[len - 1] == '\n')
+			while (len > start && (in[len - 1] == ' ' || in[len - 1] == '\n'))
 				len--;
 			assert_int_equal(whole.len, len - start + 1);
 			assert_memory_equal(whole.text, in + start, len - start);
@@ -258,7 +258,7 @@ static void test_size_limit(void **state)
 
 	in[MAX_SIZE - 1] = 'x';
 	in[MAX_SIZE] = '"';
-	memcpy(in + 2 * MAX_SIZE, "\n{}", 3);
+	memcpy(in + 2 * MAX_SIZE, "\n{}", sizeof("\n{}"));
 	len = 2 * MAX_SIZE + 3;
 	for (size_t cut = 0; cut <= len; cut += 7) {
 		run(in, len, &cut, 1, &e);

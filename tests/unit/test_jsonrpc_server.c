@@ -25,6 +25,7 @@
 
 #include "lib/jsonrpc_server.h"
 #include "lib/log.h"
+#include "random.h"
 
 #define HELD_MAX 64
 #define PATIENCE_S 20
@@ -846,6 +847,51 @@ static void test_too_many_clients(void **state)
 	stop(f);
 }
 
+/* Good messages with random damage, sent in random pieces: whatever happens, the server still answers. */
+static void test_random_damage(void **state)
+{
+	static const char bytes[] = "{}[]\",:\\ \n01-e.tfn\x01\xc3\xff";
+	static const char *const good[] = {
+		CALL_TEXT("1"),
+		"[" CALL_TEXT("1") "," CALL_TEXT("\"x\"") ",{},[]]",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"fail\",\"params\":{\"a\":[1,{\"b\":null}]},"
+		"\"id\":null}",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"nonesuch\",\"params\":[1.5e3,true]}",
+	};
+	uint32_t rounds = test_size(3000, 100000);
+	struct fixture *f = start(NULL, false);
+
+	(void)state;
+	for (uint32_t r = 0; r < rounds; r++) {
+		char text[256];
+		size_t len = strlen(strcpy(text, good[random_below(4)]));
+
+		for (uint32_t n = random_below(4); n > 0; n--) {
+			size_t at = random_below((uint32_t)len);
+
+			if (random_one_in(3))
+				memmove(text + at, text + at + 1, --len - at);
+			else
+				text[at] = bytes[random_below(sizeof(bytes) - 1)];
+		}
+		for (size_t at = 0; at < len;) {
+			size_t n = 1 + random_below((uint32_t)(len - at));
+
+			client_send(f, text + at, n);
+			event_base_loop(f->base, EVLOOP_NONBLOCK);
+			at += n;
+		}
+		if (r % 50 != 0)
+			continue;
+		/* A bracket that was lost may keep a message open: this closes any. */
+		forget_input(f);
+		send_text(f, "\n\x01\n" CALL_TEXT("\"done\"") "\n");
+		while (f->in_len == 0 || strstr(f->in, "\"done\"") == NULL)
+			assert_true(expect_lines(f, lines(f) + 1));
+	}
+	stop(f);
+}
+
 /* ---- Dispatch by other means ---- */
 
 struct done {
@@ -1058,6 +1104,7 @@ int main(void)
 		cmocka_unit_test(test_close_from_a_handler),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_too_many_clients),
+		cmocka_unit_test(test_random_damage),
 		cmocka_unit_test(test_dispatch),
 		cmocka_unit_test(test_batch_limit),
 		cmocka_unit_test(test_unix_socket),
@@ -1067,5 +1114,6 @@ int main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_set_fd(null);
+	random_start();
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
