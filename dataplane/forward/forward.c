@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/checksum.h"
 #include "forward/apply.h"
 #include "vpc/vpc.h"
@@ -76,8 +78,11 @@ void forward_edges_attach(const char *node, bool road)
 	const char *names[CLASSIFY_MAX + 1];
 	rte_node_t id = rte_node_from_name(node);
 
-	for (unsigned int i = 0; i < CLASSIFY_MAX; i++)
+	for (unsigned int i = 0; i < CLASSIFY_MAX; i++) {
 		names[i] = node_of_classify((enum classify_kind)i);
+		if (strcmp(names[i], node) == 0)
+			names[i] = "unclaimed"; /* no node leads to itself */
+	}
 	names[CLASSIFY_MAX] = "road";
 	rte_node_edge_update(id, EDGE_COMMON, names, (uint16_t)(CLASSIFY_MAX + (road ? 1 : 0)));
 }
