@@ -15,6 +15,7 @@
 /* Fewer buckets make pairs that are no pairs likely. */
 #define BUCKETS_MIN 16u
 #define INSERT_TRIES 16
+#define SPINS 64
 
 struct bucket_table bucket_table;
 
@@ -49,13 +50,14 @@ void bucket_lock(uint32_t bucket)
 {
 	_Atomic uint32_t *lock = &bucket_table.buckets[bucket].lock;
 
-	for (unsigned int spins = 1; atomic_exchange_explicit(lock, 1, memory_order_acquire) != 0;
-		spins++) {
-		while (atomic_load_explicit(lock, memory_order_relaxed) != 0) {
-			/* A holder writes a few words; only one that lost its CPU takes so long. */
-			if (++spins % 4096 == 0)
+	while (atomic_exchange_explicit(lock, 1, memory_order_acquire) != 0) {
+		/* A holder writes a few words; only one that lost its CPU takes longer. */
+		for (unsigned int spins = 0; atomic_load_explicit(lock, memory_order_relaxed) != 0;
+			spins++) {
+			if (spins < SPINS)
+				rte_pause();
+			else
 				sched_yield();
-			rte_pause();
 		}
 	}
 }
@@ -247,7 +249,7 @@ static int insert_crowded(
 		unlock_four(locks);
 		if (err != -EAGAIN)
 			return err;
-		if (!displace(e[full].first, e[full].second))
+		if (!displace(e[full].first, e[full].second, locks))
 			break;
 	}
 	return -ENOSPC;

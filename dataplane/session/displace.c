@@ -23,10 +23,14 @@ static inline uint16_t tag_at(uint32_t bucket, unsigned int slot)
 	return atomic_load_explicit(&bucket_table.buckets[bucket].tags[slot], memory_order_relaxed);
 }
 
+static inline bool spared(uint32_t bucket, const uint32_t spare[4])
+{
+	return bucket == spare[0] || bucket == spare[1] || bucket == spare[2] || bucket == spare[3];
+}
+
 /* Breadth first, so the shortest chain of moves. Without locks: each move is checked when it is
- * made. Index of the step with a free slot, or NOWHERE. The roots do not count: a slot free there
- * was not enough. */
-static uint32_t search(struct step *steps, uint32_t n)
+ * made. Index of the step with a free slot, or NOWHERE. */
+static uint32_t search(struct step *steps, uint32_t n, const uint32_t spare[4])
 {
 	for (uint32_t i = 0; i < n; i++) {
 		if (i >= ROOTS && bucket_match(&bucket_table.buckets[steps[i].bucket], 0) != 0)
@@ -35,7 +39,7 @@ static uint32_t search(struct step *steps, uint32_t n)
 			uint16_t tag = tag_at(steps[i].bucket, slot);
 			uint32_t other = bucket_other(steps[i].bucket, tag);
 
-			if (tag != 0 && other != steps[i].bucket)
+			if (tag != 0 && other != steps[i].bucket && !spared(other, spare))
 				steps[n++] = (struct step){other, (uint16_t)i, (uint8_t)slot, tag};
 		}
 	}
@@ -80,10 +84,10 @@ static bool move(uint32_t from, unsigned int slot, uint16_t tag, uint32_t to)
 	return moved;
 }
 
-bool displace(uint32_t first, uint32_t second)
+bool displace(uint32_t first, uint32_t second, const uint32_t spare[4])
 {
 	struct step steps[REACH] = {{first, 0, 0, 0}, {second, 0, 0, 0}};
-	uint32_t at = search(steps, ROOTS);
+	uint32_t at = search(steps, ROOTS, spare);
 
 	if (at == NOWHERE)
 		return false;

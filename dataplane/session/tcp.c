@@ -227,7 +227,7 @@ static bool in_window(const struct side *s, const struct side *r, const struct s
 	if ((s->bits | r->bits) & TCP_MIDSTREAM)
 		return true;
 	return !tcp_after(seg->data_end, limit_of(s, r)) &&
-	       !tcp_after(s->end - RTE_MAX(r->win, 1u), seg->seq);
+	       !tcp_after(s->end - RTE_MAX(r->win, 1u), seg->data_end);
 }
 
 /* SYN. In an open connection it passes and changes nothing: the receiver answers with a challenge, and if the

@@ -96,7 +96,7 @@ static inline enum drop_reason tcp_track_inline(
 	uint32_t r_edge = atomic_load_explicit(&r->tcp_edge, memory_order_relaxed);
 	uint32_t r_win = atomic_load_explicit(&r->tcp_win, memory_order_relaxed);
 
-	if (__builtin_expect(tcp_after(end, r_edge) | tcp_after(s_end - (r_win << r_shift), seq) |
+	if (__builtin_expect(tcp_after(end, r_edge) | tcp_after(s_end - (r_win << r_shift), end) |
 				     tcp_after(ack, r_end) |
 				     tcp_after(r_end - (s_win << s_shift) - TCP_ACK_LAG, ack),
 		    0))
