@@ -533,9 +533,15 @@ static void test_epoch_slots(void **state)
 	assert_int_equal(epoch_change(), change);
 	epoch_bump(EPOCH_NO_SLOT);
 	assert_int_equal(epoch_value(EPOCH_NO_SLOT), 0);
-	for (unsigned int i = 0; i < 16; i++)
+	for (unsigned int i = 0; i < 16; i++) {
+		uint32_t value = epoch_value(slots[i]), any = epoch_value(EPOCH_ANY_SLOT);
+
+		change = epoch_change();
 		epoch_free(slots[i]);
-	assert_int_equal(epoch_change(), change + 16);
+		assert_int_not_equal(epoch_change(), change);
+		assert_int_equal(epoch_value(slots[i]), value + 1);
+		assert_int_equal(epoch_value(EPOCH_ANY_SLOT), any + 1);
+	}
 }
 
 static void test_listing(void **state)
