@@ -40,6 +40,7 @@ static const char *const reasons[] = {DROP_REASONS(X)};
 
 static _Atomic bool stopping;
 static bool sleeps, vxlan;
+static uint64_t turns;
 static struct vxlan_outer outer;
 
 void worker_wake_all(void)
@@ -143,6 +144,7 @@ static int run(void *arg)
 	rcu_worker_online(w->id);
 	while (!stopping) {
 		turn(w);
+		turns++;
 		rcu_worker_quiescent();
 		if (w->count.received != seen) {
 			seen = w->count.received;
@@ -246,6 +248,7 @@ static void report(void)
 		if (c->dropped[i] > 0)
 			printf(", \"%s\": %lu", reasons[i], c->dropped[i]);
 	}
+	printf(", \"turns\": %lu", turns);
 	printf(", \"small_free\": %u, \"jumbo_free\": %u}\n",
 		rte_mempool_avail_count(workers[0].pool),
 		rte_mempool_avail_count(workers[0].jumbo_pool));
