@@ -47,6 +47,7 @@ class Loop:
         """Its counters. Every frame that came in left or was dropped by name, and no buffer is lost."""
         out, err = self.process.communicate(timeout=30)
         assert self.process.returncode == 0, err
+        assert "runtime error" not in err, err
         counters = json.loads(out.splitlines()[-1])
         named = {"received", "generated", "sent", "consumed", "turns", "small_free", "jumbo_free"}
         drops = sum(n for name, n in counters.items() if name not in named)
