@@ -32,7 +32,11 @@ int bucket_init(uint32_t keys)
 	bucket_table.n = RTE_MAX(keys / BUCKET_KEYS + 1, BUCKETS_MIN);
 	bucket_table.buckets = memory_map(bucket_bytes(), true);
 	atomic_store(&bucket_table.moves, 0);
-	return bucket_table.buckets == NULL ? -ENOMEM : 0;
+	if (bucket_table.buckets == NULL)
+		return -ENOMEM;
+	/* Any flow may hash anywhere: all of it is used soon. */
+	memory_populate(bucket_table.buckets, 0, bucket_bytes());
+	return 0;
 }
 
 void bucket_fini(void)

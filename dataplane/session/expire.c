@@ -31,6 +31,9 @@ struct session_timeouts session_timeouts = {
 	.full_unanswered_s = 5,
 };
 
+/* About a millisecond of the control thread. */
+#define POPULATE_STEP (1u << 14)
+
 static uint32_t hand;
 
 static bool answered(uint32_t index)
@@ -165,6 +168,7 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 		.now_ms = now_ms, .change = epoch_change(), .full = crowded(), .stale = stale};
 	uint32_t high = index_high_water(), from, end;
 
+	session_populate(POPULATE_STEP);
 	slice = RTE_MIN(slice, high);
 	rcu_read_enter();
 	while (slice > 0) {

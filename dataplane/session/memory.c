@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -28,6 +29,16 @@ void *memory_map(size_t size, bool huge)
 	if (huge)
 		(void)madvise(p, RTE_ALIGN_CEIL(size, HUGE), MADV_HUGEPAGE);
 	return p;
+}
+
+void memory_populate(void *p, size_t from, size_t to)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	from = RTE_ALIGN_FLOOR(from, page);
+	if (to > from)
+		(void)madvise(
+			(char *)p + from, RTE_ALIGN_CEIL(to, page) - from, MADV_POPULATE_WRITE);
 }
 
 void memory_unmap(void *p, size_t size)

@@ -19,6 +19,9 @@ struct session_cold *session_colds;
 struct session_ext *session_exts;
 uint64_t session_seed[4];
 
+/* Records of indexes below have memory. Control thread. */
+static uint32_t populated;
+
 static size_t bytes_of(size_t record)
 {
 	return index_records() * record;
@@ -51,9 +54,13 @@ int session_init(uint32_t capacity)
 		err = bucket_init(2 * index_records());
 	if (err == 0)
 		err = records_init();
-	if (err != 0)
+	if (err != 0) {
 		session_fini();
-	return err;
+		return err;
+	}
+	populated = 0;
+	session_populate(SESSION_POPULATE_AHEAD);
+	return 0;
 }
 
 void session_fini(void)
@@ -69,6 +76,23 @@ void session_fini(void)
 	session_exts = NULL;
 	bucket_fini();
 	index_fini();
+}
+
+void session_populate(uint32_t most)
+{
+	uint32_t wanted = RTE_MIN(index_high_water() + SESSION_POPULATE_AHEAD, index_records());
+	uint32_t from = populated, to = RTE_MIN(wanted, from + most);
+
+	if (to <= from)
+		return;
+	memory_populate(
+		session_dirs, from * 2 * sizeof(*session_dirs), to * 2 * sizeof(*session_dirs));
+	memory_populate(
+		session_hots[0], from * sizeof(*session_hots[0]), to * sizeof(*session_hots[0]));
+	memory_populate(
+		session_hots[1], from * sizeof(*session_hots[1]), to * sizeof(*session_hots[1]));
+	memory_populate(session_colds, from * sizeof(*session_colds), to * sizeof(*session_colds));
+	populated = to;
 }
 
 size_t session_bytes(void)

@@ -188,12 +188,11 @@ static void flush(struct jsonrpc_call *call, json_t *params, void *ctx)
 	(void)ctx;
 	if (!read_filter(call, params, &f))
 		return;
-	while (session_next(&cursor, now_ms, &v)) {
-		if (matches(&f, &v)) {
-			session_remove(v.index);
-			n++;
-		}
-	}
+	rcu_read_enter(); /* what is found is still the same session when it is removed */
+	while (session_next(&cursor, now_ms, &v))
+		if (matches(&f, &v))
+			n += session_remove_bulk(&v.index, 1);
+	rcu_read_leave();
 	jsonrpc_reply(call, json_pack("{s:I}", "flushed", n));
 }
 RPC_METHOD(session_flush_method, "session.flush", flush)

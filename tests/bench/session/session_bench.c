@@ -18,9 +18,7 @@
 #include "session/tcp.h"
 
 #define BURST 32u
-#define ROUNDS 5
 #define TCP_FLOW UINT32_MAX
-#define LOOKUPS (1u << 22)
 
 static uint32_t n_live;
 static uint64_t random_state = 88172645463325252ull;
@@ -59,136 +57,157 @@ static uint32_t add(uint32_t i)
 	return session_insert(&new, &ref) == 0 ? ref : SESSION_NONE;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
+#define SAMPLES (1u << 16)
 
-	return x < y ? -1 : x > y;
+/* Cycles of bursts; the median, since the machine may be shared. */
+static uint32_t samples[SAMPLES];
+static uint32_t n_samples;
+
+static void sample(uint64_t start)
+{
+	uint64_t cycles = rte_rdtsc() - start;
+
+	samples[n_samples++ % SAMPLES] = (uint32_t)RTE_MIN(cycles, (uint64_t)UINT32_MAX);
 }
 
-/* The machine may be shared. */
-static double best(double *v)
+static int by_size(const void *a, const void *b)
 {
-	qsort(v, ROUNDS, sizeof(*v), by_size);
-	return v[0];
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Cycles of one of the BURST things in a sample. */
+static double median(void)
+{
+	uint32_t n = RTE_MIN(n_samples, SAMPLES);
+
+	qsort(samples, n, sizeof(*samples), by_size);
+	n_samples = 0;
+	return n > 0 ? (double)samples[n / 2] / BURST : 0;
+}
+
+static void check(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s\n", what);
+	exit(1);
 }
 
 /* `first`: of flows that exist, or beyond them (misses). `use`: count on the records as the fast path does. */
-static double lookup_round(uint32_t first, bool use, uint32_t expect)
+static double lookups(uint32_t first, bool use)
 {
 	struct session_key keys[BURST];
-	uint32_t hashes[BURST], refs[BURST], found = 0;
-	uint64_t cycles = 0;
+	uint32_t hashes[BURST], refs[BURST];
 
-	for (uint32_t done = 0; done < LOOKUPS; done += BURST) {
+	for (uint32_t round = 0; round < SAMPLES; round++) {
+		uint64_t start;
+
 		for (unsigned int i = 0; i < BURST; i++) {
 			struct session_key both[2];
 
 			flow_keys(first + (uint32_t)(draw() % n_live), both);
 			keys[i] = both[draw() & 1];
 		}
-		uint64_t start = rte_rdtsc();
-
+		start = rte_rdtsc();
 		for (unsigned int i = 0; i < BURST; i++)
 			hashes[i] = session_hash(&keys[i]);
 		session_lookup_bulk(keys, hashes, NULL, 0, refs, BURST);
 		for (unsigned int i = 0; use && i < BURST; i++)
-			session_count(session_hot_of(refs[i]), 60, done >> 8);
-		cycles += rte_rdtsc() - start;
+			session_count(session_hot_of(refs[i]), 60, round >> 3);
+		sample(start);
 		for (unsigned int i = 0; i < BURST; i++)
-			found += refs[i] != SESSION_NONE;
+			check((refs[i] != SESSION_NONE) == (first == 0),
+				"a key too many or too few");
 		rcu_worker_quiescent();
 	}
-	if (found != expect) {
-		fprintf(stderr, "found %u of %u\n", found, expect);
-		exit(1);
-	}
-	return (double)cycles / LOOKUPS;
+	return median();
 }
 
-static double lookups(uint32_t first, bool use, uint32_t expect)
+static double fill(uint32_t *refs)
 {
-	double v[ROUNDS];
+	for (uint32_t i = 0; i < n_live; i += BURST) {
+		uint64_t start = rte_rdtsc();
 
-	for (unsigned int r = 0; r < ROUNDS; r++)
-		v[r] = lookup_round(first, use, expect);
-	return best(v);
+		for (uint32_t k = i; k < RTE_MIN(i + BURST, n_live); k++)
+			refs[k] = add(k);
+		sample(start);
+		session_populate(BURST); /* as the control thread does meanwhile */
+	}
+	return median();
 }
 
 /* The oldest go, as the clock hand removes them, and new ones come, known a burst before as the
  * road node knows them. Cycles of a pair. */
 static double churn(uint32_t *refs)
 {
-	const uint32_t pairs = 1u << 20;
-	double v[ROUNDS];
 	uint32_t at = 0, next = n_live;
 
-	for (unsigned int r = 0; r < ROUNDS; r++) {
+	for (uint32_t round = 0; round < SAMPLES; round++) {
+		uint32_t old[BURST];
 		uint64_t start = rte_rdtsc();
 
-		for (uint32_t done = 0; done < pairs; done += BURST) {
-			uint32_t old[BURST];
+		for (unsigned int i = 0; i < BURST; i++)
+			old[i] = refs[(at + i) % n_live] >> 1;
+		session_remove_bulk(old, BURST);
+		for (unsigned int i = 0; i < BURST; i++) {
+			struct session_key key[2];
 
-			for (unsigned int i = 0; i < BURST; i++)
-				old[i] = refs[(at + i) % n_live] >> 1;
-			session_remove_bulk(old, BURST);
-			for (unsigned int i = 0; i < BURST; i++) {
-				struct session_key key[2];
-
-				flow_keys(next + i, key);
-				session_prefetch(&key[0]);
-				session_prefetch(&key[1]);
-			}
-			for (unsigned int i = 0; i < BURST; i++) {
-				refs[at] = add(next++);
-				if (refs[at] == SESSION_NONE)
-					exit((fprintf(stderr, "no room\n"), 1));
-				at = at + 1 == n_live ? 0 : at + 1;
-			}
-			rcu_worker_quiescent();
+			flow_keys(next + i, key);
+			session_prefetch(&key[0]);
+			session_prefetch(&key[1]);
 		}
-		v[r] = (double)(rte_rdtsc() - start) / pairs;
+		for (unsigned int i = 0; i < BURST; i++) {
+			refs[at] = add(next++);
+			check(refs[at] != SESSION_NONE, "no room");
+			at = at + 1 == n_live ? 0 : at + 1;
+		}
+		rcu_worker_quiescent();
+		sample(start);
 	}
-	return best(v);
+	return median();
 }
 
 static double tcp_cycles(void)
 {
 	struct rte_tcp_hdr h = {
 		.data_off = 5 << 4, .rx_win = RTE_BE16(5000), .tcp_flags = RTE_TCP_SYN_FLAG};
-	const uint32_t n = 1u << 22;
-	uint32_t ref = add(TCP_FLOW), bad = 0;
-	uint64_t start;
+	uint32_t ref = add(TCP_FLOW), bad = 0, sent = 0;
 
 	tcp_start(ref, &h, 20, false);
 	h.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
 	h.recv_ack = RTE_BE32(1);
 	tcp_track(ref ^ 1, &h, 20);
 	h.tcp_flags = RTE_TCP_ACK_FLAG;
-	start = rte_rdtsc();
-	for (uint32_t i = 0; i < n; i++) {
-		h.sent_seq = rte_cpu_to_be_32(1 + i * 100);
-		h.recv_ack = rte_cpu_to_be_32(1);
-		bad += tcp_track_inline(ref, &h, 120) != DROP_NONE;
-		h.sent_seq = rte_cpu_to_be_32(1);
-		h.recv_ack = rte_cpu_to_be_32(1 + (i + 1) * 100);
-		bad += tcp_track_inline(ref ^ 1, &h, 20) != DROP_NONE;
+	for (uint32_t round = 0; round < SAMPLES; round++) {
+		uint64_t start = rte_rdtsc();
+
+		for (unsigned int i = 0; i < BURST; i += 2) {
+			h.sent_seq = rte_cpu_to_be_32(1 + sent);
+			h.recv_ack = RTE_BE32(1);
+			bad += tcp_track_inline(ref, &h, 120) != DROP_NONE;
+			sent += 100;
+			h.sent_seq = RTE_BE32(1);
+			h.recv_ack = rte_cpu_to_be_32(1 + sent);
+			bad += tcp_track_inline(ref ^ 1, &h, 20) != DROP_NONE;
+		}
+		sample(start);
 	}
-	start = rte_rdtsc() - start;
 	session_remove(ref >> 1);
-	if (bad > 0)
-		exit((fprintf(stderr, "%u segments refused\n", bad), 1));
-	return (double)start / (2 * n);
+	check(bad == 0, "segments refused");
+	return median();
 }
 
 static double sweep_cycles(void)
 {
-	uint32_t turn = session_high_water();
-	uint64_t start = rte_rdtsc();
+	for (uint32_t i = 0; i < session_high_water(); i += 4096) {
+		uint64_t start = rte_rdtsc();
 
-	for (uint32_t i = 0; i < turn; i += 4096)
 		session_sweep(4096, 1000, NULL);
-	return (double)(rte_rdtsc() - start) / turn;
+		sample(start);
+	}
+	return median() * BURST / 4096;
 }
 
 static uint64_t resident(void)
@@ -219,32 +238,26 @@ static double tsc_hz(void)
 
 static void bench(uint32_t sessions, double hz)
 {
-	uint32_t *refs = malloc(sessions * sizeof(*refs));
-	uint64_t before = resident(), start;
-	double fill, pair;
+	uint32_t *refs = calloc(sessions, sizeof(*refs));
+	double first, pair;
 
-	if (refs == NULL || session_init(sessions + sessions / 20 + 64) != 0)
-		exit(1);
+	check(refs != NULL && session_init(sessions + sessions / 20 + 64) == 0, "no memory");
 	n_live = sessions;
-	memset(refs, 0, sessions * sizeof(*refs));
-	start = rte_rdtsc();
-	for (uint32_t i = 0; i < sessions; i++)
-		refs[i] = add(i);
-	fill = (double)(rte_rdtsc() - start) / sessions;
-	printf("%9u sessions: look-up %5.1f, with counters %5.1f, miss %5.1f cycles a key;",
-		sessions, lookups(0, false, LOOKUPS), lookups(0, true, LOOKUPS),
-		lookups(sessions, false, 0));
+	first = fill(refs);
+	printf("%9u sessions: look-up %5.1f, with counters %5.1f, miss %5.1f cycles a key; ",
+		sessions, lookups(0, false), lookups(0, true), lookups(sessions, false));
 	pair = churn(refs);
-	printf(" first insert %4.0f, insert + remove %4.0f (%.2f M/s); sweep %4.1f a record\n",
-		fill, pair, hz / pair / 1e6, sweep_cycles());
-	printf("                    memory %.1f B a session in the tables at capacity %u, resident "
-	       "+ %.1f MB\n",
-		(double)session_bytes() / session_capacity(), session_capacity(),
-		(double)(resident() - before) / 1e6);
-	if (sessions == 10000)
-		printf("                    tcp_track_inline %.1f cycles\n", tcp_cycles());
+	printf("first insert %.0f, insert + remove %.0f (%.2f M/s); sweep %.1f a record\n", first,
+		pair, hz / pair / 1e6, sweep_cycles());
 	session_fini();
 	free(refs);
+}
+
+static void bench_tcp(void)
+{
+	check(session_init(1000) == 0, "no memory");
+	printf("tcp_track_inline %.1f cycles\n", tcp_cycles());
+	session_fini();
 }
 
 /* Every IPv4 session of a full table, all in. */
@@ -254,8 +267,7 @@ static void memory_full(void)
 	uint64_t before = resident();
 	uint32_t n = 0;
 
-	if (session_init(capacity) != 0)
-		exit(1);
+	check(session_init(capacity) == 0, "no memory");
 	while (add(n) != SESSION_NONE)
 		n++;
 	printf("full at %u of %u; %.1f B a session computed, %.1f B resident\n", n, capacity,
@@ -270,7 +282,7 @@ int main(int argc, char **argv)
 	if (rcu_init(1) != 0)
 		return 1;
 	rcu_worker_online(0);
-	printf("TSC %.3f GHz, bursts of %u, best of %d\n", hz / 1e9, BURST, ROUNDS);
+	printf("TSC %.3f GHz, medians of bursts of %u\n", hz / 1e9, BURST);
 	if (argc > 1) {
 		for (int i = 1; i < argc; i++)
 			bench((uint32_t)strtoul(argv[i], NULL, 10), hz);
@@ -279,6 +291,7 @@ int main(int argc, char **argv)
 		bench(100000, hz);
 		bench(1000000, hz);
 	}
+	bench_tcp();
 	memory_full();
 	return 0;
 }
