@@ -17,9 +17,11 @@ from scapy.layers.l2 import Ether  # noqa: E402
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263
 PACKET_AUXDATA = 8
+PACKET_VNET_HDR = 15
+VNET_HDR = struct.Struct("=BBHHHH")  # <linux/virtio_net.h>: flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
+GSO_UDP_L4 = 5
 PACKET_OUTGOING = 4
 SO_RCVBUFFORCE = 33
-TP_STATUS_CSUMNOTREADY = 1 << 3
 TP_STATUS_VLAN_VALID = 1 << 4
 VXLAN_PORT = 4789
 
@@ -114,12 +116,37 @@ def verify(frame, partial=False, what="frame"):
         assert len(data) >= 28, f"{what}: ARP of {len(data)} bytes"
 
 
+def split(frame, size, csum_start):
+    """The datagrams of a frame that the kernel keeps whole (GSO_UDP_L4), as they are on a wire: `size` bytes of payload each.
+
+    Its partial checksum is checked; the datagrams get none.
+    """
+    ipv4 = frame[12:14] == b"\x08\x00"
+    head, payload = frame[: csum_start + 8], frame[csum_start + 8 :]
+    length = struct.pack("!I", len(payload) + 8)
+    pseudo = frame[26:34] + b"\0\x11" + length[2:] if ipv4 else frame[22:54] + length + b"\0\0\0\x11"
+    assert struct.unpack_from("!H", head, csum_start + 6)[0] == _sum(pseudo), "UDP super-frame: bad partial checksum"
+    for number, at in enumerate(range(0, len(payload), size)):
+        part = payload[at : at + size]
+        new = bytearray(head)
+        struct.pack_into("!HH", new, csum_start + 4, len(part) + 8, 0)
+        if ipv4:
+            identification = struct.unpack_from("!H", head, 18)[0] + number
+            struct.pack_into("!HH", new, 16, csum_start - 14 + 8 + len(part), identification & 0xFFFF)
+            struct.pack_into("!H", new, 24, 0)
+            struct.pack_into("!H", new, 24, _sum(bytes(new[14:csum_start])) ^ 0xFFFF)
+        else:
+            struct.pack_into("!H", new, 18, csum_start - 54 + 8 + len(part))
+        yield bytes(new) + part
+
+
 class Wire:
     """A raw socket on one interface of a namespace. Hears what comes in from the moment it is made."""
 
     def __init__(self, namespace, ifname):
         self.name = f"{namespace.name}/{ifname}"
         self.bad = []  # (frame, what is wrong) of everything received
+        self._pending = []  # (frame, its checksums may be partial)
         self.socket = in_netns(namespace.name, self._open, ifname)
 
     @staticmethod
@@ -127,6 +154,7 @@ class Wire:
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
         s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         s.bind((ifname, ETH_P_ALL))
         return s
 
@@ -148,7 +176,7 @@ class Wire:
     def send(self, *packets):
         """Scapy packets or bytes, as they are."""
         for packet in packets:
-            data = bytes(packet)
+            data = bytes(VNET_HDR.size) + bytes(packet)
             while True:
                 try:
                     self.socket.send(data)
@@ -158,26 +186,41 @@ class Wire:
                         raise
                     select.select([], [self.socket], [], 0.1)
 
-    def _read(self):
-        """One frame (bytes) that came in, or None."""
-        while True:
+    def _fetch(self):
+        """Moves what the socket has next to `_pending`; False: it is empty."""
+        try:
+            data, ancillary, _, address = self.socket.recvmsg(1 << 17, 256)
+        except BlockingIOError:
+            return False
+        if address[2] == PACKET_OUTGOING:
+            return True
+        flags, gso_type, _, gso_size, csum_start, _ = VNET_HDR.unpack_from(data)
+        data = data[VNET_HDR.size :]
+        if gso_type == GSO_UDP_L4:
             try:
-                data, ancillary, _, address = self.socket.recvmsg(1 << 17, 256)
-            except BlockingIOError:
-                return None
-            if address[2] == PACKET_OUTGOING:
-                continue
-            status = 0
-            for level, kind, payload in ancillary:
-                if level == SOL_PACKET and kind == PACKET_AUXDATA:
-                    status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", payload[:20])
-                    if status & TP_STATUS_VLAN_VALID:
-                        data = data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
-            try:
-                verify(data, bool(status & TP_STATUS_CSUMNOTREADY))
+                self._pending += [(part, False) for part in split(data, gso_size, csum_start)]
             except AssertionError as e:
                 self.bad.append((data, str(e)))
-            return data
+            return True
+        for level, kind, payload in ancillary:
+            if level == SOL_PACKET and kind == PACKET_AUXDATA:
+                status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", payload[:20])
+                if status & TP_STATUS_VLAN_VALID:
+                    data = data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
+        self._pending.append((data, bool(flags & 1)))
+        return True
+
+    def _read(self):
+        """One frame (bytes) that came in, or None."""
+        while not self._pending:
+            if not self._fetch():
+                return None
+        data, partial = self._pending.pop(0)
+        try:
+            verify(data, partial)
+        except AssertionError as e:
+            self.bad.append((data, str(e)))
+        return data
 
     def drain(self):
         """All packets that have come in so far."""
