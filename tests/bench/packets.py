@@ -94,7 +94,7 @@ class Bench:
     def _network(self, devargs):
         """The source's addresses are one port here (encap), or 256 endpoints behind the other VTEP (decap)."""
         cloud = self.cloud
-        rules = [{"direction": d, "protocol": "udp", "ports": "80"} for d in ("ingress", "egress")]
+        rules = [{"direction": d, "priority": 100, "protocol": "udp", "ports": "80"} for d in ("ingress", "egress")]
         rules.append({"direction": "egress", "action": "deny", "protocol": "any"})
         resources = [
             {"kind": "vpc", "name": "bench", "cidrs": ["10.0.0.0/8"], "vni": VNI, "mtu": 1500},
