@@ -127,7 +127,8 @@ static bool is_prefix(const char *text, bool bare_allowed)
 
 	if (slash == NULL)
 		return bare_allowed && is_address(text);
-	if (slash == text || (size_t)(slash - text) >= sizeof(addr) || slash[1] < '0' || slash[1] > '9')
+	if (slash == text || (size_t)(slash - text) >= sizeof(addr) || slash[1] < '0' ||
+		slash[1] > '9')
 		return false;
 	memcpy(addr, text, (size_t)(slash - text));
 	addr[slash - text] = '\0';
@@ -180,8 +181,8 @@ static bool is_rule(const json_t *r)
 		!in_range(json_array_get(r, 3), -1, 255) ||
 		!in_range(json_array_get(r, 4), 0, 65535) ||
 		!in_range(json_array_get(r, 5), 0, 65535) ||
-		!in_range(json_array_get(r, 6), -1, 255) || !in_range(json_array_get(r, 7), -1, 255) ||
-		!one_of(kind, remotes))
+		!in_range(json_array_get(r, 6), -1, 255) ||
+		!in_range(json_array_get(r, 7), -1, 255) || !one_of(kind, remotes))
 		return false;
 	if (strcmp(json_string_value(kind), "any") == 0)
 		return json_is_null(remote);
@@ -235,7 +236,7 @@ static bool value_ok(const json_t *v, const struct sb_column *c)
 		return scalar_ok(v, c->type);
 	if (!json_is_array(v))
 		return false;
-	json_array_foreach(v, i, entry)
+	json_array_foreach (v, i, entry)
 		if (!scalar_ok(entry, c->type))
 			return false;
 	return true;
@@ -260,20 +261,86 @@ int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size)
 	return 0;
 }
 
+/* Decimal digits of n, written backwards to end; returns their beginning. */
+static char *digits_of(uint64_t n, char *end)
+{
+	do
+		*--end = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	return end;
+}
+
+struct writer {
+	char *at, *end;
+};
+
+static bool write_bytes(struct writer *w, const char *bytes, size_t len)
+{
+	if ((size_t)(w->end - w->at) < len)
+		return false;
+	memcpy(w->at, bytes, len);
+	w->at += len;
+	return true;
+}
+
+/* False for a string that needs escapes: not ours to write. */
+static bool write_string(struct writer *w, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == '"' || text[i] == '\\')
+			return false;
+	return write_bytes(w, "\"", 1) && write_bytes(w, text, len) && write_bytes(w, "\"", 1);
+}
+
+/* False: no room, or something that json_dumpb() has to write. */
+static bool write_value(struct writer *w, const json_t *v)
+{
+	char digits[24], *end = digits + sizeof(digits), *p;
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		return write_string(w, json_string_value(v), json_string_length(v));
+	case JSON_INTEGER:
+		if (json_integer_value(v) < 0)
+			return false;
+		p = digits_of((uint64_t)json_integer_value(v), end);
+		return write_bytes(w, p, (size_t)(end - p));
+	case JSON_TRUE:
+		return write_bytes(w, "true", 4);
+	case JSON_FALSE:
+		return write_bytes(w, "false", 5);
+	case JSON_NULL:
+		return write_bytes(w, "null", 4);
+	case JSON_ARRAY:
+		for (size_t i = 0; i < json_array_size(v); i++)
+			if (!write_bytes(w, i == 0 ? "[" : ",", 1) ||
+				!write_value(w, json_array_get(v, i)))
+				return false;
+		return write_bytes(
+			w, json_array_size(v) == 0 ? "[]" : "]", json_array_size(v) == 0 ? 2 : 1);
+	default:
+		return false;
+	}
+}
+
+size_t sb_item_text(const json_t *item, char *buf, size_t size)
+{
+	struct writer w = {buf, buf + size};
+
+	return write_value(&w, item) ? (size_t)(w.at - buf)
+				     : json_dumpb(item, buf, size, SB_CANONICAL);
+}
+
 /* Appends the separator and a key's value; the new length, or 0 when there is no room. */
 static size_t append_value(const json_t *v, char *buf, size_t used, size_t size)
 {
-	char digits[24], *end = digits + sizeof(digits), *p = end;
-	uint64_t n = (uint64_t)json_integer_value(v);
+	char digits[24], *end = digits + sizeof(digits);
 	const char *text = json_string_value(v);
 	size_t len;
 
 	if (text == NULL) {
-		do
-			*--p = (char)('0' + n % 10);
-		while ((n /= 10) != 0);
-		text = p;
-		len = (size_t)(end - p);
+		text = digits_of((uint64_t)json_integer_value(v), end);
+		len = (size_t)(end - text);
 	} else {
 		len = json_string_length(v);
 	}

@@ -36,6 +36,7 @@ static unsigned int n_kinds;
 static struct state_hook *hooks;
 
 static struct state_table applied;
+static uint32_t applied_of_kind[KINDS_MAX]; /* items, by the kind's rank */
 static uint64_t applied_revision;
 static const struct state_tx *committing;
 static uint32_t commit_mark;
@@ -92,18 +93,19 @@ static json_t *item_json(const struct state_item *i)
 	return json_loadb(i->text, i->size, 0, NULL);
 }
 
-static int list_add(struct tx_list *list, struct state_item *item)
+/* Makes room for one more. */
+static int list_reserve(struct tx_list *list)
 {
-	if (list->n == list->room) {
-		uint32_t room = list->room != 0 ? 2 * list->room : 16;
-		struct state_item **items = realloc(list->items, room * sizeof(*items));
+	uint32_t room = list->room != 0 ? 2 * list->room : 16;
+	struct state_item **items;
 
-		if (items == NULL)
-			return -ENOMEM;
-		list->items = items;
-		list->room = room;
-	}
-	list->items[list->n++] = item;
+	if (list->n < list->room)
+		return 0;
+	items = realloc(list->items, room * sizeof(struct state_item *));
+	if (items == NULL)
+		return -ENOMEM;
+	list->items = items;
+	list->room = room;
 	return 0;
 }
 
@@ -129,18 +131,11 @@ static int stage(struct state_tx *tx, struct state_item *item)
 	struct tx_list *list = &tx->lists[item->kind->rank];
 	struct state_item *earlier;
 
-	if (state_table_reserve(&tx->staged, item->key_hash) != 0)
+	if (state_table_reserve(&tx->staged, item->key_hash) != 0 || list_reserve(list) != 0)
 		return -ENOMEM;
-	earlier = state_table_find(&tx->staged, item->key_hash, item->text, item->key_size);
-	if (earlier == NULL) {
-		item->pos = list->n;
-		if (list_add(list, item) != 0)
-			return -ENOMEM;
-	} else {
-		item->pos = earlier->pos;
-		list->items[item->pos] = item;
-	}
-	state_table_insert(&tx->staged, item);
+	earlier = state_table_insert(&tx->staged, item);
+	item->pos = earlier != NULL ? earlier->pos : list->n++;
+	list->items[item->pos] = item;
 	if (earlier != NULL) {
 		unprepare(earlier);
 		free(earlier);
@@ -280,8 +275,9 @@ static int count_refs(
 		if (now == NULL)
 			now = then;
 		if (now->mark != commit_mark) {
-			if (list_add(&tx->touched, now) != 0)
+			if (list_reserve(&tx->touched) != 0)
 				return no_memory(err);
+			tx->touched.items[tx->touched.n++] = now;
 			now->mark = commit_mark;
 			now->delta = 0;
 		}
@@ -380,6 +376,7 @@ static int phase_commit(struct state_tx *tx, struct state_item *i, struct state_
 	tx->lists[i->kind->rank].items[i->pos] = NULL;
 	if (i->deletion) {
 		state_table_remove(&applied, i->old);
+		applied_of_kind[i->kind->rank]--;
 		free(i->old);
 		free(i);
 		return 0;
@@ -387,7 +384,7 @@ static int phase_commit(struct state_tx *tx, struct state_item *i, struct state_
 	if (i->old != NULL)
 		i->refs = i->old->refs;
 	state_table_reserve(&applied, i->key_hash);
-	state_table_insert(&applied, i);
+	applied_of_kind[i->kind->rank] += state_table_insert(&applied, i) == NULL;
 	free(i->old);
 	i->old = NULL;
 	return 0;
@@ -567,18 +564,29 @@ json_t *state_keys(const bool wanted[SB_BUCKETS], const char *cursor, unsigned i
 	return keys;
 }
 
-int state_each(int (*fn)(void *arg, const char *text, size_t size), void *arg)
+static int each_of_kind(
+	const struct state_kind *k, int (*fn)(void *arg, const char *text, size_t size), void *arg)
 {
-	for (struct state_kind *k = kinds; k != NULL; k = k->next) {
-		for (unsigned int b = 0; b < SB_BUCKETS; b++) {
-			for (struct state_item *i = state_table_seek(&applied, b, 0); i != NULL;
-				i = state_table_next(&applied, i)) {
-				int rc = i->kind == k ? fn(arg, i->text, i->size) : 0;
+	uint32_t left = applied_of_kind[k->rank];
+	int rc = 0;
 
-				if (rc != 0)
-					return rc;
-			}
+	for (unsigned int b = 0; b < SB_BUCKETS && left != 0 && rc == 0; b++) {
+		for (struct state_item *i = state_table_seek(&applied, b, 0); i != NULL && rc == 0;
+			i = state_table_next(&applied, i)) {
+			if (i->kind != k)
+				continue;
+			rc = fn(arg, i->text, i->size);
+			left--;
 		}
 	}
-	return 0;
+	return rc;
+}
+
+int state_each(int (*fn)(void *arg, const char *text, size_t size), void *arg)
+{
+	int rc = 0;
+
+	for (struct state_kind *k = kinds; k != NULL && rc == 0; k = k->next)
+		rc = each_of_kind(k, fn, arg);
+	return rc;
 }

@@ -66,8 +66,8 @@ int state_each_ref(const json_t *item, const struct sb_kind *kind,
 }
 
 struct refs {
-	uint64_t *hashes;
-	uint16_t n;
+	uint64_t few[8], *hashes;
+	uint16_t n, room;
 };
 
 static int take_ref(void *arg, const char *kind, const json_t *value, uint64_t hash)
@@ -76,38 +76,57 @@ static int take_ref(void *arg, const char *kind, const json_t *value, uint64_t h
 
 	(void)kind;
 	(void)value;
-	if (refs->hashes != NULL)
-		refs->hashes[refs->n] = hash;
-	refs->n++;
+	if (refs->n == refs->room) {
+		uint64_t *more = malloc(2u * refs->room * sizeof(*more));
+
+		if (more == NULL || refs->room > UINT16_MAX / 2)
+			return -ENOMEM;
+		memcpy(more, refs->hashes, refs->n * sizeof(*more));
+		if (refs->hashes != refs->few)
+			free(refs->hashes);
+		refs->hashes = more;
+		refs->room *= 2;
+	}
+	refs->hashes[refs->n++] = hash;
 	return 0;
+}
+
+static struct state_item *item_alloc(const json_t *item, const struct refs *refs)
+{
+	char stack[1024];
+	size_t size = sb_item_text(item, stack, sizeof(stack));
+	size_t refs_size = refs->n * sizeof(refs->hashes[0]);
+	struct state_item *i = size != 0 ? malloc(sizeof(*i) + refs_size + size) : NULL;
+	char *text;
+
+	if (i == NULL)
+		return NULL;
+	text = (char *)&i->ref_hashes[refs->n];
+	if (size <= sizeof(stack))
+		memcpy(text, stack, size);
+	else
+		sb_item_text(item, text, size);
+	*i = (struct state_item){.size = (uint32_t)size, .n_refs = refs->n, .text = text};
+	memcpy(i->ref_hashes, refs->hashes, refs_size);
+	return i;
 }
 
 struct state_item *state_item_new(const json_t *item, uint64_t key_hash, bool deletion)
 {
 	const struct sb_kind *kind = sb_kind_find(json_string_value(json_array_get(item, 0)));
-	char stack[1024], *text;
-	size_t size = json_dumpb(item, stack, sizeof(stack), SB_CANONICAL);
-	struct refs refs = {0};
-	struct state_item *i;
+	struct refs refs = {.hashes = refs.few, .room = sizeof(refs.few) / sizeof(refs.few[0])};
+	struct state_item *i = NULL;
 
-	if (!deletion)
-		state_each_ref(item, kind, take_ref, &refs);
-	i = size != 0 ? malloc(sizeof(*i) + refs.n * sizeof(i->ref_hashes[0]) + size) : NULL;
+	if (deletion || state_each_ref(item, kind, take_ref, &refs) == 0)
+		i = item_alloc(item, &refs);
+	if (refs.hashes != refs.few)
+		free(refs.hashes);
 	if (i == NULL)
 		return NULL;
-	*i = (struct state_item){.key_hash = key_hash, .size = (uint32_t)size, .n_refs = refs.n};
-	text = (char *)&i->ref_hashes[refs.n];
-	if (size <= sizeof(stack))
-		memcpy(text, stack, size);
-	else
-		json_dumpb(item, text, size, SB_CANONICAL);
-	refs = (struct refs){.hashes = i->ref_hashes};
-	if (!deletion)
-		state_each_ref(item, kind, take_ref, &refs);
-	i->text = text;
-	i->key_size = key_size_of(text, size, kind->n_key);
+	i->key_hash = key_hash;
+	i->key_size = key_size_of(i->text, i->size, kind->n_key);
 	i->deletion = deletion;
-	i->hash = deletion ? 0 : sb_text_hash(text, size);
+	i->hash = deletion ? 0 : sb_text_hash(i->text, i->size);
 	return i;
 }
 

@@ -454,6 +454,35 @@ static void keys_come_in_pages_and_match_the_digest(void **context)
 		assert_int_equal(digest[b], state_digest(b));
 }
 
+static void text_is_that_of_jansson(void **context)
+{
+	static const char *const items[] = {
+		"[]",
+		"[\"vtep\",\"b\",\"192.0.2.1\",true,false,null,[],[[]],0,9223372036854775807]",
+		"[\"a\\\"b\",1]",
+		"[\"tab\\t\",\"slash/\",\"back\\\\\",\"\\u0001\",\"del\\u007f\",\"\u00fc\u20ac\"]",
+		"[-1,1.5,{\"b\":1,\"a\":[{}]}]",
+		"[\"\",[1,[2,[3,\"x\"]]]]",
+	};
+
+	(void)context;
+	for (size_t n = 0; n < sizeof(items) / sizeof(items[0]); n++) {
+		json_t *item = json_loads(items[n], 0, NULL);
+		char *want = json_dumps(item, SB_CANONICAL);
+		size_t len = strlen(want);
+		char buf[256];
+
+		for (size_t size = 0; size < sizeof(buf); size++) {
+			assert_int_equal(sb_item_text(item, buf, size), len);
+			if (size >= len)
+				assert_memory_equal(buf, want, len);
+		}
+		assert_int_equal(sb_text_hash(buf, len), sb_item_hash(item));
+		free(want);
+		json_decref(item);
+	}
+}
+
 static double now_s(void)
 {
 	struct timespec t;
@@ -510,6 +539,7 @@ static int measure(uint32_t n)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_is_that_of_jansson),
 		cmocka_unit_test_setup(order_is_by_kind_and_reversed_for_deletions, empty),
 		cmocka_unit_test_setup(unchanged_items_are_skipped, empty),
 		cmocka_unit_test_setup(last_one_of_a_key_counts, empty),
