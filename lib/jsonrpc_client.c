@@ -355,12 +355,15 @@ int jsonrpc_client_connect(struct jsonrpc_client *c, const char *address)
 	c->state = CONNECTING;
 	/* While it connects, the write timeout is that of connect(). */
 	bufferevent_set_timeouts(bev, NULL, &timeout);
-	/* Callbacks are set after it, so a failure at once is not reported from inside. */
+	/*
+	 * Before it: a refusal at once is an event that libevent defers, and forgets when nobody is
+	 * there to hear it. Any other failure at once is only a result.
+	 */
+	bufferevent_setcb(bev, on_read, NULL, on_event, c);
 	if (bufferevent_socket_connect(bev, (struct sockaddr *)&to, (int)len) < 0) {
 		c->fail_errno = errno;
 		event_active(c->failed, EV_TIMEOUT, 0);
 	}
-	bufferevent_setcb(bev, on_read, NULL, on_event, c);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ def main():
 
     kernel = Kernel()
     try:
-        with Cloud(hosts=2) as cloud:
+        with Cloud(hosts=2, node_config={"memory": {"hugepages": "auto"}}) as cloud:
             here, beside, there = our_machines(cloud)
             cases = {
                 "veth": kernel.veth,

@@ -66,7 +66,7 @@ class Bench:
             underlay=None,
             node_config={
                 "idle": "poll",
-                "memory": {"size_mb": NODE_MB},
+                "memory": {"hugepages": "auto", "size_mb": NODE_MB},
                 "capacity": {"sessions": sessions},
                 "underlay": {
                     "device": f"net_flowgen1,{outside},mac={UNDERLAY_MAC},smac={HERE_MAC},dmac={THERE_MAC}",

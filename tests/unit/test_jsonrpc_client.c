@@ -382,6 +382,25 @@ static void test_tcp_refused(void **state)
 	assert_int_equal(f->status, 0);
 }
 
+/* What a killed server leaves behind: a socket's file that refuses. */
+static void test_stale_socket_refuses(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	jsonrpc_server_free(f->server);
+	f->server = NULL;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", f->path);
+	unlink(f->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(fd);
+	assert_int_equal(jsonrpc_client_connect(f->client, f->path), 0);
+	assert_int_equal(f->disconnected, 0);
+	run_until(f, &f->disconnected, 1);
+	assert_string_equal(f->reason, "Connection refused");
+}
+
 static void test_server_goes_away(void **state)
 {
 	struct fixture *f = *state;
@@ -620,6 +639,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_connected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale_socket_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_goes_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_with_calls_pending, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_free_inside_callbacks, setup, teardown),

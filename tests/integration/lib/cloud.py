@@ -86,7 +86,8 @@ class Host:
             "rpc": self.rpc_path,
             "workers": workers(),
             "main_cpu": 0,
-            "memory": {"hugepages": "auto", "size_mb": 256},
+            # Without hugepages: a result must not depend on who else is using the few there are.
+            "memory": {"hugepages": "never", "size_mb": 256},
             "eal": [f"--file-prefix={cloud.tag}-{name}"],
         }
         if cloud.underlay:
