@@ -12,7 +12,8 @@ static bool addresses_equal(uint32_t ref, const struct ip_addr *src, const struc
 {
 	const struct session_ext *ext = &session_exts[ref >> 1];
 
-	return ip_addr_equal(&ext->src[ref & 1], src) && ip_addr_equal(&ext->dst[ref & 1], dst);
+	return src != NULL && dst != NULL && ip_addr_equal(&ext->src[ref & 1], src) &&
+	       ip_addr_equal(&ext->dst[ref & 1], dst);
 }
 
 static inline uint32_t ref_at(const struct bucket *b, unsigned int slot)
@@ -148,9 +149,8 @@ void session_lookup_bulk(const struct session_key *keys, const uint32_t *hashes,
 			again |= (uint64_t)(refs[i] == SESSION_NONE) << i;
 	for (; again != 0; again &= again - 1) {
 		unsigned int i = (unsigned int)__builtin_ctzll(again);
-		bool wide = v6 >> i & 1;
 
-		refs[i] = session_lookup(&keys[i], hashes[i], wide ? &addrs[i][0] : NULL,
-			wide ? &addrs[i][1] : NULL);
+		refs[i] = session_lookup(&keys[i], hashes[i], addrs != NULL ? &addrs[i][0] : NULL,
+			addrs != NULL ? &addrs[i][1] : NULL);
 	}
 }

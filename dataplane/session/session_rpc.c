@@ -139,8 +139,8 @@ static json_t *item(const struct session_view *v, uint32_t now_ms)
 		end_text(&v->dst[0], server_port), "translated_client",
 		client_moved ? end_text(&v->dst[1], back_client) : json_null(), "translated_server",
 		server_moved ? end_text(&v->src[1], back_server) : json_null(), "backend",
-		"packets", (json_int_t)(v->packets[0] + v->packets[1]), "bytes",
-		(json_int_t)(v->bytes[0] + v->bytes[1]), "age_s",
+		"packets", (json_int_t)v->packets[0] + (json_int_t)v->packets[1], "bytes",
+		(json_int_t)v->bytes[0] + (json_int_t)v->bytes[1], "age_s",
 		(double)(now_ms - v->created_ms) / 1000, "idle_s", (double)v->idle_ms / 1000,
 		"expires_s",
 		v->timeout_s * 1000.0 > v->idle_ms ? v->timeout_s - (double)v->idle_ms / 1000

@@ -293,8 +293,7 @@ static enum drop_reason track_rst(struct side *s, struct side *r, const struct s
 		return track_rst_early(s, r, seg);
 	if ((s->bits | r->bits) & TCP_MIDSTREAM) {
 		if (s->bits & TCP_MIDSTREAM || seg->seq != s->end)
-			return DROP_TCP_STATE;
-		low = s->end;
+			return DROP_TCP_STATE; /* no window is known to be in */
 	} else {
 		low = r->bits & TCP_ACKED_SYN ? r->edge - RTE_MAX(r->win, 1u) : s->end - 1;
 		if (tcp_after(low, seg->seq) || tcp_after(seg->seq, limit_of(s, r)))

@@ -80,11 +80,11 @@ static int by_size(const void *a, const void *b)
 /* Cycles of one of the BURST things in a sample. */
 static double median(void)
 {
-	uint32_t n = RTE_MIN(n_samples, SAMPLES);
+	uint32_t n = RTE_MIN(n_samples, SAMPLES), middle = n / 2;
 
 	qsort(samples, n, sizeof(*samples), by_size);
 	n_samples = 0;
-	return n > 0 ? (double)samples[n / 2] / BURST : 0;
+	return n > 0 ? (double)samples[middle] / BURST : 0;
 }
 
 static void check(bool ok, const char *what)
