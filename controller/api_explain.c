@@ -7,7 +7,6 @@
 #include "fan_out.h"
 #include "mem.h"
 #include "node.h"
-#include "rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,19 +39,40 @@ static void explanation_free(struct explanation *e)
 	free(e);
 }
 
+static const struct {
+	const char *name;
+	int number;
+} protocols[] = {{"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmpv6", 58}};
+
+static json_int_t protocol_number(const json_t *protocol)
+{
+	const char *name = json_string_value(protocol);
+
+	for (size_t i = 0; name != NULL && i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (strcmp(protocols[i].name, name) == 0)
+			return protocols[i].number;
+	return json_integer_value(protocol);
+}
+
+static json_t *protocol_shown(json_t *number)
+{
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (json_integer_value(number) == protocols[i].number)
+			return json_string(protocols[i].name);
+	return json_incref(number);
+}
+
 /* The southbound packet in the words of the northbound one. */
 static json_t *shown(const json_t *packet)
 {
 	static const char *const names[][2] = {
 		{"source", "source"},
 		{"destination", "destination"},
-		{"protocol", "protocol"},
 		{"source_port", "source_port"},
 		{"port", "port"},
 		{"smac", "source_mac"},
 		{"dmac", "destination_mac"},
 		{"ttl", "ttl"},
-		{"vni", "vni"},
 	};
 	json_t *copy = mem_json(json_object());
 
@@ -62,6 +82,7 @@ static json_t *shown(const json_t *packet)
 		if (value != NULL && !json_is_null(value))
 			json_object_set(copy, names[i][1], value);
 	}
+	json_object_set_new(copy, "protocol", protocol_shown(json_object_get(packet, "protocol")));
 	return copy;
 }
 
@@ -82,6 +103,27 @@ static void finish(struct explanation *e, const char *verdict, const char *reaso
 	explanation_free(e);
 }
 
+/* A node's object as users know it: the kind's northbound name, and the revision. */
+static void name_object(const struct controller *c, json_t *object)
+{
+	static const char *const kinds[][2] = {
+		{"group", "security_group"}, {"vtep", "node"}, {"endpoint", "port"}};
+	const char *kind = resource_text(object, "kind");
+	const struct object *known;
+
+	for (size_t i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kind, kinds[i][0]) == 0)
+			kind = kinds[i][1];
+	known = kind != NULL && kind_find(kind) != NULL
+			? model_get(&c->model, kind, resource_text(object, "name"))
+			: NULL;
+	if (kind == NULL)
+		return;
+	json_object_set_new(object, "kind", json_string(kind));
+	json_object_set_new(object, "revision",
+		known != NULL ? json_integer((json_int_t)object_revision(known)) : json_null());
+}
+
 static void add_steps(struct explanation *e, const json_t *answer)
 {
 	json_t *steps = json_object_get(answer, "steps"), *step;
@@ -89,6 +131,7 @@ static void add_steps(struct explanation *e, const json_t *answer)
 
 	json_array_foreach (steps, i, step) {
 		json_object_set_new(step, "node", json_string(e->node->name));
+		name_object(e->call->c, json_object_get(step, "object"));
 		json_array_append(e->steps, step);
 	}
 }
@@ -138,7 +181,7 @@ static void on_answer(struct fan_out *fan, void *arg)
 {
 	struct explanation *e = arg;
 	const json_t *answer = fan_out_result(fan, e->node->name), *out;
-	json_t *packet;
+	json_t *packet, *after;
 
 	if (answer == NULL) {
 		api_fail(e->call, fan_out_code(fan) != 0 ? fan_out_code(fan) : ERROR_UNAVAILABLE,
@@ -148,11 +191,14 @@ static void on_answer(struct fan_out *fan, void *arg)
 	}
 	add_steps(e, answer);
 	packet = json_object_get(answer, "packet");
-	if (json_is_object(packet)) {
+	if (e->before == NULL)
+		e->before = shown(json_object_get(packet, "before"));
+	after = json_object_get(packet, "after");
+	if (json_is_object(after)) {
 		json_decref(e->packet);
-		e->packet = json_incref(packet);
+		e->packet = json_incref(after);
 		json_decref(e->after);
-		e->after = shown(packet);
+		e->after = shown(after);
 	}
 	out = json_object_get(answer, "out");
 	if (strcmp(resource_text(answer, "verdict") != NULL ? resource_text(answer, "verdict")
@@ -191,48 +237,19 @@ static const char *source_of(const struct api_call *call, const struct object *p
 	return NULL;
 }
 
-/* In the sender's subnet the destination's own MAC, else the gateway's. */
-static void destination_mac(const struct object *port, const char *to, char *text)
-{
-	const struct object *vpc = vpc_of(port);
-	const struct vpc_state *s = vpc->state;
-	const struct object *owner = strmap_get(&s->taken, to);
-	const struct kind *subnet = kind_find("subnet");
-	struct net_mac mac;
-
-	if (owner != NULL && owner->kind == port->kind &&
-		object_target(owner, subnet) == object_target(port, subnet)) {
-		snprintf(text, NET_MAC_TEXT, "%s", object_text(owner, "mac"));
-		return;
-	}
-	vpc_gateway_mac(vpc, &mac);
-	net_mac_format(&mac, text);
-}
-
-static json_t *packet_of(const struct api_call *call, const struct object *port, const char *source)
+/* As the sender's machine would make it; its MAC addresses are the node's to fill in. */
+static json_t *packet_of(const struct api_call *call, const char *source)
 {
 	const char *to = resource_text(call->params, "to");
-	json_t *protocol = json_object_get(call->params, "protocol");
+	const json_t *protocol = json_object_get(call->params, "protocol");
 	json_t *dport = json_object_get(call->params, "port"), *packet;
-	bool ipv6 = strchr(to, ':') != NULL;
-	const char *name;
-	char mac[NET_MAC_TEXT];
+	json_int_t number = protocol_number(protocol);
 
-	destination_mac(port, to, mac);
-	packet = json_pack("{s:O, s:s, s:s, s:s, s:i}", "smac", json_object_get(port->json, "mac"),
-		"dmac", mac, "source", source, "destination", to, "ttl", TTL);
-	if (protocol != NULL)
-		json_object_set(packet, "protocol", protocol);
-	else
-		json_object_set_new(packet, "protocol",
-			json_string(dport != NULL ? "tcp"
-				    : ipv6        ? "icmpv6"
-						  : "icmp"));
-	name = resource_text(packet, "protocol");
-	if (name != NULL && strncmp(name, "icmp", 4) == 0) {
-		json_object_set_new(packet, "icmp_type", json_integer(ipv6 ? 128 : 8));
-		json_object_set_new(packet, "icmp_code", json_integer(0));
-	} else if (dport != NULL) {
+	if (protocol == NULL)
+		number = dport != NULL ? 6 : strchr(to, ':') != NULL ? 58 : 1;
+	packet = json_pack("{s:s, s:s, s:I, s:i}", "source", source, "destination", to, "protocol",
+		number, "ttl", TTL);
+	if (dport != NULL) {
 		json_object_set_new(packet, "source_port",
 			json_integer(resource_integer(call->params, "source_port", SOURCE_PORT)));
 		json_object_set(packet, "port", dport);
@@ -281,8 +298,7 @@ void api_explain(struct api_call *call)
 	e = mem_calloc(1, sizeof(*e));
 	e->call = call;
 	e->node = node;
-	e->packet = packet_of(call, port, source);
-	e->before = shown(e->packet);
+	e->packet = packet_of(call, source);
 	e->in = json_pack("{s:s}", "port", port->name);
 	e->steps = mem_json(json_array());
 	ask(e);

@@ -73,6 +73,28 @@ static bool check_revision(const json_t *old, const json_t *changes, struct reso
 		"the object has moved on: it is at revision %" JSON_INTEGER_FORMAT, revision);
 }
 
+static bool check_immutable(const struct kind *kind, const json_t *old, const json_t *new,
+	bool given_only, struct resource_error *error)
+{
+	const struct field *field;
+
+	FIELD_FOREACH(field, kind->fields)
+	{
+		char path[RESOURCE_PATH_MAX];
+
+		if (!(field->flags & FIELD_IMMUTABLE) ||
+			(given_only && !json_object_get(new, field->name)) ||
+			values_equal(json_object_get(old, field->name),
+				json_object_get(new, field->name)))
+			continue;
+		resource_pointer_append(path, sizeof(path), 0, field->name);
+		return resource_fail(error, path,
+			"cannot be changed after creation: delete the %s and create it anew",
+			kind->name);
+	}
+	return true;
+}
+
 bool resource_merge(const struct kind *kind, const json_t *old, const json_t *changes, json_t **out,
 	struct resource_error *error)
 {
@@ -80,7 +102,10 @@ bool resource_merge(const struct kind *kind, const json_t *old, const json_t *ch
 	if (!check_revision(old, changes, error))
 		return false;
 	*out = json_copy((json_t *)old);
+	/* What cannot be changed is to blame before what no longer fits it; but a field that null took
+	 * away may get its old value again. */
 	if (merge_members(kind->fields, *out, changes, error) &&
+		check_immutable(kind, old, *out, true, error) &&
 		resource_finish(kind, *out, error) &&
 		resource_check_immutable(kind, old, *out, error))
 		return true;
@@ -105,22 +130,7 @@ void resource_keep_automatic(const struct kind *kind, const json_t *old, json_t 
 bool resource_check_immutable(
 	const struct kind *kind, const json_t *old, const json_t *new, struct resource_error *error)
 {
-	const struct field *field;
-
-	FIELD_FOREACH(field, kind->fields)
-	{
-		char path[RESOURCE_PATH_MAX];
-
-		if (!(field->flags & FIELD_IMMUTABLE) ||
-			values_equal(json_object_get(old, field->name),
-				json_object_get(new, field->name)))
-			continue;
-		resource_pointer_append(path, sizeof(path), 0, field->name);
-		return resource_fail(error, path,
-			"cannot be changed after creation: delete the %s and create it anew",
-			kind->name);
-	}
-	return true;
+	return check_immutable(kind, old, new, false, error);
 }
 
 /* ---- Comparison and export ---- */

@@ -21,7 +21,7 @@
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   session.list, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
  *   explain {in: {port} | {vtep, vni}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
- *     → {verdict, reason, out: {port} | {vtep, vni} | null, packet: {as above, after}, steps: [..]}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | null, packet: {before, after: as above | null}, steps: [..]}
  *   notification from the dataplane: event {severity, kind, name, reason, message}
  *
  * A transaction belongs to its connection and is aborted when that closes. One at a time may commit; staging
