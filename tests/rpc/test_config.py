@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""controller.yaml: what is refused, and where it says so; what its nodes do; ends of the process."""
+
+import os
+import signal
+import stat
+import subprocess
+
+import pytest
+from harness import Controller, Exited
+from lib.rpc import Rpc
+
+BAD = [
+    ("listne: /x", "1: listne:"),
+    ("listen: relative", "1: listen:"),
+    ("http: nowhere", "1: http:"),
+    ("http: 127.0.0.1:99999", "1: http:"),
+    ("store: postgres://x", "1: store:"),
+    ("vni_range: [1]", "1: vni_range:"),
+    ("vni_range: [20, 10]", "1: vni_range:"),
+    ("vni_range: [0, 10]", "1: vni_range[0]:"),
+    ("nodes: {}", "1: nodes:"),
+    ("http: 127.0.0.1:1\nnodes:\n  - {name: a, vtep: 192.0.2.1}\n  - {name: B, vtep: 192.0.2.1}", "4: nodes[1].name:"),
+    ("nodes:\n  - {name: a}", "2: nodes[0]"),
+    ("nodes:\n  - {name: a, vtep: 192.0.2.1, colour: red}", "2: nodes[0].colour:"),
+    ("listen: /a\nlisten: /b", "2:"),
+    ("[1, 2]", "1:"),
+    ("listen: [", "2:"),
+]
+
+
+def check(tmp_path, text):
+    path = tmp_path / "controller.yaml"
+    path.write_text(text)
+    argv = Controller(str(tmp_path)).argv()
+    path.write_text(text)
+    return subprocess.run([argv[0], "--check", "-c", str(path)], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("text, where", BAD)
+def test_bad_config(tmp_path, text, where):
+    done = check(tmp_path, text + "\n")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path}/controller.yaml:{where}"), done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "vni_range: [5, 5]", "nodes: []", "tls: {cert: /c, key: /k, ca: /a}"])
+def test_good_config(tmp_path, text):
+    done = check(tmp_path, text + "\n")
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in os.listdir(tmp_path) if name != "controller.yaml"], "--check only looks"
+
+
+def test_nodes_of_the_configuration(make_controller):
+    nodes = [{"name": "a", "rpc": "/nowhere/a.sock", "vtep": "192.0.2.1"}, {"name": "b", "vtep": "192.0.2.2"}]
+    controller = make_controller(nodes=nodes)
+    assert controller.names("node") == ["a", "b"]
+    controller.call("node.create", name="c", vtep="192.0.2.3")
+    controller.config["nodes"][1]["vtep"] = "192.0.2.22"
+    revision = controller.call("node.get", name="a")["revision"]
+    controller.restart()
+    assert controller.names("node") == ["a", "b", "c"]
+    assert controller.call("node.get", name="b")["vtep"] == "192.0.2.22"
+    assert controller.call("node.get", name="a")["revision"] == revision, "what did not change was not touched"
+
+
+def test_without_nodes_it_is_the_local_host(make_controller, tmp_path):
+    controller = Controller(str(tmp_path))
+    del controller.config["nodes"]
+    controller.start()
+    (node,) = controller.call("node.list")["items"]
+    assert node["rpc"] == "/run/vpc/dataplane.sock"
+    assert controller.stop() == 0
+
+
+def test_socket(make_controller):
+    controller = make_controller()
+    mode = os.stat(controller.socket_path).st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_clean_stop(make_controller, number):
+    controller = make_controller()
+    connection = Rpc(controller.socket_path)
+    controller.process.send_signal(number)
+    assert controller.process.wait(20) == 0
+    assert connection.receive() is None
+    assert not os.path.exists(controller.socket_path)
+
+
+def test_stop_answers_those_who_wait(make_controller):
+    controller = make_controller(nodes=[{"name": "n", "rpc": "/nowhere/n.sock"}])
+    controller.call("vpc.create", name="v", cidrs=["10.0.0.0/8"])
+    controller.call("subnet.create", name="s", vpc="v", cidr="10.0.0.0/24")
+    client = controller.client()
+    client.start("port.create", name="p", subnet="s", wait=True, wait_timeout_ms=60000)
+    while "p" not in controller.names("port"):
+        pass
+    assert controller.stop() == 0
+    controller.start()
+    assert controller.names("port") == ["p"]
+
+
+def test_an_address_that_is_taken(make_controller):
+    first = make_controller()
+    second = Controller()
+    second.config["http"] = first.config["http"]
+    with pytest.raises(Exited):
+        second.start()
+    assert second.process.returncode == 1 and "HTTP" in second.log()
+
+
+@pytest.mark.parametrize("text", ["tester", "tester short", "a b c"])
+def test_bad_token_file(tmp_path, text):
+    controller = Controller(str(tmp_path))
+    (tmp_path / "tokens").write_text(text + "\n")
+    controller.config["http_token_file"] = str(tmp_path / "tokens")
+    with pytest.raises(Exited):
+        controller.start()
+    assert controller.process.returncode == 1 and "tokens" in controller.log()
+    controller.config["http_token_file"] = str(tmp_path / "missing")
+    with pytest.raises(Exited):
+        controller.start()

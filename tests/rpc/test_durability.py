@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is acknowledged is there after kill -9; older stores are brought up to date; a damaged one is not guessed at."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+
+import pytest
+from harness import NODE, Controller, Exited, RpcError, counts
+from lib.wait import SLOWNESS
+
+
+def stream(controller, number, acknowledged, stop):
+    """Creates, changes and deletes until the controller goes; remembers what was acknowledged."""
+    client = controller.client()
+    n = 0
+    try:
+        while not stop.is_set():
+            name = f"t{number}-{n}"
+            client.call("prefix_list.create", name=name, cidrs=["10.0.0.0/8"])
+            acknowledged[name] = "created"
+            client.call("prefix_list.update", name=name, description="changed")
+            acknowledged[name] = "changed"
+            if n % 3 == 0:
+                acknowledged[name] = "being deleted"
+                client.call("prefix_list.delete", name=name)
+                acknowledged[name] = "deleted"
+            n += 1
+    except (OSError, ConnectionError, RpcError):
+        pass
+
+
+def test_kill_loses_nothing_acknowledged(make_controller):
+    controller = make_controller()
+    for _ in range(5):
+        acknowledged, stop = {}, threading.Event()
+        threads = [threading.Thread(target=stream, args=(controller, n, acknowledged, stop)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 30 * SLOWNESS
+        while len(acknowledged) < 200 and time.monotonic() < until:
+            time.sleep(0.005)
+        controller.kill()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert len(acknowledged) >= 200
+        controller.start()
+        there = {item["name"]: item["description"] for item in controller.call("prefix_list.list")["items"]}
+        for name, state in acknowledged.items():
+            if state == "deleted":
+                assert name not in there, name
+            elif state == "changed":
+                assert there[name] == "changed", name
+            elif state == "created":
+                assert name in there, name
+        revisions = [item["revision"] for item in controller.call("prefix_list.list")["items"]]
+        assert controller.call("status")["revision"] >= max(revisions)
+        controller.call("prefix_list.delete", names=sorted(there))
+
+
+def test_a_transaction_is_there_whole_or_not_at_all(make_controller):
+    controller = make_controller()
+    resources = [{"kind": "prefix_list", "name": f"l{n}"} for n in range(3000)]
+    for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+        client = controller.client()
+        client.start("apply", resources=resources)
+        time.sleep(delay * SLOWNESS)
+        controller.kill()
+        client.close()
+        controller.start()
+        there = controller.names("prefix_list")
+        assert len(there) in (0, 3000)
+        if there:
+            controller.call("prefix_list.delete", names=there)
+
+
+def test_revisions_rise_over_a_restart(make_controller):
+    controller = make_controller()
+    last = 0
+    for n in range(3):
+        revision = controller.call("tenant.create", name=f"t{n}")["revision"]
+        assert revision > last
+        last = revision
+        controller.call("tenant.delete", name=f"t{n}")
+        controller.restart()
+
+
+# The store as version 1 of the schema had it.
+VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE objects (kind TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT NOT NULL,
+ revision INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+def old_store(path, objects):
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+        for kind, value in objects:
+            row = (kind, value["name"], value["tenant"], value["revision"], json.dumps(value))
+            db.execute("INSERT INTO objects VALUES (?,?,?,?,?)", row)
+        db.execute("INSERT INTO meta VALUES ('revision', '41')")
+    db.close()
+
+
+def test_migration_from_the_first_version(tmp_path, make_controller):
+    vpc = {"name": "v", "tenant": "default", "description": "", "cidrs": ["10.0.0.0/8"], "vni": 77, "mtu": 1500, "revision": 40}
+    old_store(tmp_path / "state.db", [("vpc", vpc)])
+    controller = make_controller(directory=str(tmp_path))
+    assert controller.call("vpc.get", name="v") == {**vpc, "status": {}}
+    assert controller.call("tenant.create", name="t")["revision"] == 42
+    assert controller.stop() == 0
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+    db.close()
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    refused_to_start(tmp_path, "newer version")
+
+
+def test_a_store_that_contradicts_itself_is_refused(tmp_path):
+    subnet = {"name": "s", "tenant": "default", "vpc": "gone", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "revision": 1}
+    old_store(tmp_path / "state.db", [("subnet", subnet)])
+    refused_to_start(tmp_path, "contradicts itself")
+
+
+def test_a_damaged_store_is_refused(tmp_path):
+    (tmp_path / "state.db").write_bytes(b"SQLite format 3\0" + os.urandom(4000))
+    refused_to_start(tmp_path, "store failed")
+
+
+def refused_to_start(directory, why):
+    controller = Controller(str(directory))
+    with pytest.raises(Exited):
+        controller.start()
+    assert controller.process.returncode == 1
+    assert why in controller.log()
+
+
+def test_two_controllers_do_not_share_a_store(make_controller):
+    first = make_controller()
+    second = Controller(first.dir)
+    second.socket_path = second.config["listen"] = second.socket_path + "2"
+    second.log_path += "2"
+    with pytest.raises(Exited):
+        second.start()
+    assert second.process.returncode == 1 and "locked" in second.log()
+    assert first.call("status")["version"]
+
+
+def test_a_hundred_thousand_objects_start_quickly(make_controller):
+    controller = make_controller()
+    controller.apply(NODE, {"kind": "vpc", "name": "v", "cidrs": ["10.0.0.0/8"]})
+    subnets = [{"kind": "subnet", "name": f"s{n}", "vpc": "v", "cidr": f"10.{n}.0.0/16"} for n in range(10)]
+    controller.apply(*subnets)
+    for first in range(0, 100000, 20000):
+        ports = [{"kind": "port", "name": f"p{n}", "subnet": f"s{n % 10}", "node": "host-a"} for n in range(first, first + 20000)]
+        assert counts(controller.apply(*ports))["created"] == 20000
+    assert controller.stop() == 0
+    controller.start()
+    assert controller.cpu_s() < 5 * SLOWNESS, f"{controller.cpu_s():.1f} s"
+    assert len(controller.call("port.list", limit=10000)["items"]) == 10000
+
+
+def test_a_disk_that_is_full_changes_nothing(make_controller, tmp_path):
+    """The store on a file system of 2 MiB."""
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=2m none {tmp_path} 2>/dev/null") != 0:
+        pytest.skip("needs to mount a tmpfs")
+    try:
+        controller = make_controller(store=f"sqlite:{tmp_path}/state.db")
+        there = []
+        for n in range(1000):
+            name = f"l{n}"
+            try:
+                controller.call("prefix_list.create", name=name, description="x" * 1000, cidrs=[f"10.{m}.0.0/16" for m in range(200)])
+                there.append(name)
+            except RpcError as e:
+                assert e.code == 7, e
+                break
+        else:
+            raise AssertionError("the disk never was full")
+        assert sorted(there) == controller.names("prefix_list")
+        revision = controller.call("status")["revision"]
+        controller.refused("unavailable", "prefix_list.create", name="more", cidrs=[f"10.{m}.0.0/16" for m in range(200)])
+        assert controller.call("status")["revision"] == revision
+        os.system(f"mount -o remount,size=16m {tmp_path}")
+        controller.call("prefix_list.create", name="more")
+        controller.kill()
+        controller.start()
+        assert sorted([*there, "more"]) == controller.names("prefix_list")
+        assert controller.stop() == 0
+    finally:
+        os.system(f"umount {tmp_path}")
