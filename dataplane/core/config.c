@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,6 +76,7 @@ static const struct field timeout_fields[] = {
 static const struct field node_fields[] = {
 	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
+	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: beside the socket; empty: none)", .max = 4000},
 	{"workers", FIELD_INTEGER, .flags = FIELD_LIST, .help = "CPU ids of the forwarding threads (default: the last CPU)", .max = 4095, .max_items = WORKER_MAX},
 	{"main_cpu", FIELD_INTEGER, .help = "CPU id of everything else", .def = "0", .max = 4095},
 	{"idle", FIELD_ENUM, .help = "what a worker does when nothing arrives", .def = "\"adaptive\"",
@@ -123,6 +125,23 @@ static int check_underlay(struct config *file, const struct node_config *c)
 	return 0;
 }
 
+/* As configured; else the socket's name with another ending. NULL: none. */
+static const char *state_path(const struct node_config *c)
+{
+	static char path[4096];
+	const char *given = resource_text(c->root, "state");
+	size_t len = strlen(c->rpc);
+
+	if (given != NULL)
+		return *given != '\0' ? given : NULL;
+	if (c->rpc[0] != '/')
+		return NULL; /* no socket of this host */
+	if (len > 5 && strcmp(c->rpc + len - 5, ".sock") == 0)
+		len -= 5;
+	snprintf(path, sizeof(path), "%.*s.state", (int)len, c->rpc);
+	return path;
+}
+
 int node_config_load(struct node_config *c, const char *path)
 {
 	static char hostname[64];
@@ -144,6 +163,7 @@ int node_config_load(struct node_config *c, const char *path)
 	if (c->node == NULL)
 		c->node = hostname;
 	c->rpc = resource_text(c->root, "rpc");
+	c->state = state_path(c);
 	c->idle = strcmp(resource_text(c->root, "idle"), "poll") == 0 ? IDLE_POLL : IDLE_ADAPTIVE;
 	memory = json_object_get(c->root, "memory");
 	c->hugepages = strcmp(resource_text(memory, "hugepages"), "auto") == 0;

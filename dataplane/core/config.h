@@ -13,6 +13,7 @@ enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
 struct node_config {
 	const char *node;
 	const char *rpc;
+	const char *state; /* file that keeps the applied state; NULL: none */
 	unsigned int workers[WORKER_MAX];
 	unsigned int n_workers;
 	unsigned int main_cpu;

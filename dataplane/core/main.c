@@ -13,6 +13,7 @@
 #include "core/pool.h"
 #include "core/rcu.h"
 #include "core/rpc.h"
+#include "core/state_file.h"
 #include "core/upkeep.h"
 #include "core/worker.h"
 #include "lib/daemon.h"
@@ -63,6 +64,16 @@ static int start_tables(const struct node_config *c)
 	return err;
 }
 
+/* What was applied before the last end. Without it the controller sends all of it again. */
+static void restore(const struct node_config *c)
+{
+	int err = c->state != NULL ? state_file_start(c->state) : 0;
+
+	if (err != 0)
+		log_warn("the state is not kept on disk", LOG_STR("path", c->state),
+			LOG_ERRNO(err));
+}
+
 static int start(const struct node_config *c, struct event_base *base)
 {
 	int err = eal_start(c);
@@ -81,6 +92,8 @@ static int start(const struct node_config *c, struct event_base *base)
 		err = upkeep_start(base);
 	if (err == 0)
 		err = rpc_start(base);
+	if (err == 0)
+		restore(c); /* before the first call is answered */
 	return err;
 }
 
@@ -90,6 +103,7 @@ static void stop(void)
 	struct port *p, *next;
 
 	rpc_stop();
+	state_file_stop();
 	for (p = port_next(NULL); p != NULL; p = next) {
 		next = port_next(p);
 		port_close(p);

@@ -39,6 +39,8 @@ static struct state_table applied;
 static uint32_t applied_of_kind[KINDS_MAX]; /* items, by the kind's rank */
 static uint64_t applied_revision;
 static const struct state_tx *committing;
+static void (*journal_item)(const char *text, size_t size, bool deletion);
+static void (*journal_end)(uint64_t revision);
 static uint32_t commit_mark;
 
 void state_kind_register(struct state_kind *kind)
@@ -62,6 +64,13 @@ void state_hook_register(struct state_hook *hook)
 		at = &(*at)->next;
 	hook->next = *at;
 	*at = hook;
+}
+
+void state_journal_set(
+	void (*item)(const char *text, size_t size, bool deletion), void (*end)(uint64_t revision))
+{
+	journal_item = item;
+	journal_end = end;
 }
 
 int state_fail(struct state_error *err, int error, const char *fmt, ...)
@@ -373,6 +382,8 @@ static int phase_commit(struct state_tx *tx, struct state_item *i, struct state_
 	if (i->kind->commit != NULL)
 		i->kind->commit(i->prepared);
 	i->is_prepared = false;
+	if (journal_item != NULL)
+		journal_item(i->text, i->size, i->deletion);
 	tx->lists[i->kind->rank].items[i->pos] = NULL;
 	if (i->deletion) {
 		state_table_remove(&applied, i->old);
@@ -443,6 +454,8 @@ static void done(struct state_tx *tx, uint64_t revision, uint32_t *changed)
 {
 	*changed = tx->changed;
 	applied_revision = revision;
+	if (journal_end != NULL)
+		journal_end(revision);
 	for (struct state_hook *h = hooks; h != NULL; h = h->next)
 		if (h->after_commit != NULL)
 			h->after_commit();

@@ -103,6 +103,10 @@ int state_commit_step(struct state_tx *tx, uint64_t revision, unsigned int max_i
 int state_commit(
 	struct state_tx *tx, uint64_t revision, uint32_t *changed, struct state_error *err);
 
+/* Who writes down what is committed: each item (or the key of a deletion), then the transaction's end. One. */
+void state_journal_set(
+	void (*item)(const char *text, size_t size, bool deletion), void (*end)(uint64_t revision));
+
 /* What is applied. */
 uint64_t state_revision(void); /* of the last commit; 0: none yet */
 uint32_t state_count(void);
