@@ -132,7 +132,7 @@ static size_t edit_distance(const char *a, const char *b)
 	return row[b_length];
 }
 
-static const char *nearest(const char *given, const char *const *choices, size_t count)
+const char *resource_nearest(const char *given, const char *const *choices, size_t count)
 {
 	const char *best = NULL;
 	size_t best_distance = 3;
@@ -151,7 +151,7 @@ static const char *nearest(const char *given, const char *const *choices, size_t
 bool resource_fail_choice(struct resource_error *error, const char *path, const char *what,
 	const char *given, const char *const *choices, size_t count)
 {
-	const char *meant = nearest(given, choices, count);
+	const char *meant = resource_nearest(given, choices, count);
 	char all[RESOURCE_REASON_MAX - 128] = "";
 	size_t length = 0;
 

@@ -181,8 +181,14 @@ const struct field *field_find(const struct field *fields, const char *name);
 #define FIELD_FOREACH(field, table)                                                                \
 	for ((field) = (table); (field) && (field)->type != FIELD_END; (field)++)
 
+/* A union's variant of that name; NULL when there is none. */
+const struct field_variant *field_variant_find(const struct field *field, const char *value);
+
 /* The field's default, a new reference; NULL when it has none. */
 json_t *field_default(const struct field *field);
+
+/* Which of the words was probably meant by one that is none of them; NULL when none is near. */
+const char *resource_nearest(const char *given, const char *const *choices, size_t count);
 
 /* ---- Validation ---- */
 

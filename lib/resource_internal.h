@@ -28,6 +28,4 @@ bool resource_fail_choice(struct resource_error *error, const char *path, const 
 /* Appends "/name" to a JSON pointer of the given length, with ~ and / escaped; the new length. */
 size_t resource_pointer_append(char *path, size_t size, size_t length, const char *name);
 
-const struct field_variant *field_variant_find(const struct field *field, const char *value);
-
 #endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The commands that are more than one call of a method. */
+#include "cli/apply.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/export.h"
+#include "cli/help.h"
+#include "cli/output.h"
+
+static const struct field none[] = {{}};
+
+/* ---- version ---- */
+
+static int version_run(struct cli *cli, const struct command *command, json_t *params)
+{
+	json_t *status = client_quietly(cli, "status", NULL, 2000);
+	const char *server = resource_text(status, "version");
+	json_t *versions = json_pack("{s:s, s:s?}", "client", VPC_VERSION, "controller", server);
+
+	(void)command;
+	(void)params;
+	if (cli->options.format == FORMAT_JSON || cli->options.format == FORMAT_YAML)
+		output_value(cli, NULL, versions);
+	else
+		printf("vpcctl %s\ncontroller %s\n", VPC_VERSION, server ? server : "not reached");
+	json_decref(versions);
+	json_decref(status);
+	return CLI_OK;
+}
+
+/* ---- All of them ---- */
+
+#define EXAMPLES(...)                                                                              \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
+
+const struct command commands_own[] = {
+	{.noun = "apply",
+		.help = "Makes the resources of files so, in one transaction: all or nothing.",
+		.args = none,
+		.flags = apply_flags,
+		.examples = EXAMPLES("apply -f network.yaml --wait", "export | vpcctl apply -f -"),
+		.run = apply_run},
+	{.noun = "diff",
+		.help = "Shows what apply would change.",
+		.args = none,
+		.flags = diff_flags,
+		.examples = EXAMPLES("diff -f network.yaml --exit-code"),
+		.run = diff_run},
+	{.noun = "delete",
+		.help = "Deletes the resources that files name, those first that refer to others; "
+			"of "
+			"each kind all or none.",
+		.args = none,
+		.flags = delete_flags,
+		.examples = EXAMPLES("delete -f network.yaml"),
+		.run = delete_run},
+	{.noun = "get",
+		.verb = "all",
+		.help = "Shows every object.",
+		.args = none,
+		.flags = none,
+		.examples = EXAMPLES("get all -o wide"),
+		.run = get_all_run},
+	{.noun = "backup",
+		.help = "Writes the whole desired network to a file.",
+		.args = backup_args,
+		.flags = none,
+		.examples = EXAMPLES("backup network.yaml"),
+		.run = backup_run},
+	{.noun = "restore",
+		.help = "Makes the network again what a backup says, in one transaction: all or "
+			"nothing.",
+		.args = backup_args,
+		.flags = restore_flags,
+		.examples = EXAMPLES("restore network.yaml --prune"),
+		.run = restore_run},
+	{.noun = "version",
+		.help = "Shows the versions of vpcctl and of the controller.",
+		.args = none,
+		.flags = none,
+		.run = version_run},
+	{.noun = "help",
+		.help = "Says how to use a command.",
+		.args = help_args,
+		.flags = none,
+		.examples = EXAMPLES("help port", "help port create"),
+		.run = help_run},
+	{},
+};

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/* delete -f: what files name, those first that refer to others. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/apply.h"
+#include "cli/client.h"
+#include "cli/files.h"
+
+const struct field delete_flags[] = {
+	{.name = "file",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.help = "a file of resources (YAML stream or JSON; - is standard input), of which "
+			"only kind and name matter; may be repeated",
+		.example = "[\"network.yaml\"]"},
+	{.name = "ignore_missing",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "what is not there need not be deleted"},
+	{.name = "dry_run",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "only say what would be deleted"},
+	{},
+};
+
+/* {kind: [name]} of the resources that exist. NULL when some are bad, or missing, said. */
+static json_t *existing(
+	const struct files *files, const json_t *known, bool ignore_missing, int *status)
+{
+	json_t *chosen = json_object(), *present = json_object(), *resource;
+	size_t index;
+
+	json_array_foreach ((json_t *)known, index, resource) {
+		char key[160];
+
+		snprintf(key, sizeof(key), "%s %s", resource_text(resource, "kind"),
+			resource_text(resource, "name"));
+		json_object_set_new(present, key, json_true());
+	}
+	*status = CLI_OK;
+	json_array_foreach (files_resources(files), index, resource) {
+		const char *kind = resource_text(resource, "kind");
+		const char *name = resource_text(resource, "name");
+		char key[160];
+
+		if (!name || !kind_find(kind)) {
+			*status = cli_fail(CLI_USAGE, "%s: %s \"%.64s\"",
+				name ? name : "a resource without a name",
+				name ? "unknown kind" : "of kind", kind);
+			break;
+		}
+		snprintf(key, sizeof(key), "%s %s", kind, name);
+		if (!json_object_get(present, key)) {
+			if (!ignore_missing)
+				*status = cli_fail(CLI_REFUSED, "%s does not exist", key);
+			continue;
+		}
+		if (!json_object_get(chosen, kind))
+			json_object_set_new(chosen, kind, json_array());
+		json_array_append_new(json_object_get(chosen, kind), json_string(name));
+		json_object_del(present, key);
+	}
+	json_decref(present);
+	return chosen;
+}
+
+static void show(const struct cli *cli, const char *kind, const json_t *names, bool dry_run)
+{
+	json_t *name;
+	size_t index;
+
+	json_array_foreach ((json_t *)names, index, name) {
+		if (cli->options.format == FORMAT_NAME)
+			printf("%s/%s\n", kind, json_string_value(name));
+		else
+			printf("%s %s %s\n", dry_run ? "would delete" : "deleted", kind,
+				json_string_value(name));
+	}
+}
+
+static int delete_kind(struct cli *cli, const struct kind *kind, json_t *names, bool dry_run)
+{
+	char *method;
+	json_t *result = NULL;
+	int status = CLI_OK;
+
+	if (!dry_run) {
+		if (asprintf(&method, "%s.delete", kind->name) < 0)
+			return CLI_REFUSED;
+		status = client_call(cli, method, json_pack("{s:O}", "names", names), &result);
+		free(method);
+		json_decref(result);
+	}
+	if (status == CLI_OK)
+		show(cli, kind->name, names, dry_run);
+	return status;
+}
+
+int delete_run(struct cli *cli, const struct command *command, json_t *params)
+{
+	struct files *files = files_read(json_object_get(params, "file"));
+	json_t *known = NULL, *chosen;
+	int status;
+
+	(void)command;
+	if (!files)
+		return CLI_USAGE;
+	status = client_call(cli, "export", NULL, &known);
+	if (status == CLI_OK) {
+		chosen = existing(files, json_object_get(known, "resources"),
+			resource_boolean(params, "ignore_missing", false), &status);
+		for (size_t i = kind_count(); i-- > 0 && status == CLI_OK;) {
+			const struct kind *kind = kind_at(i);
+			json_t *names = json_object_get(chosen, kind->name);
+
+			if (names)
+				status = delete_kind(cli, kind, names,
+					resource_boolean(params, "dry_run", false));
+		}
+		json_decref(chosen);
+	}
+	json_decref(known);
+	files_free(files);
+	return status;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The whole network at once. */
+#ifndef CLI_EXPORT_H
+#define CLI_EXPORT_H
+
+#include "cli/command.h"
+
+extern const struct field backup_args[], restore_flags[];
+
+int get_all_run(struct cli *cli, const struct command *command, json_t *params);
+int backup_run(struct cli *cli, const struct command *command, json_t *params);
+int restore_run(struct cli *cli, const struct command *command, json_t *params);
+
+#endif
