@@ -19,6 +19,13 @@ static bool is_v6(const uint8_t *frame)
 	return frame[12] == 0x86;
 }
 
+/* The checksum of UDP at `l4` is to be completed. */
+static bool is_partial(const struct rte_mbuf *m, uint32_t l4)
+{
+	return (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM &&
+	       (uint32_t)m->l2_len + m->l3_len == l4;
+}
+
 /* Bytes up to the end of UDP; 0: no VXLAN that we may change. */
 static uint16_t header_of(const struct rte_mbuf *m)
 {
@@ -28,8 +35,8 @@ static uint16_t header_of(const struct rte_mbuf *m)
 	const struct rte_ipv6_hdr *ip6 = (const struct rte_ipv6_hdr *)(eth + 1);
 	uint16_t l4;
 
-	if ((m->ol_flags & (OFFLOAD_GSO | RTE_MBUF_F_TX_L4_MASK)) || m->data_len < 64 ||
-		!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1)
+	if ((m->ol_flags & OFFLOAD_GSO) || m->data_len < 64 || !RTE_MBUF_DIRECT(m) ||
+		rte_mbuf_refcnt_read(m) != 1)
 		return 0;
 	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4)) {
 		/* Segmentation counts identifications up, which only DF makes meaningless. */
@@ -45,6 +52,9 @@ static uint16_t header_of(const struct rte_mbuf *m)
 		return 0;
 	}
 	if (((const struct rte_udp_hdr *)(frame + l4))->dst_port != VXLAN_PORT_BE)
+		return 0;
+	/* Its own checksum may be partial: that of the whole is. One of the inner frame's may not. */
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && !is_partial(m, l4))
 		return 0;
 	return (uint16_t)(l4 + sizeof(struct rte_udp_hdr));
 }
@@ -146,7 +156,9 @@ void udp_super_undo(struct rte_mbuf *first, uint16_t header)
 
 	set_lengths(first, header, first->pkt_len);
 	udp->dgram_cksum = 0;
-	if (is_v6(frame))
+	if (is_partial(first, l4))
+		udp->dgram_cksum = pseudo(frame, l4_len);
+	else if (is_v6(frame))
 		udp->dgram_cksum = checksum_finish_udp(
 			checksum_add_mbuf(pseudo(frame, l4_len), first, l4, l4_len));
 }

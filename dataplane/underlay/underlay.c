@@ -182,7 +182,7 @@ static int configure(const json_t *config)
 		return -EINVAL;
 	twin = text_of(config, "ifname");
 	mtu = json_is_integer(mtu_given) ? (uint16_t)json_integer_value(mtu_given)
-	      : twin != NULL		 ? kernel_mtu(twin)
+	      : twin != NULL             ? kernel_mtu(twin)
 					 : 1500;
 	own.static_entries = json_object_get(config, "neighbours");
 	return 0;

@@ -13,10 +13,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <rte_ether.h>
 
 #include "base/ip.h"
+#include "core/epoch.h"
 #include "core/location.h"
 #include "port/port.h"
 #include "underlay/vxlan.h"
@@ -29,13 +31,15 @@ struct vtep {
 		*_Atomic outer; /* RCU, immutable; NULL: the next hop is not known (yet) */
 	struct ip_addr addr;
 	uint32_t index;
-	bool gateway; /* sources outside the VPC may come from it */
+	epoch_slot_t epoch; /* bumped when `gateway` changes */
+	bool gateway;       /* sources outside the VPC may come from it */
 	_Atomic bool
 		wanted; /* a packet was dropped for want of the next hop. Set by workers, cleared by the control thread */
 	char name[PORT_NAME_MAX];
 	/* Control thread. */
-	struct vtep *next; /* all of them */
-	struct hop *hop;   /* neighbour.c's: whom it is behind, with whom */
+	LIST_ENTRY(vtep) link; /* of all */
+	struct vtep *next_of_name;
+	struct hop *hop; /* neighbour.c's: whom it is behind, with whom */
 	struct vtep *next_behind;
 	bool reported; /* as unreachable */
 };

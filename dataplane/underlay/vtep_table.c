@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The other tunnel end points: few (hundreds), looked up by every packet from the underlay. */
+/* The other tunnel end points, by index, by outer address (asked by every packet from the underlay) and by name. */
+#include "underlay/vtep_table.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ip_text.h"
 #include "core/rcu.h"
-#include "core/state.h"
-#include "core/worker.h"
 #include "underlay/neighbour.h"
-#include "underlay/underlay.h"
 
-#define VTEPS_MAX 65536u
+#define NAME_BUCKETS 1024u
 
-/* By index, and an open-addressing table by address whose slots are index + 1. Entries go only when the table is made again. */
+/* Open addressing, at most half full. Slots hold index + 1. An entry whose VTEP has another address by now, or is gone, stays
+ * until the table is made again: it only costs a look. Written by the control thread, read by workers. */
 struct address_table {
 	uint32_t mask;
 	uint32_t used;
@@ -23,8 +21,12 @@ struct address_table {
 
 static struct vtep *_Atomic by_index[VTEPS_MAX];
 static struct address_table *_Atomic by_address;
-static struct vtep *all;
+static struct vtep *by_name[NAME_BUCKETS];
+static LIST_HEAD(, vtep) all = LIST_HEAD_INITIALIZER(all);
+static uint32_t n_vteps;
 static uint32_t next_index;
+
+/* --- workers --- */
 
 struct vtep *vtep_get(uint32_t index)
 {
@@ -45,8 +47,7 @@ struct vtep *vtep_by_addr(const struct ip_addr *addr)
 
 	if (t == NULL)
 		return NULL;
-	for (uint32_t i = hash_address(addr);
-		(slot = atomic_load_explicit(&t->slots[i & t->mask], memory_order_acquire)) != 0;
+	for (uint32_t i = hash_address(addr); (slot = rcu_ptr_get(t->slots[i & t->mask])) != 0;
 		i++) {
 		struct vtep *v = vtep_get(slot - 1);
 
@@ -56,44 +57,129 @@ struct vtep *vtep_by_addr(const struct ip_addr *addr)
 	return NULL;
 }
 
+/* --- control thread --- */
+
+static uint32_t hash_name(const char *name)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
+
 struct vtep *vtep_by_name(const char *name)
 {
-	for (struct vtep *v = all; v != NULL; v = v->next)
-		if (strcmp(v->name, name) == 0)
-			return v;
-	return NULL;
+	struct vtep *v = by_name[hash_name(name) % NAME_BUCKETS];
+
+	while (v != NULL && strcmp(v->name, name) != 0)
+		v = v->next_of_name;
+	return v;
 }
 
 struct vtep *vtep_next(struct vtep *previous)
 {
-	return previous == NULL ? all : previous->next;
+	return previous == NULL ? LIST_FIRST(&all) : LIST_NEXT(previous, link);
 }
 
-/* A table with all VTEPs, at most half full. -ENOMEM. */
-static int rebuild(void)
+static void put_slot(struct address_table *t, const struct vtep *v)
+{
+	uint32_t i = hash_address(&v->addr);
+
+	while (atomic_load_explicit(&t->slots[i & t->mask], memory_order_relaxed) != 0)
+		i++;
+	rcu_ptr_set(t->slots[i & t->mask], v->index + 1);
+	t->used++;
+}
+
+int vtep_reserve(uint32_t more)
 {
 	struct address_table *t, *old = rcu_ptr_get(by_address);
-	uint32_t n = 0, size = 16;
+	uint32_t size = 16;
 
-	for (const struct vtep *v = all; v != NULL; v = v->next)
-		n++;
-	while (size < n * 2 + 2)
+	if (n_vteps + more > VTEPS_MAX)
+		return -ENOSPC;
+	if (old != NULL && (old->used + more) * 2 <= old->mask + 1)
+		return 0;
+	/* Twice of what is needed, so that it is made again only after as many changes. */
+	while (size < (n_vteps + more) * 4)
 		size *= 2;
 	t = calloc(1, sizeof(*t) + size * sizeof(t->slots[0]));
 	if (t == NULL)
 		return -ENOMEM;
 	t->mask = size - 1;
-	for (const struct vtep *v = all; v != NULL; v = v->next) {
-		uint32_t i = hash_address(&v->addr);
-
-		while (t->slots[i & t->mask] != 0)
-			i++;
-		t->slots[i & t->mask] = v->index + 1;
-	}
+	for (const struct vtep *v = vtep_next(NULL); v != NULL; v = LIST_NEXT(v, link))
+		put_slot(t, v);
 	rcu_ptr_set(by_address, t);
 	if (old != NULL)
 		rcu_defer(free, old);
 	return 0;
+}
+
+/* Indexes are used again as late as possible. */
+static uint32_t free_index(void)
+{
+	while (rcu_ptr_get(by_index[next_index % VTEPS_MAX]) != NULL)
+		next_index++;
+	return next_index++ % VTEPS_MAX;
+}
+
+static void link_vtep(struct vtep *v)
+{
+	struct vtep **head = &by_name[hash_name(v->name) % NAME_BUCKETS];
+
+	v->next_of_name = *head;
+	*head = v;
+	LIST_INSERT_HEAD(&all, v, link);
+}
+
+/* It is not in by_index any more. */
+static void release(struct vtep *v)
+{
+	struct vtep **at = &by_name[hash_name(v->name) % NAME_BUCKETS];
+
+	while (*at != v)
+		at = &(*at)->next_of_name;
+	*at = v->next_of_name;
+	LIST_REMOVE(v, link);
+	neighbour_vtep_removed(v);
+	vtep_set_next_hop(v, NULL);
+	rcu_defer(free, v);
+}
+
+void vtep_add(struct vtep *v, uint32_t now_ms)
+{
+	v->index = free_index();
+	v->epoch = epoch_take();
+	neighbour_vtep_added(v, now_ms);
+	rcu_ptr_set(by_index[v->index], v);
+	put_slot(rcu_ptr_get(by_address), v);
+	link_vtep(v);
+	n_vteps++;
+}
+
+void vtep_replace(struct vtep *old, struct vtep *v, uint32_t now_ms)
+{
+	v->index = old->index;
+	v->epoch = old->epoch;
+	v->reported = old->reported;
+	/* Before the old one goes: their next hop may be the same, and no packet shall miss it meanwhile. */
+	neighbour_vtep_added(v, now_ms);
+	rcu_ptr_set(by_index[v->index], v);
+	if (!ip_addr_equal(&old->addr, &v->addr))
+		put_slot(rcu_ptr_get(by_address), v);
+	if (old->gateway != v->gateway)
+		epoch_bump(v->epoch);
+	release(old);
+	link_vtep(v);
+}
+
+void vtep_remove(struct vtep *v)
+{
+	rcu_ptr_set(by_index[v->index], NULL);
+	epoch_free(v->epoch);
+	release(v);
+	n_vteps--;
 }
 
 void vtep_set_next_hop(struct vtep *v, const struct rte_ether_addr *mac)
@@ -104,99 +190,10 @@ void vtep_set_next_hop(struct vtep *v, const struct rte_ether_addr *mac)
 	if (mac != NULL && own != NULL) {
 		new = aligned_alloc(64, sizeof(*new));
 		if (new == NULL)
-			return; /* the old one stays; asked again by the resolver's timer */
+			return; /* the old one stays until the resolver hears of the next hop again */
 		vxlan_outer_make(new, own, &v->addr, &underlay_port()->mac, mac);
 	}
 	rcu_ptr_set(v->outer, new);
 	if (old != NULL)
 		rcu_defer(free, old);
 }
-
-/* Southbound: [name, address, gateway]. */
-struct change {
-	struct vtep *new; /* NULL: deletion */
-	char name[PORT_NAME_MAX];
-};
-
-static int prepare(const json_t *item, const json_t *old, void **staged, struct state_error *err)
-{
-	const json_t *named = item != NULL ? item : old;
-	struct change *c = calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return -ENOMEM;
-	snprintf(c->name, sizeof(c->name), "%s", json_string_value(json_array_get(named, 1)));
-	*staged = c;
-	if (item == NULL)
-		return 0;
-	c->new = calloc(1, sizeof(*c->new));
-	if (c->new == NULL ||
-		!ip_addr_parse(json_string_value(json_array_get(item, 2)), &c->new->addr)) {
-		free(c->new);
-		free(c);
-		return state_fail(err, -EINVAL, "vtep: bad address");
-	}
-	snprintf(c->new->name, sizeof(c->new->name), "%s", c->name);
-	c->new->gateway = json_is_true(json_array_get(item, 3));
-	return 0;
-}
-
-static void abort_change(void *staged)
-{
-	struct change *c = staged;
-
-	free(c->new);
-	free(c);
-}
-
-static uint32_t free_index(void)
-{
-	while (rcu_ptr_get(by_index[next_index % VTEPS_MAX]) != NULL)
-		next_index++;
-	return next_index++ % VTEPS_MAX;
-}
-
-static void unlink_vtep(struct vtep *v)
-{
-	struct vtep **at = &all;
-
-	while (*at != v)
-		at = &(*at)->next;
-	*at = v->next;
-}
-
-/* It is not in by_index any more. */
-static void release(struct vtep *v)
-{
-	unlink_vtep(v);
-	neighbour_vtep_removed(v);
-	vtep_set_next_hop(v, NULL);
-	rcu_defer(free, v);
-}
-
-static void commit(void *staged)
-{
-	struct change *c = staged;
-	struct vtep *old = vtep_by_name(c->name);
-
-	/* The index stays with the name, so sessions and endpoints keep pointing to it. */
-	if (c->new != NULL) {
-		c->new->index = old != NULL ? old->index : free_index();
-		/* Before the old one goes: their next hop may be the same, and no packet shall miss it meanwhile. */
-		neighbour_vtep_added(c->new, clock_ms());
-		rcu_ptr_set(by_index[c->new->index], c->new);
-		if (old != NULL)
-			release(old);
-		c->new->next = all;
-		all = c->new;
-		rebuild();
-	} else if (old != NULL) {
-		rcu_ptr_set(by_index[old->index], NULL);
-		release(old);
-		rebuild();
-	}
-	free(c);
-}
-
-STATE_KIND(vtep_kind, .name = "vtep", .order = 10, .prepare = prepare, .commit = commit,
-	.abort = abort_change)

@@ -85,6 +85,8 @@ bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t vni, u
 
 	if (unlikely(p == NULL))
 		return false;
+	/* They spoke of the inner packet. */
+	m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
 	memcpy(p, o->bytes, VXLAN_OVERHEAD_V4);
 	if (o->v6)
 		memcpy(p + VXLAN_OVERHEAD_V4, o->bytes + VXLAN_OVERHEAD_V4,
@@ -101,9 +103,11 @@ bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t vni, u
 
 	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)ecn << 20);
 	ip->payload_len = udp->dgram_len;
-	udp->dgram_cksum = checksum_finish_udp(checksum_add_mbuf(
-		checksum_pseudo6(ip->src_addr, ip->dst_addr, IPPROTO_UDP, inner + VXLAN + UDP), m,
-		ETHER + IPV6, inner + VXLAN + UDP));
+	udp->dgram_cksum = checksum_fold(
+		checksum_pseudo6(ip->src_addr, ip->dst_addr, IPPROTO_UDP, inner + VXLAN + UDP));
+	m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
+	m->l2_len = ETHER;
+	m->l3_len = IPV6;
 	return true;
 }
 
@@ -148,6 +152,7 @@ static enum drop_reason parse_udp(const struct rte_mbuf *m, const uint8_t *l3, b
 	memcpy(&vni, l4 + UDP + 4, sizeof(vni));
 	info->vni = rte_be_to_cpu_32(vni) >> 8;
 	info->len = (uint16_t)(l4_off + UDP + VXLAN);
+	info->end = (uint32_t)l4_off + rte_be_to_cpu_16(udp->dgram_len);
 	info->is_vxlan = true;
 	return DROP_NONE;
 }
@@ -190,6 +195,9 @@ static enum drop_reason parse_ipv6(const struct rte_mbuf *m, struct vxlan_info *
 		return DROP_MALFORMED;
 	info->src = ip_addr_from_v6(ip->src_addr);
 	info->dst = ip_addr_from_v6(ip->dst_addr);
+	/* It would be taken for an IPv4 VTEP (RFC 4038 4.2). */
+	if (ip_addr_is_v4(&info->src) || ip_addr_is_v4(&info->dst))
+		return DROP_MALFORMED;
 	info->ecn = (uint8_t)(rte_be_to_cpu_32(ip->vtc_flow) >> 20 & 3);
 	if (ip->proto == IPPROTO_FRAGMENT)
 		return DROP_FRAGMENT;

@@ -30,8 +30,8 @@ void vxlan_outer_make(struct vxlan_outer *outer, const struct ip_addr *src,
 	const struct rte_ether_addr *dmac);
 
 /* Puts the outer header in front of a complete frame (no partial checksum, no GSO). `ecn`: of the inner IP header, 0 for others
- * (RFC 6040 4.1, normal mode). IPv4 outer: UDP checksum 0; IPv6: computed, as receivers drop 0 unless told otherwise (RFC 6935 5).
- * False: no headroom. */
+ * (RFC 6040 4.1, normal mode). IPv4 outer: UDP checksum 0. IPv6: a partial one (port/port.h), which the device or port_send()
+ * completes, as receivers drop 0 unless told otherwise (RFC 6935 5). False: no headroom. */
 bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *outer, uint32_t vni,
 	uint32_t flow_hash, uint8_t ecn);
 
@@ -39,6 +39,7 @@ bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *outer, uint32_t vn
 struct vxlan_info {
 	struct ip_addr src, dst;
 	uint32_t vni;
+	uint32_t end; /* bytes up to the end of the inner frame: what lies behind is padding */
 	uint16_t len; /* bytes up to the inner frame */
 	uint8_t ecn;
 	bool is_vxlan; /* UDP to 4789; false: something else, the rest is not set */

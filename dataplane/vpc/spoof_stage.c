@@ -76,6 +76,8 @@ static bool from_tunnel(struct flow *f)
 	own = f->src_ep != NULL ? lives_behind(f->src_ep, f->in) : known_from_elsewhere(f);
 	if (f->src_ep != NULL)
 		flow_depend(f, f->src_ep->epoch);
+	if (!own)
+		flow_depend(f, vtep->epoch);
 	if (!own && !vtep->gateway) {
 		flow_step(f, "node", vtep->name, -1, "source %s does not live behind this node",
 			ip_addr_format(&f->src, text));

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts VXLAN together: inner frame and tunnel → underlay frame. Frames that are underlay frames already (ARP, ND: `out` is
+ * LOC_NONE) pass. */
+#include <errno.h>
+
+#include "core/node.h"
+#include "port/offload.h"
+#include "underlay/underlay.h"
+
+/* What the outer header can be put in front of: complete frames, also chained ones. */
+#define INNER_CAPS PORT_CAP_MULTI_SEG
+
+/* What leaves together, and what the frame before needed: a burst mostly goes to the same place. */
+struct batch {
+	struct port *port;
+	const struct vxlan_outer *outer; /* of `out` */
+	loc_t out;                       /* LOC_NONE: nothing yet */
+	uint16_t mtu;
+	uint16_t n;
+	struct rte_mbuf *pkts[BURST];
+};
+
+static inline void flush(struct batch *b)
+{
+	if (b->n > 0)
+		port_send(b->port, b->pkts, b->n);
+	b->n = 0;
+}
+
+static inline void add(struct batch *b, struct rte_mbuf *m)
+{
+	if (unlikely(b->n == BURST))
+		flush(b);
+	b->pkts[b->n++] = m;
+}
+
+static void drop_here(struct rte_mbuf *m, enum drop_reason reason)
+{
+	drop_count(m, reason);
+	rte_pktmbuf_free(m);
+}
+
+/* DROP_NONE: b->outer leads to `out`. */
+static enum drop_reason look_up(struct batch *b, loc_t out)
+{
+	struct vtep *vtep = vtep_get(loc_index(out));
+
+	b->out = LOC_NONE;
+	if (vtep == NULL)
+		return DROP_UNKNOWN_VTEP;
+	b->outer = atomic_load_explicit(&vtep->outer, memory_order_acquire);
+	if (b->outer == NULL) {
+		if (!atomic_load_explicit(&vtep->wanted, memory_order_relaxed))
+			atomic_store_explicit(&vtep->wanted, true, memory_order_relaxed);
+		return DROP_NO_NEIGHBOUR;
+	}
+	b->out = out;
+	return DROP_NONE;
+}
+
+/* One complete inner frame. */
+static inline void push(struct batch *b, struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct vxlan_outer *o = b->outer;
+	uint8_t ecn = vxlan_ecn_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+
+	if (unlikely(m->pkt_len + o->len - sizeof(struct rte_ether_hdr) > b->mtu))
+		drop_here(m, DROP_TOO_BIG);
+	else if (likely(vxlan_push(m, o, p->out_vni, p->hash, ecn)))
+		add(b, m);
+	else
+		drop_here(m, DROP_NO_BUFFER);
+}
+
+/* A frame that asks for segments or a checksum: on the wire it has them. */
+static void push_fixed(struct batch *b, struct rte_mbuf *m)
+{
+	struct rte_mbuf *out[BURST];
+	struct offload o;
+	unsigned int n;
+	int rc = offload_begin(&o, INNER_CAPS, m);
+
+	if (rc != 0) {
+		drop_here(m, rc == -ENOMEM ? DROP_NO_BUFFER : DROP_MALFORMED);
+		return;
+	}
+	while ((n = offload_next(&o, out, BURST)) > 0)
+		for (unsigned int i = 0; i < n; i++)
+			push(b, out[i], pkt_of(out[i]));
+	/* One frame came in; the others are extra. Of one that is lost half way the rest counts as one drop. */
+	if (o.count + o.failed > 1)
+		worker_self->count.generated += o.count + o.failed - 1;
+	if (unlikely(o.failed))
+		drop_count(o.frame, DROP_NO_BUFFER);
+	offload_end(&o);
+}
+
+static inline void encap(struct batch *b, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason reason = DROP_NONE;
+
+	if (unlikely(p->out != b->out))
+		reason = look_up(b, p->out);
+	if (unlikely(reason != DROP_NONE))
+		drop_here(m, reason);
+	else if (likely(offload_fits(INNER_CAPS, m)))
+		push(b, m, p);
+	else
+		push_fixed(b, m);
+}
+
+static uint16_t tx_process(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct batch b = {.port = underlay_port(), .out = LOC_NONE, .mtu = underlay_mtu()};
+
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		struct rte_mbuf *m = objs[i];
+
+		if (unlikely(b.port == NULL))
+			node_drop(graph, node, m, DROP_PORT_DOWN);
+		else if (likely(loc_is_tunnel(pkt_of(m)->out)))
+			encap(&b, m);
+		else
+			add(&b, m);
+	}
+	flush(&b);
+	return nb_objs;
+}
+
+static struct rte_node_register tx_node = {
+	.name = "underlay_tx",
+	.process = tx_process,
+	.nb_edges = 1,
+	.next_nodes = {"drop"},
+};
+RTE_NODE_REGISTER(tx_node);
