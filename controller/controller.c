@@ -15,6 +15,7 @@
 #include "txn.h"
 #include "wait.h"
 #include "watch.h"
+#include "wave.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -191,6 +192,7 @@ static int start_parts(struct controller *c)
 	c->commits = commits_new(c);
 	c->watches = watches_new();
 	c->waits = waits_new(c);
+	c->waves = waves_new(c);
 	c->nodes = nodes_new();
 	c->metrics = metrics_new();
 	c->events = events_new(c);
@@ -238,6 +240,8 @@ void controller_stop(struct controller *c)
 	c->commits = NULL;
 	waits_free(c->waits);
 	c->waits = NULL;
+	waves_free(c->waves);
+	c->waves = NULL;
 	nodes_free(c->nodes); /* calls that ask them are answered now */
 	http_stop(c->http);
 	if (c->server != NULL)

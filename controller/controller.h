@@ -25,6 +25,7 @@ struct controller {
 	struct events *events;
 	struct watches *watches;
 	struct waits *waits;
+	struct waves *waves;
 	struct audit *audit;
 	struct nodes *nodes;
 	struct http *http;

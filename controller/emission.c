@@ -6,6 +6,7 @@
 #include "reconcile.h"
 #include "rules.h"
 #include "wanted.h"
+#include "wave.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,7 @@ void emission_flush(struct controller *c)
 		NODES_FOREACH(c, node)
 		emit(node, task.object);
 	}
+	wave_begin(c);
 	NODES_FOREACH(c, node)
 	reconcile_push(node);
 }

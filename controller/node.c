@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "wait.h"
 #include "wanted.h"
+#include "wave.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static void node_free(struct node *node)
 	free(node->name);
 	free(node);
 	wait_look(c);
+	wave_look(c);
 }
 
 void nodes_free(struct nodes *nodes)

@@ -74,6 +74,8 @@ struct node {
 	struct push *push;   /* the transaction under way */
 	json_t *transaction; /* one that the node has begun and that is still empty */
 	bool beginning;
+	bool held;                  /* by wave.c: others come first */
+	int part;                   /* of wave.c */
 	size_t batch_limit;         /* items in the next transaction; 0: no limit */
 	struct event *again;        /* tries rejected items again */
 	uint64_t desired, applied;  /* revisions */

@@ -7,6 +7,7 @@
 #include "model_mtu.h"
 #include "node.h"
 #include "reconcile.h"
+#include "wave.h"
 
 #include <event2/event.h>
 #include <stdarg.h>
@@ -54,6 +55,7 @@ static void gone(struct node *node, const char *reason)
 	snprintf(node->reason, sizeof(node->reason), "%s", reason);
 	node->state = NODE_AWAY;
 	reconcile_end(node);
+	wave_look(node->c);
 	complain(node);
 	retry_later(node);
 }

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "wait.h"
 #include "wanted.h"
+#include "wave.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -228,6 +229,7 @@ static void on_answer(const struct jsonrpc_outcome *outcome, void *arg)
 	else
 		land(node);
 	push_start(node);
+	wave_look(node->c);
 }
 
 /* ---- Sending ---- */
@@ -363,7 +365,7 @@ static void on_begin(const struct jsonrpc_outcome *outcome, void *arg)
 
 void push_start(struct node *node)
 {
-	if (node->state != NODE_SYNCED || node->push != NULL)
+	if (node->state != NODE_SYNCED || node->push != NULL || node->held)
 		return;
 	if (TAILQ_EMPTY(&node->queue) && node->applied < node->desired) {
 		/* All changes since cancelled out, or were there already. */
@@ -382,6 +384,7 @@ void push_stop(struct node *node)
 
 	node->push = NULL;
 	node->beginning = false;
+	node->held = false;
 	node->batch_limit = 0;
 	json_decref(node->transaction);
 	node->transaction = NULL;

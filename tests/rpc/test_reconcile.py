@@ -495,3 +495,51 @@ def test_large_state_goes_in_chunks(cluster, count):
     assert a.commits <= 3
     controller.call("port.delete", names=controller.names("port"), wait=True, wait_timeout_ms=60000)
     assert not a.items
+
+
+def record_commits(peers):
+    """The order in which the peers commit, with the kinds and operations of what they were sent."""
+    order = []
+    for peer in peers:
+
+        def commit(params, transactions, peer=peer, original=peer._commit):
+            staged = transactions[params["transaction"]]
+            done = {("del" if item is None else "put", key.split("\x1f")[0]) for key, item in staged}
+            time.sleep(0.005)
+            result = original(params, transactions)
+            order.append((peer.name, done))
+            return result
+
+        peer._commit = commit
+    return order
+
+
+def test_receivers_first_when_adding_senders_first_when_removing(cluster):
+    controller, peers = cluster("host-a", "host-b", "host-c")
+    settled(controller)
+    controller.apply(VPC, SUBNET, GROUP, *(port(f"p-{peer.name}", peer.name) for peer in peers), wait=True)
+    order = record_commits(peers)
+    for n in range(5):
+        for host in ("host-a", "host-b", "host-c"):
+            order.clear()
+            controller.apply(port("new", host), wait=True)
+            assert order[0][0] == host and ("put", "port") in order[0][1]
+            assert all(("put", "endpoint") in done for _, done in order[1:]) and len(order) == 3
+            order.clear()
+            controller.call("port.delete", name="new", wait=True)
+            assert order[-1][0] == host and ("del", "port") in order[-1][1]
+            assert all(("del", "endpoint") in done for _, done in order[:-1]) and len(order) == 3
+    order.clear()
+    controller.apply(port("new", "host-a"), wait=True)
+    order.clear()
+    controller.call("port.update", name="new", node="host-b", wait=True)
+    assert order[0][0] == "host-b" and ("put", "port") in order[0][1]
+
+
+def test_a_stalled_receiver_does_not_hold_the_senders_for_long(cluster):
+    controller, (a, b) = cluster("host-a", "host-b")
+    settled(controller)
+    controller.apply(VPC, SUBNET, GROUP, port("pa", "host-a"), port("pb", "host-b"), wait=True)
+    a.silent = {"state.commit"}
+    controller.apply(port("new", "host-a", addresses=["10.0.1.99"]))
+    wait_for(lambda: "10.0.1.99" in b.of("endpoint"), 2)
