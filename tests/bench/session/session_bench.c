@@ -4,6 +4,7 @@
  *   session_bench [SESSIONS ...]        default: 10000 100000 1000000
  */
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #define TCP_FLOW UINT32_MAX
 
 static uint32_t n_live;
-static uint64_t random_state = 88172645463325252ull;
+static __thread uint64_t random_state = 88172645463325252ull;
 
 static uint64_t draw(void)
 {
@@ -60,8 +61,8 @@ static uint32_t add(uint32_t i)
 #define SAMPLES (1u << 16)
 
 /* Cycles of bursts; the median, since the machine may be shared. */
-static uint32_t samples[SAMPLES];
-static uint32_t n_samples;
+static __thread uint32_t samples[SAMPLES];
+static __thread uint32_t n_samples;
 
 static void sample(uint64_t start)
 {
@@ -95,8 +96,22 @@ static void check(bool ok, const char *what)
 	exit(1);
 }
 
+/* Which packets a worker has: of all flows, of every other flow, or of one direction of all. */
+enum part { ALL, FLOWS, DIRECTION };
+
+static void draw_key(uint32_t first, enum part part, struct session_key *key)
+{
+	uint32_t flow = first + (uint32_t)(draw() % n_live), worker = rcu_thread - 1;
+	struct session_key both[2];
+
+	if (part == FLOWS)
+		flow = (flow & ~1u) | worker;
+	flow_keys(flow, both);
+	*key = both[part == DIRECTION ? worker : draw() & 1];
+}
+
 /* `first`: of flows that exist, or beyond them (misses). `use`: count on the records as the fast path does. */
-static double lookups(uint32_t first, bool use)
+static double lookups(uint32_t first, bool use, enum part part)
 {
 	struct session_key keys[BURST];
 	uint32_t hashes[BURST], refs[BURST];
@@ -104,12 +119,8 @@ static double lookups(uint32_t first, bool use)
 	for (uint32_t round = 0; round < SAMPLES; round++) {
 		uint64_t start;
 
-		for (unsigned int i = 0; i < BURST; i++) {
-			struct session_key both[2];
-
-			flow_keys(first + (uint32_t)(draw() % n_live), both);
-			keys[i] = both[draw() & 1];
-		}
+		for (unsigned int i = 0; i < BURST; i++)
+			draw_key(first, part, &keys[i]);
 		start = rte_rdtsc();
 		for (unsigned int i = 0; i < BURST; i++)
 			hashes[i] = session_hash(&keys[i]);
@@ -140,16 +151,16 @@ static double fill(uint32_t *refs)
 
 /* The oldest go, as the clock hand removes them, and new ones come, known a burst before as the
  * road node knows them. Cycles of a pair. */
-static double churn(uint32_t *refs)
+static double churn(uint32_t *refs, uint32_t n, uint32_t next)
 {
-	uint32_t at = 0, next = n_live;
+	uint32_t at = 0;
 
 	for (uint32_t round = 0; round < SAMPLES; round++) {
 		uint32_t old[BURST];
 		uint64_t start = rte_rdtsc();
 
 		for (unsigned int i = 0; i < BURST; i++)
-			old[i] = refs[(at + i) % n_live] >> 1;
+			old[i] = refs[(at + i) % n] >> 1;
 		session_remove_bulk(old, BURST);
 		for (unsigned int i = 0; i < BURST; i++) {
 			struct session_key key[2];
@@ -159,9 +170,11 @@ static double churn(uint32_t *refs)
 			session_prefetch(&key[1]);
 		}
 		for (unsigned int i = 0; i < BURST; i++) {
-			refs[at] = add(next++);
-			check(refs[at] != SESSION_NONE, "no room");
-			at = at + 1 == n_live ? 0 : at + 1;
+			/* Indexes wait for a worker that has lost its CPU. */
+			while ((refs[at] = add(next)) == SESSION_NONE)
+				rcu_worker_quiescent();
+			next++;
+			at = at + 1 == n ? 0 : at + 1;
 		}
 		rcu_worker_quiescent();
 		sample(start);
@@ -245,10 +258,64 @@ static void bench(uint32_t sessions, double hz)
 	n_live = sessions;
 	first = fill(refs);
 	printf("%9u sessions: look-up %5.1f, with counters %5.1f, miss %5.1f cycles a key; ",
-		sessions, lookups(0, false), lookups(0, true), lookups(sessions, false));
-	pair = churn(refs);
+		sessions, lookups(0, false, ALL), lookups(0, true, ALL),
+		lookups(sessions, false, ALL));
+	pair = churn(refs, sessions, sessions);
 	printf("first insert %.0f, insert + remove %.0f (%.2f M/s); sweep %.1f a record\n", first,
 		pair, hz / pair / 1e6, sweep_cycles());
+	session_fini();
+	free(refs);
+}
+
+struct worker {
+	unsigned int id;
+	uint32_t *refs;
+	double flows, direction, pair;
+	pthread_t thread;
+};
+
+static pthread_barrier_t barrier;
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint32_t half = n_live / 2;
+
+	rcu_worker_online(w->id);
+	random_state += w->id;
+	pthread_barrier_wait(&barrier);
+	w->flows = lookups(0, true, FLOWS);
+	pthread_barrier_wait(&barrier);
+	w->direction = lookups(0, true, DIRECTION);
+	pthread_barrier_wait(&barrier);
+	w->pair = churn(w->refs + w->id * half, half, n_live * (1 + 8 * w->id));
+	rcu_worker_offline();
+	return NULL;
+}
+
+/* Cycles a worker while two are at work: to compare with one, on a machine with two quiet CPUs. */
+static void bench_two(uint32_t sessions)
+{
+	struct worker w[2];
+	uint32_t *refs = calloc(sessions, sizeof(*refs));
+
+	check(refs != NULL && session_init(sessions + sessions / 20 + 64) == 0, "no memory");
+	n_live = sessions;
+	fill(refs);
+	rcu_worker_offline();
+	pthread_barrier_init(&barrier, NULL, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		w[i] = (struct worker){.id = i, .refs = refs};
+		check(pthread_create(&w[i].thread, NULL, work, &w[i]) == 0, "no thread");
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(w[i].thread, NULL);
+	rcu_worker_online(0);
+	printf("two workers, %u sessions: look-up with counters, flows shared out %.1f %.1f, a "
+	       "direction each %.1f %.1f; "
+	       "insert + remove %.0f %.0f\n",
+		sessions, w[0].flows, w[1].flows, w[0].direction, w[1].direction, w[0].pair,
+		w[1].pair);
 	session_fini();
 	free(refs);
 }
@@ -279,7 +346,7 @@ int main(int argc, char **argv)
 {
 	double hz = tsc_hz();
 
-	if (rcu_init(1) != 0)
+	if (rcu_init(2) != 0)
 		return 1;
 	rcu_worker_online(0);
 	printf("TSC %.3f GHz, medians of bursts of %u\n", hz / 1e9, BURST);
@@ -291,6 +358,7 @@ int main(int argc, char **argv)
 		bench(100000, hz);
 		bench(1000000, hz);
 	}
+	bench_two(n_live);
 	bench_tcp();
 	memory_full();
 	return 0;
