@@ -193,3 +193,46 @@ void frame_vxlan(
 	memcpy(vxlan + 8, inner->bytes, inner->len);
 	put16(f->bytes + 40, 0);
 }
+
+const struct frame *frame_make(struct frame *f, const struct frame_spec *s)
+{
+	frame_build(f, s);
+	return f;
+}
+
+const struct frame *frame_tunnelled(struct frame *f, const struct frame *inner, uint32_t vni)
+{
+	frame_vxlan(f, inner, "192.0.2.2", "192.0.2.1", vni);
+	return f;
+}
+
+const struct frame *frame_icmp_error(
+	struct frame *f, const struct frame_spec *s, const struct frame *quoted, uint16_t bytes)
+{
+	struct frame_spec error = *s;
+	bool v6 = strchr(s->src, ':') != NULL;
+	uint8_t *ip = f->bytes + 14, *l4 = ip + (v6 ? 40 : 20);
+
+	error.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	error.payload = bytes < quoted->len - 14 ? bytes : (uint16_t)(quoted->len - 14);
+	frame_build(f, &error);
+	put32(l4 + 4, 0);
+	memcpy(l4 + 8, quoted->bytes + 14, error.payload);
+	finish_l4(ip, l4, error.proto, (uint16_t)(8 + error.payload));
+	return f;
+}
+
+const struct frame *frame_extended(
+	struct frame *f, const struct frame *plain, uint8_t header, const uint8_t rest[7])
+{
+	uint8_t *ip = f->bytes + 14;
+
+	memcpy(f->bytes, plain->bytes, 14 + 40);
+	memcpy(ip + 48, plain->bytes + 14 + 40, plain->len - 54u);
+	ip[40] = ip[6];
+	ip[6] = header;
+	memcpy(ip + 41, rest, 7);
+	put16(ip + 4, get16(ip + 4) + 8u);
+	f->len = (uint16_t)(plain->len + 8);
+	return f;
+}

@@ -30,10 +30,24 @@ struct frame_spec {
 };
 
 void frame_build(struct frame *f, const struct frame_spec *s);
+/* The same as an expression: FRAME(.src = "10.0.0.1", ...) lives as long as its block. */
+const struct frame *frame_make(struct frame *f, const struct frame_spec *s);
+#define FRAME(...) frame_make(&(struct frame){.len = 0}, &(struct frame_spec){__VA_ARGS__})
 /* IP, TCP, UDP, ICMP checksums and lengths of a received frame; NULL or what is wrong. */
 const char *frame_check(const uint8_t *bytes, uint16_t len);
 /* Wraps `inner` into VXLAN from `src` to `dst` (IPv4). */
 void frame_vxlan(
 	struct frame *f, const struct frame *inner, const char *src, const char *dst, uint32_t vni);
+/* `inner` from the VTEP `other` (192.0.2.2) to this node. */
+const struct frame *frame_tunnelled(struct frame *f, const struct frame *inner, uint32_t vni);
+#define TUNNELLED(inner, vni) frame_tunnelled(&(struct frame){.len = 0}, inner, vni)
+/* An ICMP error (both families by the quoted packet's) of `type`, `code` about the IP packet of `quoted`, quoting `bytes` of it. */
+const struct frame *frame_icmp_error(
+	struct frame *f, const struct frame_spec *s, const struct frame *quoted, uint16_t bytes);
+#define ICMP_ERROR(quoted, ...)                                                                    \
+	frame_icmp_error(&(struct frame){.len = 0}, &(struct frame_spec){__VA_ARGS__}, quoted, 64)
+/* Puts an extension header of 8 bytes, `second` its bytes 2-7, between an IPv6 header and its payload. */
+const struct frame *frame_extended(
+	struct frame *f, const struct frame *plain, uint8_t header, const uint8_t rest[7]);
 
 #endif

@@ -313,6 +313,61 @@ uint64_t graph_dropped_any(void)
 	return n;
 }
 
+static void say_drops(char *text, size_t size)
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (unsigned int r = 1; r < DROP_MAX && at < size; r++)
+		if (workers[0].count.dropped[r] != seen_drops[r])
+			at += (size_t)snprintf(
+				text + at, size - at, " %s", drop_reason_name((enum drop_reason)r));
+}
+
+void graph_expect_sent(const char *port, const struct frame *want)
+{
+	char drops[256];
+	uint16_t len;
+	const uint8_t *got = graph_sent(port, &len);
+	const char *wrong;
+
+	say_drops(drops, sizeof(drops));
+	if (got == NULL)
+		fail_msg("nothing was sent to %s; dropped:%s", port, drops);
+	assert_int_equal(len, want->len);
+	assert_memory_equal(got, want->bytes, want->len);
+	wrong = frame_check(got, len);
+	if (wrong != NULL)
+		fail_msg("%s", wrong);
+	assert_int_equal(graph_unfetched(), 0);
+}
+
+void graph_expect_pass(
+	const char *port, const struct frame *f, const char *to, const struct frame *want)
+{
+	graph_send(port, f->bytes, f->len);
+	graph_run();
+	graph_expect_sent(to, want);
+}
+
+void graph_expect_dropped(enum drop_reason reason, unsigned int n)
+{
+	char drops[256];
+
+	say_drops(drops, sizeof(drops));
+	if (graph_unfetched() != 0)
+		fail_msg("%u frames were sent; dropped:%s", graph_unfetched(), drops);
+	if (graph_dropped(reason) != n || graph_dropped_any() != n)
+		fail_msg("dropped:%s; expected %s", drops, drop_reason_name(reason));
+}
+
+void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason)
+{
+	graph_send(port, f->bytes, f->len);
+	graph_run();
+	graph_expect_dropped(reason, 1);
+}
+
 /* Whatever comes in or is made leaves by one of the named ways. */
 static void check_conservation(void)
 {

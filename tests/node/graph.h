@@ -19,6 +19,7 @@
 #include <rte_mbuf.h>
 
 #include "core/drop.h"
+#include "frame.h"
 
 #define GRAPH_UNDERLAY "underlay"
 
@@ -52,6 +53,16 @@ unsigned int graph_unfetched(void);
 uint64_t graph_dropped(enum drop_reason reason);
 /* Packets dropped for any reason since that was last asked. */
 uint64_t graph_dropped_any(void);
+
+/* The port was given exactly `want` (checksums right), and no port anything else. */
+void graph_expect_sent(const char *port, const struct frame *want);
+/* The frame from `port` leaves to `to` as `want`. */
+void graph_expect_pass(
+	const char *port, const struct frame *f, const char *to, const struct frame *want);
+/* The frame from `port` is dropped for `reason`, and nothing is sent. */
+void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason);
+/* No frame was sent and every drop since the last question was one of `n` for `reason`. */
+void graph_expect_dropped(enum drop_reason reason, unsigned int n);
 
 /* What the stub port can carry (enum port_cap); before the item that makes it. */
 void graph_port_caps(uint32_t caps);

@@ -8,42 +8,15 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 
+#include "cloud.h"
 #include "frame.h"
 #include "graph.h"
 #include "session/session.h"
 
-#define GW "02:00:00:00:00:64"
-#define MAC_A "02:aa:00:00:00:01"
-#define MAC_B "02:aa:00:00:00:02"
-#define MAC_C "02:aa:00:00:00:03"
-#define MAC_R "02:bb:00:00:00:01"
-
-#define PORT(name, subnet, mac, a4, a6)                                                            \
-	"[\"port\", \"" name "\", 100, \"" subnet "\", \"" mac "\", [\"" a4 "\", \"" a6            \
-	"\"], [\"any\"], true, [], true, null, {\"type\": \"stub\"}, 1]"
-
-/* Two subnets of one VPC: a and b in `web`, c in `db`, r behind the VTEP `other`. */
-static const char cloud[] =
-	"[[\"vtep\", \"other\", \"192.0.2.2\", false],"
-	"[\"vpc\", 100, \"prod\", \"default\", 1450, \"" GW
-	"\", [\"10.0.0.0/16\", \"fd00:1::/48\"], [], 1],"
-	"[\"subnet\", \"web\", 100, \"10.0.1.0/24\", \"10.0.1.1\", \"fd00:1:0:1::/64\", "
-	"\"fd00:1:0:1::1\", true, [], 1],"
-	"[\"subnet\", \"db\", 100, \"10.0.2.0/24\", \"10.0.2.1\", \"fd00:1:0:2::/64\", "
-	"\"fd00:1:0:2::1\", true, [], 1],"
-	"[\"group\", \"any\", [[\"i\", \"a\", 1000, -1, 0, 65535, -1, -1, \"any\", null]], "
-	"1]," PORT("a", "web", MAC_A, "10.0.1.10", "fd00:1:0:1::10") "," PORT(
-		"b", "web", MAC_B, "10.0.1.11", "fd00:1:0:1::11") "," PORT("c", "db", MAC_C,
-		"10.0.2.10", "fd00:1:0:2::10") ","
-					       "[\"endpoint\", 100, \"10.0.1.20\", \"" MAC_R
-					       "\", \"other\", \"web\", \"r\", []],"
-					       "[\"endpoint\", 100, \"fd00:1:0:1::20\", \"" MAC_R
-					       "\", \"other\", \"web\", \"r\", []]]";
-
 static int setup(void **state)
 {
 	(void)state;
-	graph_items(cloud);
+	graph_items(CLOUD);
 	return 0;
 }
 
@@ -52,19 +25,6 @@ static int teardown(void **state)
 	(void)state;
 	graph_reset();
 	return 0;
-}
-
-static void expect_sent(const char *port, const uint8_t *want, uint16_t want_len)
-{
-	uint16_t len;
-	const uint8_t *got = graph_sent(port, &len);
-
-	if (got == NULL)
-		fail_msg("nothing was sent to %s", port);
-	assert_int_equal(len, want_len);
-	assert_memory_equal(got, want, want_len);
-	assert_null(frame_check(got, len));
-	assert_int_equal(graph_unfetched(), 0);
 }
 
 static void test_bridged_unchanged(void **state)
@@ -105,7 +65,7 @@ static void test_bridged_unchanged(void **state)
 			packet++) { /* the readable road, then the short one */
 			graph_send("a", f.bytes, f.len);
 			graph_run();
-			expect_sent("b", f.bytes, f.len);
+			graph_expect_sent("b", &f);
 		}
 		assert_int_equal(session_used(), i + 1);
 	}
@@ -133,7 +93,7 @@ static void test_routed_once(void **state)
 	for (int packet = 0; packet < 2; packet++) {
 		graph_send("a", there.bytes, there.len);
 		graph_run();
-		expect_sent("c", want.bytes, want.len);
+		graph_expect_sent("c", &want);
 	}
 	frame_build(&back, &(struct frame_spec){.smac = MAC_C,
 				   .dmac = GW,
@@ -150,7 +110,7 @@ static void test_routed_once(void **state)
 				   .ttl = 63});
 	graph_send("c", back.bytes, back.len);
 	graph_run();
-	expect_sent("a", want.bytes, want.len);
+	graph_expect_sent("a", &want);
 	assert_int_equal(session_used(), 1);
 }
 
@@ -196,17 +156,8 @@ static void test_tunnel_both_ways(void **state)
 	frame_vxlan(&outer, &answer, "192.0.2.2", "192.0.2.1", 100);
 	graph_send(GRAPH_UNDERLAY, outer.bytes, outer.len);
 	graph_run();
-	expect_sent("a", answer.bytes, answer.len);
+	graph_expect_sent("a", &answer);
 	assert_int_equal(session_used(), 1);
-}
-
-static void expect_drop(const char *port, const struct frame *f, enum drop_reason reason)
-{
-	graph_send(port, f->bytes, f->len);
-	graph_run();
-	assert_int_equal(graph_unfetched(), 0);
-	assert_int_equal(graph_dropped(reason), 1);
-	assert_int_equal(graph_dropped_any(), 1);
 }
 
 static void test_underlay_strangers(void **state)
@@ -221,11 +172,11 @@ static void test_underlay_strangers(void **state)
 				    .sport = 8,
 				    .dport = 7});
 	frame_vxlan(&outer, &inner, "192.0.2.9", "192.0.2.1", 100);
-	expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VTEP);
+	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VTEP);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 101);
-	expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VNI);
+	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VNI);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.7", 100);
-	expect_drop(GRAPH_UNDERLAY, &outer, DROP_NOT_FOR_US);
+	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_NOT_FOR_US);
 	frame_build(&inner, &(struct frame_spec){.smac = MAC_B,
 				    .dmac = MAC_A,
 				    .src = "10.0.1.11",
@@ -233,10 +184,10 @@ static void test_underlay_strangers(void **state)
 				    .sport = 8,
 				    .dport = 7});
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 100);
-	expect_drop(GRAPH_UNDERLAY, &outer, DROP_WRONG_VTEP);
+	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_WRONG_VTEP);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 100);
 	outer.bytes[42] = 0; /* RFC 7348 5: I not set */
-	expect_drop(GRAPH_UNDERLAY, &outer, DROP_MALFORMED);
+	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_MALFORMED);
 }
 
 static void test_spoofed(void **state)
@@ -250,14 +201,14 @@ static void test_spoofed(void **state)
 				.dst = "10.0.1.11",
 				.sport = 1,
 				.dport = 2});
-	expect_drop("a", &f, DROP_SPOOFED);
+	graph_expect_drop("a", &f, DROP_SPOOFED);
 	frame_build(&f, &(struct frame_spec){.smac = MAC_C,
 				.dmac = MAC_B,
 				.src = "10.0.1.10",
 				.dst = "10.0.1.11",
 				.sport = 1,
 				.dport = 2});
-	expect_drop("a", &f, DROP_SPOOFED);
+	graph_expect_drop("a", &f, DROP_SPOOFED);
 	assert_int_equal(session_used(), 0);
 }
 
@@ -275,11 +226,11 @@ static void test_spoofed_into_session(void **state)
 				.dport = 2});
 	graph_send("a", f.bytes, f.len);
 	graph_run();
-	expect_sent("b", f.bytes, f.len);
-	expect_drop("c", &f, DROP_SPOOFED);
+	graph_expect_sent("b", &f);
+	graph_expect_drop("c", &f, DROP_SPOOFED);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
-	expect_sent("b", f.bytes, f.len);
+	graph_expect_sent("b", &f);
 	assert_int_equal(session_used(), 1);
 }
 
@@ -317,22 +268,22 @@ static void test_rule_cuts_running_flow(void **state)
 				  .tcp_flags = 0x10});
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
-	expect_sent("b", udp.bytes, udp.len);
+	graph_expect_sent("b", &udp);
 	graph_send("a", syn.bytes, syn.len);
 	graph_run();
-	expect_sent("b", syn.bytes, syn.len);
+	graph_expect_sent("b", &syn);
 	assert_int_equal(session_used(), 2);
 
 	graph_items(deny);
-	expect_drop("a", &udp, DROP_POLICY_INGRESS);
-	expect_drop("a", &ack, DROP_POLICY_INGRESS);
+	graph_expect_drop("a", &udp, DROP_POLICY_INGRESS);
+	graph_expect_drop("a", &ack, DROP_POLICY_INGRESS);
 	assert_int_equal(session_used(), 0);
 
 	graph_items(allow);
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
-	expect_sent("b", udp.bytes, udp.len);
-	expect_drop("a", &ack, DROP_NO_SESSION);
+	graph_expect_sent("b", &udp);
+	graph_expect_drop("a", &ack, DROP_NO_SESSION);
 }
 
 /* A silent flow is cut too, without a packet. */
@@ -349,7 +300,7 @@ static void test_rule_cuts_silent_flow(void **state)
 				  .dport = 2});
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
-	expect_sent("b", udp.bytes, udp.len);
+	graph_expect_sent("b", &udp);
 	graph_items("[[\"group\", \"any\", [], 2]]");
 	graph_pass_time(0);
 	assert_int_equal(session_used(), 0);
@@ -368,16 +319,16 @@ static void test_malformed(void **state)
 				.dport = 2,
 				.payload = 40});
 	f.bytes[24] ^= 1;
-	expect_drop("a", &f, DROP_BAD_CHECKSUM);
+	graph_expect_drop("a", &f, DROP_BAD_CHECKSUM);
 	f.bytes[24] ^= 1;
 	f.len = 50; /* the IP length says more */
-	expect_drop("a", &f, DROP_MALFORMED);
+	graph_expect_drop("a", &f, DROP_MALFORMED);
 	f.bytes[12] = 0x81;
 	f.bytes[13] = 0;
-	expect_drop("a", &f, DROP_VLAN);
+	graph_expect_drop("a", &f, DROP_VLAN);
 	f.bytes[12] = 0x88;
 	f.bytes[13] = 0xcc;
-	expect_drop("a", &f, DROP_UNSUPPORTED);
+	graph_expect_drop("a", &f, DROP_UNSUPPORTED);
 }
 
 static void test_mss_clamped(void **state)
@@ -404,7 +355,7 @@ static void test_mss_clamped(void **state)
 				   .ttl = 63});
 	graph_send("a", f.bytes, f.len);
 	graph_run();
-	expect_sent("c", want.bytes, want.len);
+	graph_expect_sent("c", &want);
 	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
 				.dmac = GW,
 				.src = "10.0.1.10",
@@ -424,7 +375,7 @@ static void test_mss_clamped(void **state)
 				   .ttl = 63});
 	graph_send("a", f.bytes, f.len);
 	graph_run();
-	expect_sent("c", want.bytes, want.len);
+	graph_expect_sent("c", &want);
 }
 
 int main(void)
