@@ -67,6 +67,19 @@ static inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *
 	return ((a->q[0] ^ b->q[0]) | (a->q[1] ^ b->q[1])) == 0;
 }
 
+/* Names several hosts: multicast (RFC 5771, RFC 4291 2.7), or the limited broadcast address. */
+static inline bool ip_addr_is_multicast(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) ? a->bytes[12] >> 4 == 0xe || a->w[3] == UINT32_MAX
+				: a->bytes[0] == 0xff;
+}
+
+/* fe80::/10, which no router forwards (RFC 4291 2.5.6). */
+static inline bool ip_addr_is_link_local(const struct ip_addr *a)
+{
+	return a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
 /* The upper and lower half as numbers, to compare and to count with. */
 static inline uint64_t ip_addr_high(const struct ip_addr *a)
 {

@@ -46,11 +46,11 @@ struct flow {
 	struct rte_ether_addr smac, dmac;
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */
-	struct vpc *vpc;         /* of `in` */
-	struct port *in_port;    /* NULL from a tunnel */
-	struct endpoint *src_ep; /* NULL: outside the VPC */
-	struct endpoint *dst_ep;
-	struct vpc *dst_vpc; /* of dst_ep; another than `vpc` over a peering */
+	struct vpc *vpc;               /* of `in` */
+	struct port *in_port;          /* NULL from a tunnel */
+	const struct endpoint *src_ep; /* NULL: outside the VPC */
+	const struct endpoint *dst_ep; /* whom it is delivered to; a route's next hop */
+	struct vpc *dst_vpc;           /* of dst_ep; another than `vpc` over a peering */
 
 	/* The verdict. */
 	loc_t out;              /* LOC_NONE until routed */

@@ -27,8 +27,8 @@ void forward_edges_attach(const char *node, bool road);
 void forward_clamp_mss(struct rte_mbuf *m, const struct pkt *p, uint16_t mtu);
 /* The packet of a fresh session does not come from where, or not with the MACs, that the session expects. DROP_NONE: harmless; `*routed` says
  * how it wants to be treated. */
-enum drop_reason forward_odd(const struct rte_ether_hdr *eth, const struct pkt *p,
-	const struct session_dir *d, bool *routed);
+enum drop_reason forward_odd(
+	const struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d, bool *routed);
 
 static inline unsigned int apply_drop(struct pkt *p, enum drop_reason reason)
 {
@@ -107,7 +107,7 @@ static inline unsigned int forward_apply(
 	if (unlikely(d->in != p->in || !apply_macs_match(eth, d, p))) {
 		if (!fresh)
 			return EDGE_ROAD;
-		reason = forward_odd(eth, p, d, &routed);
+		reason = forward_odd(m, p, d, &routed);
 	}
 	if (unlikely(reason != DROP_NONE))
 		return apply_drop(p, reason);
@@ -134,6 +134,8 @@ static inline unsigned int forward_apply(
 		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
+		if ((flags & SESSION_F_TCP) && !(p->flags & PKT_F_ICMP_ERROR))
+			tcp_fragmented(ref);
 	}
 	if (routed) {
 		eth->src_addr = d->smac;

@@ -9,9 +9,22 @@
 #define TCP_OPT_NOP 1
 #define TCP_OPT_MSS 2
 
-enum drop_reason forward_odd(const struct rte_ether_hdr *eth, const struct pkt *p,
-	const struct session_dir *d, bool *routed)
+/* Is the receiver in the subnet of the sender, which is a port here? */
+static bool is_neighbour(const struct rte_mbuf *m, const struct pkt *p, const struct port *port)
 {
+	const struct vnic *vnic = vnic_of(port);
+	const struct endpoint *ep;
+	struct ip_addr src, dst;
+
+	parse_addrs(m, p, &src, &dst);
+	ep = endpoint_get(p->vpc, &dst);
+	return vnic != NULL && ep != NULL && ep->subnet == vnic->subnet;
+}
+
+enum drop_reason forward_odd(
+	const struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d, bool *routed)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	const struct vpc *vpc = vpc_get(p->vpc);
 	const struct port *port = loc_is_port(p->in) ? port_get(loc_index(p->in)) : NULL;
 
@@ -24,11 +37,15 @@ enum drop_reason forward_odd(const struct rte_ether_hdr *eth, const struct pkt *
 		return DROP_SPOOFED;
 	if (rte_is_multicast_ether_addr(&eth->dst_addr))
 		return DROP_BROADCAST;
-	/* Through the gateway instead of directly, or the other way round: either is a way for this flow. */
+	/* Through the gateway instead of directly, or, to a neighbour, the other way round. */
 	*routed = rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac);
-	if (*routed || rte_is_same_ether_addr(&eth->dst_addr, &d->dmac))
+	if (*routed)
 		return DROP_NONE;
-	return DROP_NO_ROUTE;
+	if (!rte_is_same_ether_addr(&eth->dst_addr, &d->dmac))
+		return DROP_NO_ROUTE;
+	return port == NULL || !(d->flags & SESSION_F_ROUTED) || is_neighbour(m, p, port)
+		       ? DROP_NONE
+		       : DROP_NO_ROUTE;
 }
 
 static void clamp_option(struct rte_mbuf *m, struct rte_tcp_hdr *tcp, uint8_t *opt, uint16_t max)

@@ -37,11 +37,24 @@ static bool icmp4_is_query(uint8_t type)
 	return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
+static int icmp_query_of(bool v6, uint8_t type)
+{
+	return v6 ? (type == ICMP6_ECHO_REPLY ? ICMP6_ECHO : -1) : icmp4_query_of(type);
+}
+
+bool parse_is_answer(const struct rte_mbuf *m, const struct pkt *p)
+{
+	bool v6 = p->flags & PKT_F_V6;
+
+	return p->proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) && (p->flags & PKT_F_L4) &&
+	       icmp_query_of(v6, *rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off)) >= 0;
+}
+
 /* Ports of an ICMP message (see the header). */
 static void icmp_ports(bool v6, const uint8_t *icmp, uint16_t *sport, uint16_t *dport)
 {
 	uint16_t id;
-	int query = v6 ? (icmp[0] == ICMP6_ECHO_REPLY ? ICMP6_ECHO : -1) : icmp4_query_of(icmp[0]);
+	int query = icmp_query_of(v6, icmp[0]);
 
 	memcpy(&id, icmp + 4, sizeof(id));
 	if (query >= 0) {
@@ -66,7 +79,8 @@ static enum parse_verdict parse_icmp(struct pkt *p, const uint8_t *icmp, uint32_
 		return PARSE_OTHER;
 	}
 	if (v6 && icmp[0] >= ICMP6_ND_FIRST && icmp[0] <= ICMP6_ND_LAST)
-		return PARSE_OTHER;
+		return p->flags & PKT_F_FRAGMENT ? bad(p, DROP_MALFORMED) /* RFC 6980 section 5 */
+						 : PARSE_OTHER;
 	icmp_ports(v6, icmp, &p->sport, &p->dport);
 	p->flags |= PKT_F_L4;
 	return PARSE_SESSION;
@@ -271,6 +285,8 @@ bool parse_quoted(const struct rte_mbuf *m, const struct pkt *p, struct session_
 
 		memcpy(&src, q + 12, 4);
 		memcpy(&dst, q + 16, 4);
+		addrs[0] = ip_addr_from_v4(dst);
+		addrs[1] = ip_addr_from_v4(src);
 		*key = session_key_v4(p->vpc, inner.proto, dst, src, dport, sport);
 	}
 	return true;

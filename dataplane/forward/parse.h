@@ -116,7 +116,10 @@ static inline void parse_addrs(
 	}
 }
 
-/* The flow an ICMP error quotes, as it would run in the error's own direction: its key reversed. False: not one that can be tracked. */
+/* An ICMP message that answers a query: never the first packet of a flow. The packet is parsed and not a later fragment. */
+bool parse_is_answer(const struct rte_mbuf *m, const struct pkt *p);
+
+/* The flow an ICMP error quotes, as it would run in the error's own direction: its key and addresses reversed. False: not one that can be tracked. */
 bool parse_quoted(const struct rte_mbuf *m, const struct pkt *p, struct session_key *key,
 	struct ip_addr addrs[2]);
 

@@ -8,6 +8,7 @@
  *   the first packet of a flow                                  → walked, becomes a session
  */
 #include "forward/apply.h"
+#include "underlay/underlay.h"
 #include "vpc/vpc.h"
 
 static struct rte_node_register road_node;
@@ -76,31 +77,41 @@ static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	return forward_apply(w, m, p, ref, true);
 }
 
-/* May the sender of an error use that source? It need not be an end of the flow: routers send errors too. */
-static bool error_source_ok(const struct rte_mbuf *m, const struct pkt *p)
+/* May the sender of an error use that source? It need not be an end of the flow: routers send errors too, and the
+ * gateway on another node does. */
+static enum drop_reason error_source(const struct pkt *p, const struct ip_addr *src)
 {
 	const struct port *port = loc_is_port(p->in) ? port_get(loc_index(p->in)) : NULL;
 	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
-	struct ip_addr src, dst;
+	const struct vtep *vtep = loc_is_tunnel(p->in) ? vtep_get(loc_index(p->in)) : NULL;
+	const struct vpc *vpc = vpc_get(p->vpc);
+	struct origin o;
 
-	if (vnic == NULL || !port->port_security)
-		return true;
-	parse_addrs(m, p, &src, &dst);
-	return vnic_may_use(vnic, &src);
+	if (vpc == NULL || (vnic == NULL && vtep == NULL))
+		return DROP_STALE;
+	if (vnic != NULL)
+		return !port->port_security || vnic_may_use(vnic, src) ? DROP_NONE : DROP_SPOOFED;
+	origin_find(vpc, src, &o);
+	return o.where == p->in || vtep->gateway || gateway_is(vpc, src) ? DROP_NONE
+									 : DROP_WRONG_VTEP;
 }
 
-/* An ICMP error follows the session of the packet it quotes, the other way. */
+/* An ICMP error follows the session of the packet it quotes, the other way: to who has sent that packet. */
 static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	struct session_key key;
-	struct ip_addr addrs[2];
+	struct ip_addr quoted[2], src, dst;
+	enum drop_reason reason;
 	uint32_t ref;
 
-	if (!error_source_ok(m, p))
-		return drop(p, DROP_SPOOFED);
-	if (!parse_quoted(m, p, &key, addrs))
+	parse_addrs(m, p, &src, &dst);
+	reason = error_source(p, &src);
+	if (reason != DROP_NONE)
+		return drop(p, reason);
+	if (!parse_quoted(m, p, &key, quoted) || !ip_addr_equal(&quoted[1], &dst))
 		return drop(p, DROP_NO_SESSION);
-	ref = session_lookup(&key, session_hash(&key), &addrs[0], &addrs[1]);
+	p->hash = session_hash(&key);
+	ref = session_lookup(&key, p->hash, &quoted[0], &quoted[1]);
 	if (ref == SESSION_NONE)
 		return drop(p, DROP_NO_SESSION);
 	return checked(w, m, p, ref);
@@ -129,6 +140,8 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	struct flow f;
 	int err;
 
+	if (parse_is_answer(m, p))
+		return drop(p, DROP_NO_SESSION);
 	verdict_flow_of_packet(&f, m, p);
 	if (!road_walk(&f))
 		return drop_towards(p, f.out, f.reason);

@@ -82,16 +82,35 @@ void verdict_flow_of_session(struct flow *f, uint32_t index)
 		f->dmac = vpc->gw_mac;
 }
 
-/* The endpoint record of a source, in its own VPC or in a peer's. */
-static const struct endpoint *locate(const struct vpc *vpc, const struct ip_addr *addr)
+/* May the port that a session was made from still send from its source? */
+static bool still_there(const struct flow *f)
 {
-	const struct endpoint *e = endpoint_get(vpc->index, addr);
-	const struct route *r;
+	const struct port *port = loc_is_port(f->in) ? port_get(loc_index(f->in)) : NULL;
+	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
 
-	if (e != NULL)
-		return e;
-	r = route_get(vpc, addr);
-	return r != NULL && r->kind == ROUTE_PEERING ? endpoint_get(r->peer->index, addr) : NULL;
+	return vnic != NULL && vnic->vpc->index == f->vpc_index &&
+	       (!port->port_security || vnic_may_use(vnic, &f->src));
+}
+
+/* The initiator may have moved: its packets enter from where it lives now. What crosses subnets is routed once, on the
+ * source's node, so a frame comes to the gateway's MAC from a port and to its receiver's from a tunnel. */
+static void follow_initiator(struct flow *f, uint32_t index)
+{
+	const struct session_dir *d = session_dir_of(index << 1),
+				 *r = session_dir_of(index << 1 | 1);
+	const struct vpc *vpc = vpc_get(f->vpc_index);
+	struct origin o;
+
+	if (vpc == NULL || still_there(f))
+		return;
+	origin_find(vpc, &f->src, &o);
+	if (o.where == LOC_NONE || o.where == f->in)
+		return;
+	if (loc_is_port(f->in) && loc_is_tunnel(o.where))
+		f->dmac = d->dmac;
+	else if (loc_is_tunnel(f->in) && loc_is_port(o.where) && (r->flags & SESSION_F_ROUTED))
+		f->dmac = vpc->gw_mac;
+	f->in = o.where;
 }
 
 /* Everything in the records but keys and change words. */
@@ -105,14 +124,15 @@ static void fill_dirs(struct session_dir d[2], const struct flow *f)
 	d[0].out = f->out;
 	d[0].out_vni = f->out_vni;
 	d[0].dmac = f->routed ? f->out_dmac : f->dmac;
-	d[0].smac = f->routed ? f->out_smac : f->smac;
+	/* What is bridged may come through the gateway all the same. */
+	d[0].smac = f->routed ? f->out_smac : f->vpc->gw_mac;
 	d[0].flags = (uint16_t)(common | (f->routed ? SESSION_F_ROUTED : 0));
 	d[0].mtu = f->mtu != 0 ? f->mtu : UINT16_MAX;
 	d[1].in = f->out;
 	d[1].out = f->in;
 	d[1].out_vni = f->reply_vni;
 	d[1].dmac = f->reply_dmac;
-	d[1].smac = f->reply_smac;
+	d[1].smac = reply_routed ? f->reply_smac : f->vpc->gw_mac;
 	d[1].flags = (uint16_t)(common | (reply_routed ? SESSION_F_ROUTED : 0));
 	d[1].mtu = d[0].mtu;
 }
@@ -184,23 +204,25 @@ static void store_verdict(struct session_dir *to, const struct session_dir *from
 	to->mtu = from->mtu;
 }
 
+/* Do the answers still arrive in the VPC that their key says? Over a peering that is the receiver's own on its node, else the
+ * sender's; the keys of a record never change. */
+static bool same_scopes(const struct flow *f, uint32_t index)
+{
+	return f->out_vpc_index == session_key_vpc(&session_dir_of(index << 1 | 1)->key);
+}
+
 enum drop_reason verdict_refresh(uint32_t index)
 {
 	uint32_t change = epoch_change();
 	struct session_cold *cold = &session_colds[index];
-	const struct endpoint *src;
-	const struct vpc *vpc;
 	struct session_dir now[2];
 	struct flow f;
 
 	verdict_flow_of_session(&f, index);
-	vpc = vpc_get(f.vpc_index);
-	src = vpc != NULL ? locate(vpc, &f.src) : NULL;
-	if (src != NULL)
-		f.in = src->where; /* it may have moved */
-	if (!road_walk(&f)) {
+	follow_initiator(&f, index);
+	if (!road_walk(&f) || !same_scopes(&f, index)) {
 		session_remove(index);
-		return f.reason;
+		return f.reason != DROP_NONE ? f.reason : DROP_STALE;
 	}
 	memset(now, 0, sizeof(now));
 	fill_dirs(now, &f);

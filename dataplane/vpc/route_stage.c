@@ -141,6 +141,10 @@ static bool decide_routed(struct flow *f)
 	const struct route *route = route_get(f->vpc, &f->dst);
 	char text[NET_ADDR_TEXT], prefix[NET_PREFIX_TEXT];
 
+	if (ip_addr_is_link_local(&f->src) || ip_addr_is_link_local(&f->dst)) {
+		flow_step(f, "vpc", f->vpc->name, -1, "a link-local address ends at the gateway");
+		return no_route(f, "vpc", f->vpc->name);
+	}
 	if (route == NULL) {
 		flow_step(f, "vpc", f->vpc->name, -1, "no route leads to %s",
 			ip_addr_format(&f->dst, text));
@@ -217,7 +221,7 @@ static bool decide_bridged(struct flow *f)
 static bool decide(struct flow *f)
 {
 	flow_depend(f, f->vpc->epoch);
-	if (rte_is_multicast_ether_addr(&f->dmac)) {
+	if (rte_is_multicast_ether_addr(&f->dmac) || ip_addr_is_multicast(&f->dst)) {
 		flow_step(f, "vpc", f->vpc->name, -1, "broadcast and multicast are not carried");
 		return flow_drop(f, DROP_BROADCAST, "vpc", f->vpc->name, -1);
 	}

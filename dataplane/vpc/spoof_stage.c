@@ -35,56 +35,38 @@ static bool from_port(struct flow *f)
 	/* An address that lives elsewhere gives its sender nobody's membership. */
 	ep = endpoint_get(f->vpc_index, &f->src);
 	f->src_ep = ep != NULL && ep->where == f->in ? ep : NULL;
+	if (f->src_ep != NULL && !vnic_owns(vnic, &f->src))
+		flow_depend(f, ep->epoch); /* somebody else may come to own it */
 	flow_step(f, "port", port->name, -1, "source %s accepted%s", ip_addr_format(&f->src, text),
 		port->port_security ? "" : " (port_security is off)");
 	return true;
-}
-
-static bool lives_behind(const struct endpoint *ep, loc_t in)
-{
-	return ep != NULL && ep->where == in;
-}
-
-/* A source that is no endpoint of the VPC: known through a peering, or behind a route's next hop. Sets
- * src_ep. True: the tunnel is where it belongs. */
-static bool known_from_elsewhere(struct flow *f)
-{
-	const struct route *route = route_get(f->vpc, &f->src);
-
-	switch (route != NULL ? route->kind : ROUTE_BLACKHOLE) {
-	case ROUTE_PEERING:
-		f->src_ep = endpoint_get(route->peer->index, &f->src);
-		return lives_behind(f->src_ep, f->in);
-	case ROUTE_ENDPOINT:
-		return lives_behind(endpoint_get(f->vpc_index, &route->next_hop), f->in);
-	case ROUTE_VTEP:
-		return route->tunnel == f->in;
-	default:
-		return false;
-	}
 }
 
 static bool from_tunnel(struct flow *f)
 {
 	const struct vtep *vtep = vtep_get(loc_index(f->in));
 	char text[NET_ADDR_TEXT];
-	bool own;
+	struct origin o;
 
 	if (vtep == NULL)
 		return flow_drop(f, DROP_UNKNOWN_VTEP, NULL, NULL, -1);
-	f->src_ep = endpoint_get(f->vpc_index, &f->src);
-	own = f->src_ep != NULL ? lives_behind(f->src_ep, f->in) : known_from_elsewhere(f);
-	if (f->src_ep != NULL)
-		flow_depend(f, f->src_ep->epoch);
-	if (!own)
-		flow_depend(f, vtep->epoch);
-	if (!own && !vtep->gateway) {
+	origin_find(f->vpc, &f->src, &o);
+	f->src_ep = o.endpoint;
+	if (o.hop != NULL)
+		flow_depend(f, o.hop->epoch);
+	if (o.where == f->in) {
+		flow_step(f, "node", vtep->name, -1, "source %s accepted",
+			ip_addr_format(&f->src, text));
+		return true;
+	}
+	if (!vtep->gateway) {
 		flow_step(f, "node", vtep->name, -1, "source %s does not live behind this node",
 			ip_addr_format(&f->src, text));
 		return flow_drop(f, DROP_WRONG_VTEP, "node", vtep->name, -1);
 	}
-	flow_step(f, "node", vtep->name, -1, "source %s accepted%s", ip_addr_format(&f->src, text),
-		own ? "" : " from a gateway");
+	flow_depend(f, vtep->epoch);
+	flow_step(f, "node", vtep->name, -1, "source %s accepted from a gateway",
+		ip_addr_format(&f->src, text));
 	return true;
 }
 

@@ -210,7 +210,9 @@ static void remove_endpoints(const struct vnic *old, const struct vnic *now)
 void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *settings)
 {
 	struct vnic *old = vnic_of(port);
-	bool reopen = old == NULL || !same_device(old, vnic) || port->mtu != vnic->vpc->mtu ||
+	/* Into another VPC no frame of the old one follows. */
+	bool reopen = old == NULL || old->vpc != vnic->vpc || !same_device(old, vnic) ||
+		      port->mtu != vnic->vpc->mtu ||
 		      !rte_is_same_ether_addr(&port->mac, &settings->mac);
 
 	if (old != NULL && reopen)

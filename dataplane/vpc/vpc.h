@@ -124,6 +124,13 @@ uint32_t endpoint_count(void);
 uint32_t endpoint_capacity(void);
 /* Longest matching route of a VPC, own subnets and peers included. */
 const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst);
+/* Where packets with a source come from: its owner in the VPC or, over a peering, in the peer; else what a route leads to. */
+struct origin {
+	const struct endpoint *endpoint; /* of the address itself, or NULL */
+	const struct endpoint *hop; /* who sends: the endpoint, or a route's next hop; or NULL */
+	loc_t where;                /* LOC_NONE: unknown */
+};
+void origin_find(const struct vpc *vpc, const struct ip_addr *src, struct origin *origin);
 /* The vNIC of a tenant port, or NULL. */
 static inline struct vnic *vnic_of(const struct port *port)
 {

@@ -92,9 +92,30 @@ void vpc_put(struct vpc *vpc)
 	vpc_dirty(vpc);
 }
 
+static bool has_peer(const struct vpc *vpc, uint32_t vni)
+{
+	for (uint32_t p = 0; p < vpc->n_peers; p++)
+		if (vpc->peers[p] == vni)
+			return true;
+	return false;
+}
+
+/* Nobody's routes may lead to it any more, whether or not it names them as its peers. */
+static void peers_forget(const struct vpc *vpc)
+{
+	for (uint32_t n = 1; n < VPC_INDEX_MAX; n++) {
+		struct vpc *other = vpcs[n];
+
+		if (other != NULL && has_peer(other, vpc->vni))
+			vpc_dirty(other);
+	}
+}
+
 void vpc_retire(struct vpc *vpc)
 {
 	_Atomic uint32_t *page = vni_pages[vpc->vni >> VNI_PAGE_BITS];
+
+	peers_forget(vpc);
 
 	rcu_ptr_set(page[vpc->vni % VNI_PAGE_SIZE], 0);
 	rcu_ptr_set(vpcs[vpc->index], NULL);
@@ -179,6 +200,17 @@ void vpc_drop(struct vpc *vpc)
 	vpc_free(vpc);
 }
 
+/* What leaves for a VPC over a peering was decided by its routes too. */
+static void peers_bump(const struct vpc *vpc)
+{
+	for (uint32_t p = 0; p < vpc->n_peers; p++) {
+		const struct vpc *peer = vpc_by_vni(vpc->peers[p]);
+
+		if (peer != NULL)
+			epoch_bump(peer->epoch);
+	}
+}
+
 void vpc_settle(void)
 {
 	struct vpc *todo = dirty_vpcs;
@@ -194,6 +226,7 @@ void vpc_settle(void)
 			retired_vpcs = vpc;
 		} else if (route_table_rebuild(vpc) == 0) {
 			epoch_bump(vpc->epoch);
+			peers_bump(vpc);
 		} else {
 			vpc_dirty(
 				vpc); /* no memory: forwards by the old routes until the next try */

@@ -65,6 +65,11 @@ uint32_t drop_owner_port(uint32_t port_index)
 	return port_index;
 }
 
+void drop_forget(uint32_t owner)
+{
+	(void)owner;
+}
+
 /* Into the tunnel: complete, in segments, with the outer header. */
 static void encapsulate(struct port *to, struct rte_mbuf **pkts, uint16_t n)
 {
