@@ -54,7 +54,8 @@ static enum drop_reason identify(struct rte_mbuf *m, const struct pkt *p, struct
 	memset(id, 0, sizeof(*id));
 	id->vpc = p->vpc;
 	id->in = p->in;
-	return fragment_parse(ip, m->data_len - p->l3_off, p->l3_len, id, piece);
+	return fragment_parse(
+		ip, RTE_MIN((uint32_t)m->data_len - p->l3_off, p->l3_len), p->l3_len, id, piece);
 }
 
 enum drop_reason fragment_seen(struct rte_mbuf *m, const struct pkt *p, enum drop_reason denied)
@@ -72,7 +73,7 @@ enum drop_reason fragment_seen(struct rte_mbuf *m, const struct pkt *p, enum dro
 	return reason;
 }
 
-static uint32_t find_session(const struct rte_mbuf *m, const struct pkt *p)
+static uint32_t find_session(const struct rte_mbuf *m, struct pkt *p)
 {
 	struct session_key key;
 	struct ip_addr src, dst;
@@ -83,7 +84,8 @@ static uint32_t find_session(const struct rte_mbuf *m, const struct pkt *p)
 	else
 		key = session_key_v4(
 			p->vpc, p->proto, ip_addr_v4(&src), ip_addr_v4(&dst), p->sport, p->dport);
-	return session_lookup(&key, session_hash(&key), &src, &dst);
+	p->hash = session_hash(&key); /* into the same tunnel path as the first */
+	return session_lookup(&key, p->hash, &src, &dst);
 }
 
 /* The way of the first fragment, for one whose flow is known. */
@@ -117,10 +119,12 @@ static void serve(struct rte_graph *graph, struct rte_node *node, struct rte_mbu
 	if (reason == DROP_NONE)
 		verdict = fragment_later(&id, &piece, m, w->now_ms, &flow, &reason, &freed);
 	take_freed(&freed, &flow);
-	if (verdict == FRAGMENT_GO)
+	if (verdict == FRAGMENT_GO) {
 		rte_node_enqueue_x1(graph, node, (rte_edge_t)follow(w, m, &flow), m);
-	else if (verdict == FRAGMENT_DROP)
+	} else if (verdict == FRAGMENT_DROP) {
+		p->out = LOC_NONE; /* counted at the sender, whatever became of the first */
 		node_drop(graph, node, m, reason);
+	}
 }
 
 static uint16_t fragment_process(

@@ -410,3 +410,13 @@ void tcp_start(uint32_t ref, const struct rte_tcp_hdr *tcp, uint32_t l4_len, boo
 	else if (midstream)
 		pick_up(&s, &r, &seg);
 }
+
+void tcp_fragmented(uint32_t ref)
+{
+	struct side s, r;
+
+	side_read(&s, session_hot_of(ref));
+	side_read(&r, session_hot_of(ref ^ 1));
+	if ((r.bits & TCP_ACKED_SYN) && tcp_after(r.edge, s.end))
+		side_set_end(&s, r.edge);
+}
