@@ -40,6 +40,13 @@ uint32_t drop_owner_node(void)
 	return OWNER_NODE;
 }
 
+void drop_forget(uint32_t owner)
+{
+	for (unsigned int i = 0; i < worker_count; i++)
+		memset(&workers[i].drops[(size_t)owner * DROP_MAX], 0,
+			DROP_MAX * sizeof(struct drop_cell));
+}
+
 static void keep_last(struct drop_cell *cell, const struct rte_mbuf *m, const struct pkt *p)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);

@@ -117,6 +117,9 @@ uint32_t drop_owner_vpc(uint32_t vpc_index);
 uint32_t drop_owner_node(void);
 /* The same for a frame that is no packet of the graph any more. */
 void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n);
+/* Its index will be somebody else's: forgets what was counted to it. Control thread, when no worker counts to it any
+ * more. */
+void drop_forget(uint32_t owner);
 /* Counts a drop on this worker and keeps what the packet looked like; it is the caller's to free. */
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason);
 

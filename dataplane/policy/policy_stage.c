@@ -65,7 +65,10 @@ static bool egress(struct flow *f)
 
 	if (port == NULL || port->role != PORT_TENANT)
 		return true;
-	return check(f, port, POLICY_EGRESS, f->dst_ep);
+	/* Whom a route sends it through is not whom it is for. */
+	return check(f, port, POLICY_EGRESS,
+		f->dst_ep != NULL && ip_addr_equal(&f->dst_ep->addr, &f->new_dst) ? f->dst_ep
+										  : NULL);
 }
 
 static bool ingress(struct flow *f)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/pkt.h"
+#include "core/node.h"
 #include "core/rcu.h"
 #include "port/poll.h"
 
@@ -230,6 +230,7 @@ static void port_release(void *arg)
 {
 	struct port *port = arg;
 
+	drop_forget(drop_owner_port(port->index));
 	free(port->counters);
 	free(port);
 }
