@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/ says what is there: links lead somewhere, files and targets exist, tables are complete."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGES = ["README.md", "tests/integration/README.md"] + sorted(
+    f"docs/{name}" for name in os.listdir(os.path.join(ROOT, "docs")) if name.endswith(".md")
+)
+# A program writes them, perhaps later than the page that links to them.
+MADE_LATER = {"docs/test-report.md"}
+
+
+def read(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def prose(text):
+    """Without code blocks."""
+    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(text):
+    """What GitHub makes of headings."""
+    headings = re.findall(r"^#+ +(.*)$", prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page):
+    text = read(page)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = os.path.normpath(os.path.join(os.path.dirname(page), name)) if name else page
+        if path in MADE_LATER:
+            continue
+        assert os.path.exists(os.path.join(ROOT, path)), f"{page}: {target}: no such file"
+        if anchor:
+            assert anchor in anchors(read(path)), f"{page}: {target}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named(page):
+    """`dataplane/core/drop.h` in a page is a file of the tree; a name that ends in / is a folder."""
+    tree = r"`((?:lib|dataplane|controller|cli|configs|tests|scripts|docs)/[\w./-]+)`"
+    for name in re.findall(tree, prose(read(page))):
+        if name in MADE_LATER or "curfew" in name:  # the module that add-a-module.md adds
+            continue
+        assert os.path.exists(os.path.join(ROOT, name)), f"{page}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets(page):
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    for line in re.findall(r"(?:`|^ {4}|&& )make((?: [a-z-]+| [A-Z]+=\w+)*)", read(page), re.MULTILINE):
+        words = [word for word in line.split() if "=" not in word]
+        assert set(words) <= targets, f"{page}: make {line}"
+
+
+def test_drop_reasons_that_are_named():
+    """A reason in the prose of the pages for users is one that the dataplane knows."""
+    known = set(re.findall(r'X\(\w+,\s*"(\w+)"', read("dataplane/core/drop.h")))
+    assert len(known) > 20
+    for page in ("docs/packet-path.md", "docs/troubleshooting.md"):
+        for names in re.findall(r"(?:\([Ee]lse|dropped as|drops as|drop of) ((?:`\w+`(?:, | or )?)+)", read(page)):
+            assert set(re.findall(r"`(\w+)`", names)) <= known, f"{page}: {names}"
+
+
+@pytest.mark.parametrize("source", ["dataplane/core/config.c", "controller/config.c"])
+def test_config_keys_are_described(source):
+    text, page = read(source), read("docs/operations.md")
+    keys = re.findall(r'\{(?:\.name = )?"(\w+)",\s*(?:\.type = )?FIELD_', text)
+    assert len(keys) >= 7
+    missing = [key for key in keys if not re.search(rf"`(\w+\.)?{key}`", page)]
+    assert not missing, f"docs/operations.md does not describe {missing} of {source}"
+
+
+def test_metrics_are_described():
+    """Every metric, and no other."""
+    made = set(re.findall(r'"(vpc_\w+?)(?:_bucket|_sum|_count)?[{" ]', read("controller/metrics.c")))
+    told = set(re.findall(r"`(vpc_\w+)`", re.search(r"## Metrics(.*?)Worth", read("docs/operations.md"), re.DOTALL)[1]))
+    assert made == told
+
+
+def test_generated_parts_are_current():
+    build = os.path.dirname(os.path.dirname(os.environ["REFERENCE"]))
+    done = subprocess.run(
+        [os.path.join(ROOT, "scripts", "docs"), "--check"],
+        env={**os.environ, "BUILD": os.path.relpath(build, ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}: run make docs"
