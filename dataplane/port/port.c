@@ -13,9 +13,9 @@
 
 static struct port_driver *drivers;
 
-static struct port *_Atomic *table; /* [capacity] by index */
+struct port_table port_table;
 static struct port **names;         /* [name_mask + 1] heads of chains by name */
-static uint32_t capacity, used, name_mask;
+static uint32_t used, name_mask;
 static uint32_t next_index; /* the search for a free one starts here, so that an index rests long */
 
 void port_driver_register(struct port_driver *driver)
@@ -49,18 +49,13 @@ int port_init(uint32_t max)
 
 	while (heads < max)
 		heads *= 2;
-	table = calloc(max, sizeof(*table));
+	port_table.ports = calloc(max, sizeof(*port_table.ports));
 	names = calloc(heads, sizeof(*names));
-	if (table == NULL || names == NULL)
+	if (port_table.ports == NULL || names == NULL)
 		return -ENOMEM;
-	capacity = max;
+	port_table.capacity = max;
 	name_mask = heads - 1;
 	return port_poll_init(max);
-}
-
-struct port *port_get(uint32_t index)
-{
-	return likely(index < capacity) ? rcu_ptr_get(table[index]) : NULL;
 }
 
 static struct port **name_head(const char *name)
@@ -83,9 +78,9 @@ struct port *port_by_name(const char *name)
 
 struct port *port_next(struct port *previous)
 {
-	for (uint32_t i = previous == NULL ? 0 : previous->index + 1; i < capacity; i++) {
-		if (table[i] != NULL)
-			return table[i];
+	for (uint32_t i = previous == NULL ? 0 : previous->index + 1; i < port_table.capacity; i++) {
+		if (port_table.ports[i] != NULL)
+			return port_table.ports[i];
 	}
 	return NULL;
 }
@@ -120,7 +115,7 @@ struct port *port_new(const char *name, enum port_role role)
 		errno = EEXIST;
 		return NULL;
 	}
-	if (used == capacity) {
+	if (used == port_table.capacity) {
 		errno = ENOSPC;
 		return NULL;
 	}
@@ -129,8 +124,8 @@ struct port *port_new(const char *name, enum port_role role)
 		errno = ENOMEM;
 		return NULL;
 	}
-	while (table[next_index] != NULL)
-		next_index = (next_index + 1) % capacity;
+	while (port_table.ports[next_index] != NULL)
+		next_index = (next_index + 1) % port_table.capacity;
 	port->index = next_index;
 	port->vpc_index = PKT_VPC_NONE;
 	port->enabled = 1;
@@ -140,8 +135,8 @@ struct port *port_new(const char *name, enum port_role role)
 	memcpy(port->name, name, strlen(name) + 1);
 	port->next_of_name = *head;
 	*head = port;
-	rcu_ptr_set(table[next_index], port);
-	next_index = (next_index + 1) % capacity;
+	rcu_ptr_set(port_table.ports[next_index], port);
+	next_index = (next_index + 1) % port_table.capacity;
 	used++;
 	return port;
 }
@@ -243,7 +238,7 @@ void port_free(struct port *port)
 	while (*link != port)
 		link = &(*link)->next_of_name;
 	*link = port->next_of_name;
-	rcu_ptr_set(table[port->index], NULL);
+	rcu_ptr_set(port_table.ports[port->index], NULL);
 	used--;
 	rcu_defer(port_release, port);
 }

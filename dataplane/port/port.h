@@ -21,6 +21,7 @@
 #include <rte_mbuf.h>
 
 #include "core/location.h"
+#include "core/rcu.h"
 #include "core/worker.h"
 
 #define PORT_NAME_MAX 64
@@ -120,8 +121,19 @@ enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL };
 
 /* Room for `capacity` ports. Once, when the workers' wake_fd are open and before they run. */
 int port_init(uint32_t capacity);
+/* By index; for port_get() in line only. */
+struct port_table {
+	struct port *_Atomic *ports;
+	uint32_t capacity;
+};
+extern struct port_table port_table;
+
 /* The port of an index, or NULL. Worker-safe under RCU. */
-struct port *port_get(uint32_t index);
+static inline struct port *port_get(uint32_t index)
+{
+	return likely(index < port_table.capacity) ? rcu_ptr_get(port_table.ports[index]) : NULL;
+}
+
 /* Makes a port object of that name without opening it; NULL with errno EEXIST, ENOSPC. */
 struct port *port_new(const char *name, enum port_role role);
 /* Opens the device and, with success, hands it to a worker to poll. On failure state is PORT_ERROR with a reason. */

@@ -155,10 +155,26 @@ static inline uint64_t session_mix(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+/* Written as two words, as session_hash() reads it: narrower stores would stall that read. */
+static inline struct session_key session_key_make(
+	uint32_t scope_proto, rte_be32_t src, rte_be32_t dst, rte_be16_t sport, rte_be16_t dport)
+{
+	struct session_key key;
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	uint64_t w[2] = {(uint64_t)src << 32 | scope_proto,
+		(uint64_t)dport << 48 | (uint64_t)sport << 32 | dst};
+
+	memcpy(&key, w, sizeof(key));
+#else
+	key = (struct session_key){scope_proto, src, dst, sport, dport};
+#endif
+	return key;
+}
+
 static inline struct session_key session_key_v4(uint32_t vpc_index, uint8_t proto, rte_be32_t src,
 	rte_be32_t dst, rte_be16_t sport, rte_be16_t dport)
 {
-	return (struct session_key){vpc_index << 8 | proto, src, dst, sport, dport};
+	return session_key_make(vpc_index << 8 | proto, src, dst, sport, dport);
 }
 
 static inline uint32_t session_fold(const struct ip_addr *a)
@@ -172,8 +188,8 @@ static inline uint32_t session_fold(const struct ip_addr *a)
 static inline struct session_key session_key_v6(uint32_t vpc_index, uint8_t proto,
 	const struct ip_addr *src, const struct ip_addr *dst, rte_be16_t sport, rte_be16_t dport)
 {
-	return (struct session_key){SESSION_KEY_V6 | vpc_index << 8 | proto, session_fold(src),
-		session_fold(dst), sport, dport};
+	return session_key_make(SESSION_KEY_V6 | vpc_index << 8 | proto, session_fold(src),
+		session_fold(dst), sport, dport);
 }
 
 static inline uint8_t session_key_proto(const struct session_key *key)

@@ -20,6 +20,7 @@
 #include "base/ip.h"
 #include "core/epoch.h"
 #include "core/location.h"
+#include "core/rcu.h"
 #include "port/port.h"
 #include "underlay/vxlan.h"
 
@@ -58,7 +59,13 @@ const struct ip_addr *underlay_address(bool v6);
 uint16_t underlay_mtu(void);
 
 /* Worker-safe. */
-struct vtep *vtep_get(uint32_t index);
+#define VTEPS_MAX 65536u
+extern struct vtep *_Atomic vtep_by_index[VTEPS_MAX]; /* for vtep_get() */
+static inline struct vtep *vtep_get(uint32_t index)
+{
+	return index < VTEPS_MAX ? rcu_ptr_get(vtep_by_index[index]) : NULL;
+}
+
 struct vtep *vtep_by_addr(const struct ip_addr *addr); /* by outer source; NULL: unknown */
 /* Control thread. */
 struct vtep *vtep_by_name(const char *name);

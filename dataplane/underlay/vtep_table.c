@@ -19,7 +19,7 @@ struct address_table {
 	_Atomic uint32_t slots[];
 };
 
-static struct vtep *_Atomic by_index[VTEPS_MAX];
+struct vtep *_Atomic vtep_by_index[VTEPS_MAX];
 static struct address_table *_Atomic by_address;
 static struct vtep *by_name[NAME_BUCKETS];
 static LIST_HEAD(, vtep) all = LIST_HEAD_INITIALIZER(all);
@@ -27,11 +27,6 @@ static uint32_t n_vteps;
 static uint32_t next_index;
 
 /* --- workers --- */
-
-struct vtep *vtep_get(uint32_t index)
-{
-	return index < VTEPS_MAX ? rcu_ptr_get(by_index[index]) : NULL;
-}
 
 static uint32_t hash_address(const struct ip_addr *a)
 {
@@ -119,7 +114,7 @@ int vtep_reserve(uint32_t more)
 /* Indexes are used again as late as possible. */
 static uint32_t free_index(void)
 {
-	while (rcu_ptr_get(by_index[next_index % VTEPS_MAX]) != NULL)
+	while (rcu_ptr_get(vtep_by_index[next_index % VTEPS_MAX]) != NULL)
 		next_index++;
 	return next_index++ % VTEPS_MAX;
 }
@@ -133,7 +128,7 @@ static void link_vtep(struct vtep *v)
 	LIST_INSERT_HEAD(&all, v, link);
 }
 
-/* It is not in by_index any more. */
+/* It is not in vtep_by_index any more. */
 static void release(struct vtep *v)
 {
 	struct vtep **at = &by_name[hash_name(v->name) % NAME_BUCKETS];
@@ -152,7 +147,7 @@ void vtep_add(struct vtep *v, uint32_t now_ms)
 	v->index = free_index();
 	v->epoch = epoch_take();
 	neighbour_vtep_added(v, now_ms);
-	rcu_ptr_set(by_index[v->index], v);
+	rcu_ptr_set(vtep_by_index[v->index], v);
 	put_slot(rcu_ptr_get(by_address), v);
 	link_vtep(v);
 	n_vteps++;
@@ -165,7 +160,7 @@ void vtep_replace(struct vtep *old, struct vtep *v, uint32_t now_ms)
 	v->reported = old->reported;
 	/* Before the old one goes: their next hop may be the same, and no packet shall miss it meanwhile. */
 	neighbour_vtep_added(v, now_ms);
-	rcu_ptr_set(by_index[v->index], v);
+	rcu_ptr_set(vtep_by_index[v->index], v);
 	if (!ip_addr_equal(&old->addr, &v->addr))
 		put_slot(rcu_ptr_get(by_address), v);
 	if (old->gateway != v->gateway)
@@ -176,7 +171,7 @@ void vtep_replace(struct vtep *old, struct vtep *v, uint32_t now_ms)
 
 void vtep_remove(struct vtep *v)
 {
-	rcu_ptr_set(by_index[v->index], NULL);
+	rcu_ptr_set(vtep_by_index[v->index], NULL);
 	epoch_free(v->epoch);
 	release(v);
 	n_vteps--;

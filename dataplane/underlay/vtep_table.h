@@ -4,8 +4,6 @@
 /* Changes of the table of VTEPs. Control thread; workers follow under RCU. */
 #include "underlay/underlay.h"
 
-#define VTEPS_MAX 65536u
-
 /* Makes room for `more` vtep_add() and vtep_replace(), which can not fail then. -ENOSPC, -ENOMEM. */
 int vtep_reserve(uint32_t more);
 /* Takes `v` (calloc'd; name, addr and gateway set). */

@@ -19,13 +19,9 @@
 
 #define PORTS 64
 
-static struct port *ports[PORTS];
+static struct port *_Atomic ports[PORTS];
+struct port_table port_table = {.ports = ports, .capacity = PORTS};
 struct fixture_open fixture_open;
-
-struct port *port_get(uint32_t index)
-{
-	return index < PORTS ? ports[index] : NULL;
-}
 
 struct port *port_by_name(const char *name)
 {
@@ -99,10 +95,7 @@ void port_free(struct port *port)
 static struct vtep vteps[] = {{.index = 0, .name = "b"}, {.index = 1, .name = "c"},
 	{.index = 2, .name = "gw", .gateway = true}};
 
-struct vtep *vtep_get(uint32_t index)
-{
-	return index < RTE_DIM(vteps) ? &vteps[index] : NULL;
-}
+struct vtep *_Atomic vtep_by_index[VTEPS_MAX] = {&vteps[0], &vteps[1], &vteps[2]};
 
 struct vtep *vtep_by_name(const char *name)
 {
