@@ -108,6 +108,7 @@ static void stop(void)
 		next = port_next(p);
 		port_close(p);
 	}
+	underlay_stop();
 	upkeep_stop();
 	control_fini();
 	worker_stop();

@@ -269,10 +269,11 @@ static int open_sockets(void)
 	return rc;
 }
 
+static struct event *heard;
+
 int netlink_start(const char *name, const struct ip_addr addresses[2], struct event_base *base,
 	void (*changed)(const struct rte_ether_addr *mac))
 {
-	struct event *ev;
 	int rc;
 
 	ifname = name;
@@ -285,9 +286,15 @@ int netlink_start(const char *name, const struct ip_addr addresses[2], struct ev
 		log_error("netlink can not be opened", LOG_STR("error", nl_geterror(rc)));
 		return -EIO;
 	}
-	ev = event_new(base, nl_socket_get_fd(events), EV_READ | EV_PERSIST, readable, NULL);
-	if (ev == NULL || event_add(ev, NULL) != 0)
+	heard = event_new(base, nl_socket_get_fd(events), EV_READ | EV_PERSIST, readable, NULL);
+	if (heard == NULL || event_add(heard, NULL) != 0)
 		return -ENOMEM;
 	read_addresses();
 	return 0;
+}
+
+void netlink_stop(void)
+{
+	if (heard != NULL)
+		event_free(heard);
 }

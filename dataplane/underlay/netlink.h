@@ -19,5 +19,6 @@ bool netlink_route(const struct ip_addr *dst, struct ip_addr *next_hop);
 
 /* Acts on what the events have left to do: a burst of them costs one look. Every NEIGHBOUR_TICK_MS. */
 void netlink_tick(uint32_t now_ms);
+void netlink_stop(void);
 
 #endif

@@ -161,12 +161,21 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	neighbour_tick(now_ms);
 }
 
+static struct event *timer;
+
 static int start_timer(struct event_base *base)
 {
 	struct timeval period = {0, NEIGHBOUR_TICK_MS * 1000};
-	struct event *ev = event_new(base, -1, EV_PERSIST, tick, NULL);
 
-	return ev != NULL && event_add(ev, &period) == 0 ? 0 : -ENOMEM;
+	timer = event_new(base, -1, EV_PERSIST, tick, NULL);
+	return timer != NULL && event_add(timer, &period) == 0 ? 0 : -ENOMEM;
+}
+
+void underlay_stop(void)
+{
+	netlink_stop();
+	if (timer != NULL)
+		event_free(timer);
 }
 
 static int configure(const json_t *config)

@@ -48,6 +48,8 @@ struct vtep {
 /* Opens the port and starts next-hop resolution. `config`: the underlay object of node.yaml, or NULL: there is none. 0 or -errno,
  * logged. */
 int underlay_start(const json_t *config, struct event_base *base);
+/* Before the event base is freed. */
+void underlay_stop(void);
 
 /* The same over a port that is open already. */
 int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base);

@@ -108,6 +108,18 @@ def test_changes_made_while_a_dataplane_is_away(cloud):
     wait_for(lambda: left.ping(right), 5, "right answers again")
 
 
+def test_dataplane_starts_without_a_controller(cloud):
+    """It forwards by what it applied last."""
+    left, right = cloud.machines["left"], cloud.machines["right"]
+    cloud.kill_controller()
+    for host in cloud.hosts.values():
+        host.kill()
+        host.start()
+    wait_for(lambda: left.ping(right), 10, "traffic flows without a controller")
+    cloud.start_controller()
+    assert left.ping(right)
+
+
 def test_clean_stop_is_clean(cloud):
     """SIGTERM ends each with status 0 and takes its TAPs' machines nothing but the link."""
     assert cloud.stop_controller() == 0
