@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that README.md shows, against the cloud of the demo that it shows them on.
+
+One shell runs all of them in their order. A command has to succeed, and to say what the page says it says: the first
+word of each line of output, in their order (numbers, times and addresses that are drawn by lot differ).
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+from lib.cloud import ROOT, build_dir
+from lib.process import run
+
+DEMO = os.path.join(ROOT, "scripts", "demo")
+DONE = "=== done"
+# The kept cloud is where the demo left it, elsewhere built than the page assumes.
+HERE = {"$PWD/build/": f"{build_dir()}/"}
+
+
+def commands():
+    """(command, lines of output) of every `console` block."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        blocks = re.findall(r"^```console\n(.*?)^```", f.read(), re.DOTALL | re.MULTILINE)
+    found = []
+    for block in blocks:
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            elif line.strip():
+                found[-1][1].append(line)
+    return found
+
+
+def first_words(lines):
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def missing(told, said):
+    """The first of `told` that does not come in `said`, in order."""
+    rest = iter(said)
+    return next((word for word in told if word not in rest), None)
+
+
+@pytest.fixture(scope="module", name="kept_demo", autouse=True)
+def _kept_demo():
+    done = run([DEMO], check=False, timeout_s=300, env={**os.environ, "KEEP": "1"})
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    yield
+    run([DEMO, "--stop"], check=False)
+    exported = "/tmp/vpc-demo-export.yaml"
+    if os.path.exists(exported):
+        os.unlink(exported)
+
+
+class Shell:
+    """A bash that keeps what one command exports for the next."""
+
+    def __init__(self):
+        self.bash = subprocess.Popen(
+            ["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        )
+
+    def run(self, command):
+        """(exit status, lines of output)"""
+        self.bash.stdin.write(f"{command} </dev/null\necho; echo {DONE} $?\n")
+        self.bash.stdin.flush()
+        lines = []
+        for line in self.bash.stdout:
+            if line.startswith(DONE):
+                return int(line.split()[-1]), lines
+            lines.append(line.rstrip("\n"))
+        raise AssertionError(f"{command}: the shell ended")
+
+    def close(self):
+        self.bash.stdin.close()
+        self.bash.wait(timeout=10)
+
+
+def test_commands():
+    shell = Shell()
+    try:
+        tried = 0
+        for command, told in commands():
+            for text, here in HERE.items():
+                command = command.replace(text, here)
+            status, said = shell.run(command)
+            output = "\n".join(said)
+            assert status == 0, f"$ {command}\n{output}\nexit status {status}"
+            word = missing(first_words(told), first_words(said))
+            assert word is None, f"$ {command}\n{output}\nREADME.md shows a line that begins with {word}"
+            tried += 1
+        assert tried >= 15
+    finally:
+        shell.close()
+
+
+def test_console_blocks_are_there():
+    assert any(told for _, told in commands())
+    assert missing(["a", "b"], ["a", "x", "b"]) is None
+    assert missing(["b", "a"], ["a", "b"]) == "a"
