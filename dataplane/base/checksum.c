@@ -5,6 +5,8 @@
 
 #include <rte_mbuf.h>
 
+#include "base/simd.h"
+
 /* Four 64-bit lanes. Plain C vectors: the compiler makes two SSE2 or NEON registers of it, or one of AVX2. */
 typedef uint64_t lanes __attribute__((vector_size(32)));
 
@@ -45,12 +47,13 @@ static __rte_always_inline uint32_t sum_span(
 	return checksum_fold(sum) + (uint32_t)checksum_fold(fold_lanes(&acc));
 }
 
-uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
+SIMD_CLONES uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 {
 	return sum_span(sum, NULL, data, len);
 }
 
-uint32_t checksum_copy(uint32_t sum, void *restrict dst, const void *restrict src, size_t len)
+SIMD_CLONES uint32_t checksum_copy(
+	uint32_t sum, void *restrict dst, const void *restrict src, size_t len)
 {
 	return sum_span(sum, dst, src, len);
 }
@@ -77,12 +80,13 @@ static __rte_always_inline uint32_t sum_chain(
 	return sum;
 }
 
-uint32_t checksum_add_mbuf(uint32_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t len)
+SIMD_CLONES uint32_t checksum_add_mbuf(
+	uint32_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
 	return sum_chain(sum, NULL, m, off, len);
 }
 
-uint32_t checksum_copy_mbuf(
+SIMD_CLONES uint32_t checksum_copy_mbuf(
 	uint32_t sum, void *dst, const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
 	return sum_chain(sum, dst, m, off, len);

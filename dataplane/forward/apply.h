@@ -36,7 +36,7 @@ static inline unsigned int apply_drop(struct pkt *p, enum drop_reason reason)
 	return EDGE_DROP;
 }
 
-static inline void apply_ttl(uint8_t *l3, bool v6)
+static __rte_always_inline void apply_ttl(uint8_t *l3, bool v6)
 {
 	if (v6) {
 		l3[7]--;
@@ -50,7 +50,7 @@ static inline void apply_ttl(uint8_t *l3, bool v6)
 	}
 }
 
-static inline bool apply_fits(const struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
+static __rte_always_inline bool apply_fits(const struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
 {
 	if (likely(p->l3_len <= mtu))
 		return true;
@@ -59,7 +59,7 @@ static inline bool apply_fits(const struct rte_mbuf *m, const struct pkt *p, uin
 	return (uint32_t)(p->l4_off - p->l3_off) + m->l4_len + m->tso_segsz <= mtu;
 }
 
-static inline bool apply_macs_match(
+static __rte_always_inline bool apply_macs_match(
 	const struct rte_ether_hdr *eth, const struct session_dir *d, const struct pkt *p)
 {
 	const struct port *port;
@@ -89,7 +89,7 @@ static inline enum drop_reason apply_tcp(
 }
 
 /* Rewrites and says where to: an edge. `fresh`: the verdict was made or checked just now; else EDGE_ROAD asks for that. */
-static inline unsigned int forward_apply(
+static __rte_always_inline unsigned int forward_apply(
 	struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref, bool fresh)
 {
 	struct session_dir *d = session_dir_of(ref);

@@ -7,6 +7,7 @@
  *
  * What has no session goes down the readable road.
  */
+#include "base/simd.h"
 #include "forward/apply.h"
 
 static struct rte_node_register fast_path_node;
@@ -25,7 +26,7 @@ struct burst {
 
 #define SLOT_NONE 0xff
 
-static inline void stage_parse(struct burst *b, struct rte_mbuf **pkts, unsigned int n)
+static __rte_always_inline void stage_parse(struct burst *b, struct rte_mbuf **pkts, unsigned int n)
 {
 	b->n_keys = 0;
 	b->v6 = 0;
@@ -45,7 +46,7 @@ static inline void stage_parse(struct burst *b, struct rte_mbuf **pkts, unsigned
 	}
 }
 
-static inline void stage_apply(
+static __rte_always_inline void stage_apply(
 	struct worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -60,7 +61,7 @@ static inline void stage_apply(
 }
 
 /* Packets of a burst mostly go the same way: enqueue runs. */
-static inline void stage_enqueue(struct rte_graph *graph, struct rte_node *node,
+static __rte_always_inline void stage_enqueue(struct rte_graph *graph, struct rte_node *node,
 	const struct burst *b, struct rte_mbuf **pkts, unsigned int n)
 {
 	for (unsigned int i = 0, start; i < n;) {
@@ -72,7 +73,7 @@ static inline void stage_enqueue(struct rte_graph *graph, struct rte_node *node,
 	}
 }
 
-static uint16_t fast_path_process(
+SIMD_CLONES static uint16_t fast_path_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
 	struct worker *w = worker_self;

@@ -33,7 +33,7 @@ enum parse_verdict parse_general(
 	struct rte_mbuf *m, struct pkt *p, struct session_key *key, struct ip_addr addrs[2]);
 
 /* Sum of an option-less IPv4 header, folded; 0xffff when its checksum is right (RFC 1071). */
-static inline uint16_t parse_ipv4_sum(const struct rte_ipv4_hdr *ip)
+static __rte_always_inline uint16_t parse_ipv4_sum(const struct rte_ipv4_hdr *ip)
 {
 	uint32_t w[5];
 	uint64_t sum;
@@ -46,7 +46,7 @@ static inline uint16_t parse_ipv4_sum(const struct rte_ipv4_hdr *ip)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-static inline bool parse_l4_fits(uint8_t proto, const void *l4, uint32_t l4_len)
+static __rte_always_inline bool parse_l4_fits(uint8_t proto, const void *l4, uint32_t l4_len)
 {
 	if (proto == IPPROTO_UDP) {
 		const struct rte_udp_hdr *udp = l4;
@@ -60,7 +60,7 @@ static inline bool parse_l4_fits(uint8_t proto, const void *l4, uint32_t l4_len)
 	return l4_len >= sizeof(*tcp) && off >= sizeof(*tcp) && off <= l4_len;
 }
 
-static inline enum parse_verdict parse_packet(
+static __rte_always_inline enum parse_verdict parse_packet(
 	struct rte_mbuf *m, struct pkt *p, struct session_key *key, struct ip_addr addrs[2])
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);

@@ -6,6 +6,7 @@
 #include <rte_debug.h>
 #include <rte_prefetch.h>
 
+#include "base/simd.h"
 #include "session/bucket.h"
 
 static bool addresses_equal(uint32_t ref, const struct ip_addr *src, const struct ip_addr *dst)
@@ -127,7 +128,7 @@ static void candidates(
 	candidates_second(keys, hashes, second, late, n_late, refs);
 }
 
-void session_lookup_bulk(const struct session_key *keys, const uint32_t *hashes,
+SIMD_CLONES void session_lookup_bulk(const struct session_key *keys, const uint32_t *hashes,
 	const struct ip_addr (*addrs)[2], uint64_t v6, uint32_t *refs, unsigned int n)
 {
 	uint32_t moves = moves_before();
