@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each kind of object is to a node, in the columns of lib/southbound.c. */
+#include "claims.h"
 #include "controller.h"
 #include "emission.h"
 #include "lib/kinds.h"
@@ -128,17 +129,45 @@ static void port_here(const struct object *port, json_t *out)
 			 json_object_get(json, "attachment"), revision_of(port)));
 }
 
-static void port_elsewhere(const struct object *port, const struct object *where, json_t *out)
+static void endpoint_item(const struct object *port, const struct object *where, json_t *address,
+	json_t *out)
 {
 	const struct object *subnet = object_target(port, kind_find("subnet"));
+
+	add(out, json_pack("[s, I, O, O, s, s, s, O]", "endpoint",
+			 (json_int_t)vpc_vni(vpc_of(port)), address,
+			 json_object_get(port->json, "mac"), where->name, subnet->name, port->name,
+			 json_object_get(port->json, "security_groups")));
+}
+
+static bool is_own(const struct object *port, const json_t *address)
+{
+	json_t *own = json_object_get(port->json, "addresses"), *entry;
+	size_t i;
+
+	json_array_foreach (own, i, entry)
+		if (json_equal(entry, address))
+			return true;
+	return false;
+}
+
+/* Its own addresses, and those it may use beside others as far as they are behind it now. */
+static void port_elsewhere(const struct node *node, const struct object *port,
+	const struct object *where, json_t *out)
+{
 	json_t *addresses = json_object_get(port->json, "addresses"), *address;
+	json_t *allowed = json_object_get(port->json, "allowed_addresses");
 	size_t i;
 
 	json_array_foreach (addresses, i, address)
-		add(out, json_pack("[s, I, O, O, s, s, s, O]", "endpoint",
-				 (json_int_t)vpc_vni(vpc_of(port)), address,
-				 json_object_get(port->json, "mac"), where->name, subnet->name,
-				 port->name, json_object_get(port->json, "security_groups")));
+		endpoint_item(port, where, address, out);
+	json_array_foreach (allowed, i, address) {
+		const char *text = json_string_value(address);
+
+		if (strchr(text, '/') == NULL && !is_own(port, address) &&
+			claims_port_has(node->c, port, text))
+			endpoint_item(port, where, address, out);
+	}
 }
 
 static void port_items(const struct node *node, const struct object *port, json_t *out)
@@ -148,7 +177,7 @@ static void port_items(const struct node *node, const struct object *port, json_
 	if (where == node->object)
 		port_here(port, out);
 	else if (object_text(where, "vtep") != NULL && emission_vpc_is_relevant(node, vpc_of(port)))
-		port_elsewhere(port, where, out);
+		port_elsewhere(node, port, where, out);
 }
 
 static void prefix_list_items(const struct node *node, const struct object *list, json_t *out)

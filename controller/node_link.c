@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The connection to a node's dataplane: connect, greet, try again. */
+#include "claims.h"
 #include "controller.h"
 #include "events.h"
 #include "lib/log.h"
@@ -88,6 +89,9 @@ static void on_notification(
 	(void)client;
 	if (strcmp(method, "event") != 0 || resource_text(params, "reason") == NULL)
 		return;
+	if (strcmp(resource_text(params, "reason"), "address_claimed") == 0 &&
+		resource_text(params, "name") != NULL && resource_text(params, "message") != NULL)
+		claims_heard(node, resource_text(params, "name"), resource_text(params, "message"));
 	if (severity != NULL && strcmp(severity, "warning") == 0)
 		level = EVENT_WARNING;
 	else if (severity != NULL && strcmp(severity, "error") == 0)

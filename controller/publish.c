@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "publish.h"
 
+#include "claims.h"
 #include "controller.h"
 #include "emission.h"
 #include "node.h"
@@ -49,6 +50,8 @@ static void forget_live(const struct change *ch)
 static void touch_port(struct controller *c, const struct change *ch)
 {
 	forget_live(ch);
+	claims_touch(c, ch->old);
+	claims_touch(c, ch->new);
 	REFERRERS_FOREACH(ch->object, kind_find("route"), ref)
 	emission_touch(c, ref->from);
 }

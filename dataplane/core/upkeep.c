@@ -12,6 +12,7 @@
 #include "forward/verdict.h"
 #include "port/port.h"
 #include "session/session.h"
+#include "vpc/claim.h"
 #include "vpc/vpc.h"
 
 /* The hand goes once around the table in about a second: TICKS turns of TICK_MS. */
@@ -29,6 +30,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	rcu_poll();
+	claim_take();
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 }

@@ -46,8 +46,10 @@ enum service_result arp_serve(struct service *s)
 		return service_drop(s, DROP_SPOOFED);
 	if (!service_source_ok(s, &f->eth.src_addr, &sender))
 		return SERVICE_DROP;
+	if (ip_addr_equal(&sender, &target))
+		service_announced(s, &sender);
 	if (f->arp.arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST) || ip_addr_equal(&sender, &target))
-		return SERVICE_CONSUMED; /* announcements and unasked replies teach nobody anything */
+		return SERVICE_CONSUMED; /* nobody else learns from announcements and unasked replies */
 	owner = service_owner(s, &target, &own, &is_gateway);
 	if (owner == NULL)
 		return own ? SERVICE_CONSUMED : service_drop(s, DROP_NO_ROUTE);

@@ -8,6 +8,7 @@
 #include "base/ip_text.h"
 #include "policy/policy_state.h"
 #include "underlay/underlay.h"
+#include "vpc/claim.h"
 #include "vpc/item.h"
 #include "vpc/vpc_internal.h"
 
@@ -91,6 +92,7 @@ static void commit(void *staged)
 
 	if (c->endpoint == NULL) {
 		endpoint_remove(vpc->index, &c->addr, LOC_TUNNEL_BIT);
+		claim_adopt(vpc->index, &c->addr);
 	} else {
 		c->endpoint->vpc_index = vpc->index;
 		c->endpoint->subnet = *subnet != '\0' ? subnet_by_name(subnet) : NULL;

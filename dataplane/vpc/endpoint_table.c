@@ -12,6 +12,7 @@
 
 #include "core/rcu.h"
 #include "policy/group_set.h"
+#include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
 static struct endpoint *_Atomic *heads;
@@ -144,6 +145,8 @@ void endpoint_put(struct endpoint *endpoint)
 	rcu_ptr_set(*at, endpoint);
 	if (!same(old, endpoint))
 		epoch_bump(endpoint->epoch);
+	if (!rte_is_same_ether_addr(&old->mac, &endpoint->mac))
+		claim_announce(endpoint);
 	retire(old);
 }
 

@@ -46,6 +46,20 @@ static struct ip_addr answer_to(struct icmp6_frame *f, const struct ip_addr *ask
 	return all_nodes;
 }
 
+/* Unsolicited, with the sender's address as target: RFC 4861 section 7.2.6. */
+static enum service_result advertised(struct service *s, const struct icmp6_frame *f, uint16_t len)
+{
+	const struct neighbour *n = (const struct neighbour *)(f + 1);
+	struct ip_addr target;
+
+	if (len < sizeof(f->icmp) + sizeof(n->target))
+		return service_drop(s, DROP_MALFORMED);
+	target = ip_addr_from_v6(n->target);
+	if (!(f->icmp.body & NA_SOLICITED))
+		service_announced(s, &target);
+	return SERVICE_CONSUMED; /* nobody else learns anything */
+}
+
 static enum service_result solicited(
 	struct service *s, struct icmp6_frame *f, const struct ip_addr *asker, uint16_t len)
 {
@@ -186,7 +200,7 @@ enum service_result nd_serve(struct service *s)
 		return solicited(s, f, &src, len);
 	case ICMP6_RS:
 		return advertise(s, f, &src, len);
-	default: /* advertisements teach nobody anything */
-		return SERVICE_CONSUMED;
+	default:
+		return advertised(s, f, len);
 	}
 }

@@ -2,6 +2,7 @@
 #include "vpc/service.h"
 
 #include "underlay/underlay.h"
+#include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
 static bool gone(struct service *s)
@@ -98,4 +99,11 @@ const struct rte_ether_addr *service_owner(
 	if (s->subnet != NULL && ep->subnet != NULL && ep->subnet != s->subnet)
 		return &s->vpc->gw_mac;
 	return &ep->mac;
+}
+
+void service_announced(const struct service *s, const struct ip_addr *addr)
+{
+	if (s->vnic != NULL && !is_zero(addr) && !vnic_owns(s->vnic, addr) &&
+		!ip_addr_equal(addr, &s->vnic->link_local) && vnic_may_use(s->vnic, addr))
+		claim_note(s->vnic, addr);
 }

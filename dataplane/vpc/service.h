@@ -54,6 +54,9 @@ bool service_source_ok(
 const struct rte_ether_addr *service_owner(
 	const struct service *s, const struct ip_addr *target, bool *own, bool *is_gateway);
 
+/* The sender says that an address, which it may use, is now behind it. */
+void service_announced(const struct service *s, const struct ip_addr *addr);
+
 /* The services. Each checks lengths itself; `frame` begins with the Ethernet header, without VLAN tag. */
 enum service_result arp_serve(struct service *s);
 enum service_result nd_serve(struct service *s);

@@ -9,6 +9,7 @@
 #include "base/ip_text.h"
 #include "core/rcu.h"
 #include "policy/policy_state.h"
+#include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
 bool vnic_owns(const struct vnic *vnic, const struct ip_addr *addr)
@@ -158,7 +159,7 @@ unsigned int vnic_retry(void)
  * The record.
  */
 
-static void put_endpoint(const struct vnic *vnic, const struct ip_addr *addr)
+void vnic_put_endpoint(const struct vnic *vnic, const struct ip_addr *addr)
 {
 	const struct port *port = vnic->port;
 	struct endpoint *e = endpoint_new(vnic->vpc->index, addr, port->name);
@@ -184,17 +185,57 @@ static bool is_free(const struct vnic *vnic, const struct ip_prefix *allowed)
 static void put_endpoints(const struct vnic *vnic)
 {
 	for (unsigned int n = 0; n < vnic->n_addrs; n++)
-		put_endpoint(vnic, &vnic->addrs[n]);
+		vnic_put_endpoint(vnic, &vnic->addrs[n]);
 	for (unsigned int n = 0; n < vnic->n_allowed; n++)
 		if (!vnic_owns(vnic, &vnic->allowed[n].addr) && is_free(vnic, &vnic->allowed[n]))
-			put_endpoint(vnic, &vnic->allowed[n].addr);
+			vnic_put_endpoint(vnic, &vnic->allowed[n].addr);
+}
+
+static struct vnic *sharing;
+
+struct vnic *vnic_next_sharing(const struct vnic *previous)
+{
+	return previous != NULL ? previous->next_sharing : sharing;
+}
+
+bool vnic_shares(const struct vnic *vnic, uint32_t vpc_index, const struct ip_addr *addr)
+{
+	if (vnic->vpc->index != vpc_index)
+		return false;
+	for (unsigned int n = 0; n < vnic->n_allowed; n++)
+		if (vnic->allowed[n].len == 128 && ip_addr_equal(&vnic->allowed[n].addr, addr))
+			return true;
+	return false;
+}
+
+static void list_sharing(struct vnic *vnic)
+{
+	for (unsigned int n = 0; n < vnic->n_allowed; n++) {
+		if (vnic->allowed[n].len != 128)
+			continue;
+		vnic->next_sharing = sharing;
+		sharing = vnic;
+		return;
+	}
+}
+
+static void unlist_sharing(const struct vnic *vnic)
+{
+	struct vnic **at = &sharing;
+
+	while (*at != NULL && *at != vnic)
+		at = &(*at)->next_sharing;
+	if (*at != NULL)
+		*at = vnic->next_sharing;
 }
 
 static void remove_endpoint(
 	const struct vnic *old, const struct vnic *now, const struct ip_addr *addr)
 {
-	if (now == NULL || now->vpc != old->vpc || !vnic_may_use(now, addr))
-		endpoint_remove(old->vpc->index, addr, loc_port(old->port->index));
+	if (now != NULL && now->vpc == old->vpc && vnic_may_use(now, addr))
+		return;
+	endpoint_remove(old->vpc->index, addr, loc_port(old->port->index));
+	claim_adopt(old->vpc->index, addr);
 }
 
 /* Of what the old record brought and the new one (or NULL) does not. */
@@ -227,8 +268,10 @@ void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *sett
 	port->vpc_index = vnic->vpc->index;
 	__atomic_store_n(&port->vnic, vnic, __ATOMIC_RELEASE);
 	port->enabled = settings->enabled;
+	list_sharing(vnic);
 	put_endpoints(vnic);
 	if (old != NULL) {
+		unlist_sharing(old);
 		remove_endpoints(old, vnic);
 		epoch_bump(vnic->epoch);
 	}
@@ -243,8 +286,9 @@ void vnic_remove(struct port *port)
 
 	port->enabled = 0;
 	if (old != NULL) {
-		remove_endpoints(old, NULL);
 		__atomic_store_n(&port->vnic, NULL, __ATOMIC_RELEASE);
+		unlist_sharing(old);
+		remove_endpoints(old, NULL);
 		if (old->epoch != EPOCH_NO_SLOT)
 			epoch_free(old->epoch);
 	}

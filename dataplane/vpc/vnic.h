@@ -16,6 +16,12 @@ void vnic_free(struct vnic *vnic); /* one that was not put */
 /* Publishes `vnic` (complete but for port) as what is behind the port, its addresses as endpoints, opens
  * or re-opens the device when the attachment is another one. */
 void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *settings);
+/* Those that may use single addresses beside their own; the first for NULL. */
+struct vnic *vnic_next_sharing(const struct vnic *previous);
+/* May it use this single address beside its own? */
+bool vnic_shares(const struct vnic *vnic, uint32_t vpc_index, const struct ip_addr *addr);
+/* Makes the vNIC's port the place of an address. */
+void vnic_put_endpoint(const struct vnic *vnic, const struct ip_addr *addr);
 /* Takes the vNIC, its endpoints and its device away and frees the port. */
 void vnic_remove(struct port *port);
 

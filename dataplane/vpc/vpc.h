@@ -108,7 +108,9 @@ struct vnic {
 	epoch_slot_t epoch;        /* of the vNIC itself: its groups, what it may send from */
 	const struct group_set *groups;
 	uint64_t revision;
-	struct json_t *attachment; /* control thread: what the port is opened with */
+	/* Control thread only. */
+	struct json_t *attachment; /* what the port is opened with */
+	struct vnic *next_sharing; /* of those with single addresses beside their own */
 };
 
 /* Tables for so many endpoints, addresses of local ports included. -ENOMEM. Once, before any item. */

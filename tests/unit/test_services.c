@@ -11,6 +11,7 @@
 #include <rte_udp.h>
 
 #include "base/checksum.h"
+#include "vpc/claim.h"
 #include "vpc/dhcp.h"
 #include "vpc/icmp6.h"
 #include "vpc/service.h"
@@ -162,6 +163,69 @@ static void arp_oddities(void **context)
 	assert_result(serve(arp_serve, "w1", 200), SERVICE_DROP, DROP_STALE);
 }
 
+#define VIP_ITEM(name, mac, addr)                                                                  \
+	"['port','" name "',100,'web','" mac "',['" addr                                           \
+	"'],['g'],true,['10.0.1.100','fd00:0:0:1::100'],"                                          \
+	"true,null,{'type':'tap','ifname':'t'},2]"
+
+static loc_t place_of(const char *addr)
+{
+	struct ip_addr a = ip(addr);
+	const struct endpoint *e = endpoint_get(vpc_by_vni(100)->index, &a);
+
+	return e != NULL ? e->where : LOC_NONE;
+}
+
+static void shared_address_follows_the_last_announcement(void **context)
+{
+	(void)context;
+	fixture_world();
+	APPLY(VIP_ITEM("w1", W1, "10.0.1.5"), VIP_ITEM("w3", OTHER, "10.0.1.7"));
+	assert_int_equal(place_of("10.0.1.100"), port("w1")); /* the first that may */
+
+	arp(1, OTHER, "10.0.1.100", "10.0.1.100");
+	assert_result(serve(arp_serve, "w3", 100), SERVICE_CONSUMED, 0);
+	assert_int_equal(place_of("10.0.1.100"), port("w1")); /* not on the worker */
+	claim_take();
+	assert_int_equal(place_of("10.0.1.100"), port("w3"));
+	assert_string_equal(fixture_said.event, "w3 address_claimed 10.0.1.100");
+	/* The neighbours hear of the MAC: w1, whose it was; not w3 itself, nobody of another subnet. */
+	assert_int_equal(fixture_said.frames, 1);
+	assert_int_equal(fixture_said.out, port("w1"));
+	assert_mac_is(fixture_said.frame + 22, OTHER);
+	/* Once is enough, and a reply does as well. */
+	arp(2, OTHER, "10.0.1.100", "10.0.1.100");
+	serve(arp_serve, "w3", 100);
+	claim_take();
+	assert_int_equal(fixture_said.events, 1);
+	arp(2, W1, "10.0.1.100", "10.0.1.100");
+	serve(arp_serve, "w1", 100);
+	claim_take();
+	assert_int_equal(place_of("10.0.1.100"), port("w1"));
+
+	/* It may be elsewhere meanwhile, and come back; what is somebody's own can not be claimed. */
+	APPLY("['endpoint',100,'10.0.1.100','02:00:00:00:01:44','b','web','w4',['g']]");
+	assert_int_equal(place_of("10.0.1.100"), vtep("b"));
+	arp(1, OTHER, "10.0.1.100", "10.0.1.100");
+	serve(arp_serve, "w3", 100);
+	claim_take();
+	assert_int_equal(place_of("10.0.1.100"), vtep("b")); /* the controller's to decide */
+	assert_string_equal(fixture_said.event, "w3 address_claimed 10.0.1.100");
+	APPLY("-['endpoint',100,'10.0.1.100']");
+	assert_int_equal(place_of("10.0.1.100"), port("w3"));
+	arp(1, W1, "10.0.1.5", "10.0.1.5");
+	serve(arp_serve, "w1", 100);
+	arp(1, W1, "10.0.1.7", "10.0.1.7");
+	assert_result(serve(arp_serve, "w1", 100), SERVICE_DROP, DROP_SPOOFED);
+	claim_take();
+	assert_int_equal(place_of("10.0.1.7"), port("w3"));
+	/* When its port goes, another one that may use it is there. */
+	APPLY("-['port','w3']");
+	assert_int_equal(place_of("10.0.1.100"), port("w1"));
+	APPLY("-['port','w1']");
+	assert_int_equal(place_of("10.0.1.100"), LOC_NONE);
+}
+
 /*
  * ND
  */
@@ -278,6 +342,25 @@ static void nd_is_checked(void **context)
 	assert_result(serve(nd_serve, "w1", 100), SERVICE_DROP, DROP_ROGUE_RA);
 	icmp6(W1, "fd00:0:0:1::5", "ff02::1", ICMP6_NA, frame, 16);
 	assert_result(serve(nd_serve, "w1", 100), SERVICE_CONSUMED, 0);
+}
+
+static void advertisements_claim(void **context)
+{
+	uint8_t rest[24] = {[16] = 2, [17] = 1};
+	struct ip_addr vip = ip("fd00:0:0:1::100");
+
+	(void)context;
+	fixture_world();
+	APPLY(VIP_ITEM("w1", W1, "10.0.1.5"), VIP_ITEM("w3", OTHER, "10.0.1.7"));
+	memcpy(rest, &vip, 16);
+	icmp6(OTHER, "fd00:0:0:1::100", "ff02::1", ICMP6_NA, rest, 24);
+	assert_result(serve(nd_serve, "w3", 100), SERVICE_CONSUMED, 0);
+	claim_take();
+	assert_int_equal(place_of("fd00:0:0:1::100"), port("w3"));
+	assert_int_equal(fixture_said.len, 14 + 40 + 32);
+	assert_int_equal(icmp6_checksum((struct icmp6_frame *)fixture_said.frame, 32), 0);
+	icmp6(W1, "fd00:0:0:1::100", "ff02::1", ICMP6_NA, rest, 8);
+	assert_result(serve(nd_serve, "w1", 100), SERVICE_DROP, DROP_MALFORMED);
 }
 
 static void routers_are_advertised(void **context)
@@ -636,6 +719,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(arp_is_answered_with_the_owners_mac, fixture_empty),
 		cmocka_unit_test_setup(arp_oddities, fixture_empty),
+		cmocka_unit_test_setup(shared_address_follows_the_last_announcement, fixture_empty),
+		cmocka_unit_test_setup(advertisements_claim, fixture_empty),
 		cmocka_unit_test_setup(solicitations_are_answered, fixture_empty),
 		cmocka_unit_test_setup(nd_is_checked, fixture_empty),
 		cmocka_unit_test_setup(routers_are_advertised, fixture_empty),

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/control.h"
 #include "core/epoch.h"
 #include "core/rcu.h"
+#include "core/rpc.h"
 #include "core/state.h"
 #include "core/worker.h"
 #include "policy/policy_state.h"
@@ -109,6 +111,33 @@ void worker_wake_all(void)
 {
 }
 
+struct fixture_said fixture_said;
+
+int control_send(loc_t out, const void *frame, uint16_t len)
+{
+	fixture_said.frames++;
+	fixture_said.out = out;
+	fixture_said.len = len;
+	memcpy(fixture_said.frame, frame, len);
+	return 0;
+}
+
+void rpc_event(const char *severity, const char *kind, const char *name, const char *reason,
+	const char *fmt, ...)
+{
+	va_list ap;
+	size_t used;
+
+	(void)severity;
+	(void)kind;
+	fixture_said.events++;
+	used = (size_t)snprintf(
+		fixture_said.event, sizeof(fixture_said.event), "%s %s ", name, reason);
+	va_start(ap, fmt);
+	vsnprintf(fixture_said.event + used, sizeof(fixture_said.event) - used, fmt, ap);
+	va_end(ap);
+}
+
 static int nothing_prepare(
 	const json_t *item, const json_t *old, void **staged, struct state_error *err)
 {
@@ -158,6 +187,7 @@ int fixture_empty(void **context)
 		return -1;
 	rcu_synchronize();
 	fixture_open = (struct fixture_open){0};
+	fixture_said = (struct fixture_said){0};
 	return endpoint_count() != 0;
 }
 

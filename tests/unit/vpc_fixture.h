@@ -26,6 +26,16 @@ struct fixture_open {
 };
 extern struct fixture_open fixture_open;
 
+/* What was sent from the control thread, and told to the controller, last. */
+struct fixture_said {
+	unsigned int frames, events;
+	loc_t out;
+	uint16_t len;
+	uint8_t frame[128];
+	char event[256];
+};
+extern struct fixture_said fixture_said;
+
 /* cmocka group setup and teardown of each test: nothing applied. */
 int fixture_start(void **context);
 int fixture_empty(void **context);
