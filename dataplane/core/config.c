@@ -114,6 +114,14 @@ static int check_cpus(struct config *file, struct node_config *c)
 	return 0;
 }
 
+/* Better not at all than in clear, or as a file of that name. */
+static int check_rpc(struct config *file, const struct node_config *c)
+{
+	return c->rpc[0] == '/' ? 0
+				: config_error(file, "/rpc",
+					  "TLS is not there yet: give the path of a Unix socket");
+}
+
 static int check_underlay(struct config *file, const struct node_config *c)
 {
 	bool ifname = json_object_get(c->underlay, "ifname") != NULL;
@@ -178,6 +186,8 @@ int node_config_load(struct node_config *c, const char *path)
 	c->external = json_object_get(c->root, "external");
 	c->eal = json_object_get(c->root, "eal");
 	err = check_cpus(&file, c);
+	if (err == 0)
+		err = check_rpc(&file, c);
 	if (err == 0)
 		err = check_underlay(&file, c);
 	config_free(&file);
