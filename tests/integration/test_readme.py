@@ -43,7 +43,7 @@ def missing(told, said):
     return next((word for word in told if word not in rest), None)
 
 
-@pytest.fixture(scope="module", name="kept_demo", autouse=True)
+@pytest.fixture(scope="module", name="kept_demo")
 def _kept_demo():
     done = run([DEMO], check=False, timeout_s=300, env={**os.environ, "KEEP": "1"})
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
@@ -78,7 +78,7 @@ class Shell:
         self.bash.wait(timeout=10)
 
 
-def test_commands():
+def test_commands(kept_demo):  # pylint: disable=unused-argument
     shell = Shell()
     try:
         tried = 0
@@ -94,6 +94,25 @@ def test_commands():
         assert tried >= 15
     finally:
         shell.close()
+
+
+def mentions():
+    """Every `vpcctl …` in a page, without its options: (page, words)."""
+    pages = ["README.md"] + [f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs")) if name.endswith(".md")]
+    for page in pages:
+        with open(os.path.join(ROOT, page), encoding="utf-8") as f:
+            for line in re.findall(r"(?:`|^ {4})vpcctl((?: [\w-]+)*)", f.read(), re.MULTILINE):
+                words = line.split()
+                if words and not {"KIND", "VERB"} & set(words):
+                    yield page, tuple(w for w in words if not w.startswith("-"))
+
+
+@pytest.mark.parametrize("words", sorted({words for _, words in mentions()}), ids=" ".join)
+def test_commands_that_pages_mention(words):
+    """They exist: the longest command among the words has help; what follows is its argument."""
+    vpcctl = os.path.join(build_dir(), "cli", "vpcctl")
+    done = [run([vpcctl, *words[:n], "--help"], check=False).returncode for n in (2, 1) if len(words) >= n]
+    assert 0 in done, words
 
 
 def test_console_blocks_are_there():
