@@ -33,12 +33,39 @@ static void change_field(
 	api_commit(call, &txn, object->name);
 }
 
+/* Gives the group its new rules (takes them). All are canonical: checking 100,000 again would cost more than
+ * the change. */
+static void change_rules(struct api_call *call, struct object *group, json_t *rules)
+{
+	const struct field *field = field_find(group->kind->fields, "rules");
+	struct txn_error error = {0};
+	struct txn txn;
+	json_t *new;
+
+	if (json_array_size(rules) > field->max_items) {
+		json_decref(rules);
+		resource_fail(&error.base, "/rules", "the group would have more than %u rules",
+			field->max_items);
+		api_fail_error(call, &error);
+		return;
+	}
+	txn_init(&txn, &call->c->model);
+	if (json_array_size(rules) == json_array_size(json_object_get(group->json, "rules"))) {
+		json_decref(rules);
+	} else {
+		new = mem_json(json_copy(group->json));
+		json_object_set_new(new, "rules", rules);
+		txn_update(&txn, group, new, 0);
+	}
+	api_commit(call, &txn, group->name);
+}
+
 void api_add_rules(struct api_call *call)
 {
 	struct object *group = api_object(call);
 
 	if (group != NULL)
-		change_field(call, group, "rules",
+		change_rules(call, group,
 			resource_list_add(json_object_get(group->json, "rules"),
 				json_object_get(call->params, "rules")));
 }
@@ -55,7 +82,7 @@ void api_remove_rules(struct api_call *call)
 		return;
 	if (resource_list_remove(json_object_get(group->json, "rules"),
 		    json_object_get(call->params, "rules"), &rules, &missing)) {
-		change_field(call, group, "rules", rules);
+		change_rules(call, group, rules);
 		return;
 	}
 	snprintf(path, sizeof(path), "/rules/%zu", missing);

@@ -187,58 +187,64 @@ static void prefix_list_items(const struct node *node, const struct object *list
 				 json_object_get(list->json, "cidrs"), revision_of(list)));
 }
 
-static json_int_t protocol_number(const json_t *protocol)
+static int protocol_number(const json_t *protocol)
 {
 	static const struct {
 		const char *name;
-		json_int_t number;
+		int number;
 	} known[] = {{"any", -1}, {"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmpv6", 58}};
 	const char *name = json_string_value(protocol);
 
 	for (size_t i = 0; name != NULL && i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].name, name) == 0)
 			return known[i].number;
-	return json_is_integer(protocol) ? json_integer_value(protocol) : -1;
+	return json_is_integer(protocol) ? (int)json_integer_value(protocol) : -1;
 }
 
-static void append_remote(json_t *rule, const json_t *json)
+static void set_remote(struct sb_rule *rule, const json_t *json)
 {
-	static const char *const kinds[][2] = {
-		{"remote_cidr", "cidr"},
-		{"remote_group", "group"},
-		{"remote_prefix_list", "list"},
+	static const struct {
+		const char *field;
+		enum sb_remote remote;
+	} kinds[] = {
+		{"remote_cidr", SB_REMOTE_CIDR},
+		{"remote_group", SB_REMOTE_GROUP},
+		{"remote_prefix_list", SB_REMOTE_LIST},
 	};
 
-	for (size_t i = 0; i < 3; i++) {
-		json_t *remote = json_object_get(json, kinds[i][0]);
+	rule->remote = SB_REMOTE_ANY;
+	rule->name = "";
+	for (size_t i = 0; rule->remote == SB_REMOTE_ANY && i < 3; i++) {
+		const char *name = resource_text(json, kinds[i].field);
 
-		if (remote == NULL)
+		if (name == NULL)
 			continue;
-		json_array_append_new(rule, json_string(kinds[i][1]));
-		json_array_append(rule, remote);
-		return;
+		rule->remote = kinds[i].remote;
+		rule->name = name;
 	}
-	json_array_append_new(rule, json_string("any"));
-	json_array_append_new(rule, json_null());
 }
 
-static json_t *rule_columns(const json_t *json)
+static json_t *rule_text(const json_t *json)
 {
 	const char *ports_text = resource_text(json, "ports");
 	struct net_ports ports = {0, 65535};
-	json_t *rule;
+	char text[SB_RULE_TEXT];
+	struct sb_rule rule;
 
 	if (ports_text != NULL)
 		net_ports_parse(ports_text, &ports);
-	rule = json_pack("[s, s, I, I, i, i, I, I]",
-		strcmp(resource_text(json, "direction"), "ingress") == 0 ? "i" : "e",
-		strcmp(resource_text(json, "action"), "allow") == 0 ? "a" : "d",
-		resource_integer(json, "priority", 1000),
-		protocol_number(json_object_get(json, "protocol")), (int)ports.first,
-		(int)ports.last, resource_integer(json, "icmp_type", -1),
-		resource_integer(json, "icmp_code", -1));
-	append_remote(mem_json(rule), json);
-	return rule;
+	rule = (struct sb_rule){
+		.ingress = strcmp(resource_text(json, "direction"), "ingress") == 0,
+		.allow = strcmp(resource_text(json, "action"), "allow") == 0,
+		.priority = (int)resource_integer(json, "priority", 1000),
+		.protocol = protocol_number(json_object_get(json, "protocol")),
+		.port_from = ports.first,
+		.port_to = ports.last,
+		.icmp_type = (int)resource_integer(json, "icmp_type", -1),
+		.icmp_code = (int)resource_integer(json, "icmp_code", -1),
+	};
+	set_remote(&rule, json);
+	return json_string_nocheck(sb_rule_format(&rule, text));
 }
 
 static void security_group_items(const struct node *node, const struct object *group, json_t *out)
@@ -250,7 +256,7 @@ static void security_group_items(const struct node *node, const struct object *g
 		return;
 	rules = mem_json(json_array());
 	json_array_foreach (json_object_get(group->json, "rules"), i, rule)
-		json_array_append_new(rules, rule_columns(rule));
+		json_array_append_new(rules, rule_text(rule));
 	add(out, json_pack("[s, s, o, I]", "group", group->name, rules, revision_of(group)));
 }
 

@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A rule's columns: remote_kind, remote. */
-#define RULE_REMOTE_KIND 8
-#define RULE_REMOTE 9
-
 bool wanted_is_pulled(const char *kind)
 {
 	return strcmp(kind, "vtep") == 0 || strcmp(kind, "group") == 0 ||
@@ -101,10 +97,10 @@ static bool refs_of_rules(const json_t *rules, item_ref_fn fn, void *arg)
 	size_t i;
 
 	json_array_foreach ((json_t *)rules, i, rule) {
-		const char *kind = json_string_value(json_array_get(rule, RULE_REMOTE_KIND));
-		const char *name = json_string_value(json_array_get(rule, RULE_REMOTE));
+		struct sb_rule text;
 
-		if (kind != NULL && strcmp(kind, "list") == 0 && !fn("prefix_list", name, arg))
+		if (sb_rule_parse(json_string_value(rule), &text) &&
+			text.remote == SB_REMOTE_LIST && !fn("prefix_list", text.name, arg))
 			return false;
 	}
 	return true;

@@ -47,8 +47,7 @@ const struct sb_kind sb_kinds[] = {
 	 .help = "named networks for rules"},
 	{"group", 1, COLUMNS(
 		{"name", SB_STRING},
-		{"rules", SB_RULES, .help = "[direction, action, priority, protocol, port_from, port_to, icmp_type, icmp_code, remote_kind, remote]: "
-			"\"i\"|\"e\", \"a\"|\"d\", 1.., -1 any | number, 0..65535, 0..65535, -1 any, -1 any, \"any\"|\"cidr\"|\"group\"|\"list\", text or null"},
+		{"rules", SB_RULES, .help = "in the order of the northbound object"},
 		{"revision", SB_UINT}),
 	 .help = "a security group"},
 	{"port", 1, COLUMNS(
@@ -153,42 +152,12 @@ static bool is_uint(const json_t *v, json_int_t max)
 	return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= max;
 }
 
-static bool in_range(const json_t *v, json_int_t min, json_int_t max)
-{
-	return json_is_integer(v) && json_integer_value(v) >= min && json_integer_value(v) <= max;
-}
-
-static bool one_of(const json_t *v, const char *const *words)
-{
-	const char *s = json_string_value(v);
-
-	for (; s != NULL && *words != NULL; words++)
-		if (strcmp(s, *words) == 0)
-			return true;
-	return false;
-}
-
 static bool is_rule(const json_t *r)
 {
-	static const char *const directions[] = {"i", "e", NULL};
-	static const char *const actions[] = {"a", "d", NULL};
-	static const char *const remotes[] = {"any", "cidr", "group", "list", NULL};
-	const json_t *kind = json_array_get(r, 8), *remote = json_array_get(r, 9);
+	struct sb_rule rule;
 
-	if (json_array_size(r) != 10 || !one_of(json_array_get(r, 0), directions) ||
-		!one_of(json_array_get(r, 1), actions) ||
-		!in_range(json_array_get(r, 2), 1, 65535) ||
-		!in_range(json_array_get(r, 3), -1, 255) ||
-		!in_range(json_array_get(r, 4), 0, 65535) ||
-		!in_range(json_array_get(r, 5), 0, 65535) ||
-		!in_range(json_array_get(r, 6), -1, 255) ||
-		!in_range(json_array_get(r, 7), -1, 255) || !one_of(kind, remotes))
-		return false;
-	if (strcmp(json_string_value(kind), "any") == 0)
-		return json_is_null(remote);
-	if (strcmp(json_string_value(kind), "cidr") == 0)
-		return is_prefix(json_string_value(remote), false);
-	return json_is_string(remote);
+	return sb_rule_parse(json_string_value(r), &rule) &&
+	       (rule.remote != SB_REMOTE_CIDR || is_prefix(rule.name, false));
 }
 
 static bool scalar_ok(const json_t *v, enum sb_type type)

@@ -36,15 +36,15 @@ enum sb_type {
 	SB_STRING,
 	SB_UINT,
 	SB_BOOL,
-	SB_ADDRESS,   /* "10.0.0.1" or "fd00::1" */
-	SB_PREFIX,    /* "10.0.0.0/8" */
+	SB_ADDRESS, /* "10.0.0.1" or "fd00::1" */
+	SB_PREFIX,  /* "10.0.0.0/8" */
 	SB_MAC,
 	SB_STRINGS,   /* list of strings */
 	SB_ADDRESSES, /* list of addresses */
 	SB_PREFIXES,  /* list of addresses or prefixes */
 	SB_UINTS,
-	SB_OBJECT,    /* checked by the owner of the kind */
-	SB_RULES,     /* see southbound.c */
+	SB_OBJECT, /* checked by the owner of the kind */
+	SB_RULES,  /* list of texts, see struct sb_rule */
 };
 
 struct sb_column {
@@ -59,7 +59,7 @@ struct sb_column {
 
 struct sb_kind {
 	const char *name;
-	unsigned int n_key;     /* leading columns that are the key (after the kind's name) */
+	unsigned int n_key; /* leading columns that are the key (after the kind's name) */
 	unsigned int n_columns;
 	struct sb_column columns[SB_COLUMNS_MAX];
 	const char *help;
@@ -69,6 +69,35 @@ extern const struct sb_kind sb_kinds[];
 extern const size_t sb_kind_count;
 
 const struct sb_kind *sb_kind_find(const char *name);
+
+/*
+ * A rule of a group is one text, so that a large group is read and compared quickly:
+ *
+ *	DIRECTION ACTION PRIORITY PROTOCOL PORT_FROM PORT_TO ICMP_TYPE ICMP_CODE REMOTE [NAME]
+ *	i a 1000 6 443 443 -1 -1 cidr 10.0.0.0/8
+ *
+ * DIRECTION i or e, ACTION a or d, PROTOCOL and the ICMP fields -1 for any, REMOTE any, cidr, group or list
+ * (of prefixes), of which all but any have a NAME.
+ */
+enum sb_remote { SB_REMOTE_ANY, SB_REMOTE_CIDR, SB_REMOTE_GROUP, SB_REMOTE_LIST };
+
+struct sb_rule {
+	bool ingress, allow;
+	int priority;
+	int protocol; /* -1: any */
+	int port_from, port_to;
+	int icmp_type, icmp_code; /* -1: any */
+	enum sb_remote remote;
+	const char *name; /* inside the text; "" for any */
+};
+
+/* Room for a rule's text, whose name is that of an object (at most 63 characters) or a CIDR. */
+#define SB_RULE_TEXT 192
+
+/* Returns `text`, of SB_RULE_TEXT bytes. */
+char *sb_rule_format(const struct sb_rule *rule, char *text);
+/* Everything but the form of a CIDR is checked. */
+bool sb_rule_parse(const char *text, struct sb_rule *rule);
 
 /* Checks an item (or, with `key_only`, a key array) by type. 0, or -EINVAL with the reason. */
 int sb_item_check(const json_t *item, bool key_only, char *reason, size_t size);

@@ -10,6 +10,7 @@
 #include "core/epoch.h"
 #include "core/rcu.h"
 #include "core/state.h"
+#include "lib/southbound.h"
 
 /*
  * Names and handles. Groups and prefix lists have handles of their own each. A page of names stays where
@@ -214,51 +215,47 @@ static int change_new(struct handles *handles, const json_t *item, const json_t 
 	return 0;
 }
 
-static bool parse_remote(const json_t *kind, const json_t *remote, struct policy_rule *rule)
+static bool parse_remote(const struct sb_rule *text, struct policy_rule *rule)
 {
-	const char *text = json_string_value(remote);
 	struct handle *handle;
 
-	switch (json_string_value(kind)[0]) {
-	case 'a':
+	switch (text->remote) {
+	case SB_REMOTE_ANY:
 		rule->remote = POLICY_REMOTE_ANY;
 		return true;
-	case 'c':
+	case SB_REMOTE_CIDR:
 		rule->remote = POLICY_REMOTE_PREFIX;
-		return ip_prefix_parse(text, &rule->remote_prefix);
-	case 'g':
+		return ip_prefix_parse(text->name, &rule->remote_prefix);
+	case SB_REMOTE_GROUP:
 		rule->remote = POLICY_REMOTE_GROUP;
-		handle = handle_of(&groups, text);
+		handle = handle_of(&groups, text->name);
 		break;
 	default:
 		rule->remote = POLICY_REMOTE_PREFIX_LIST;
-		handle = handle_of(&lists, text);
+		handle = handle_of(&lists, text->name);
 		break;
 	}
 	rule->remote_id = handle != NULL ? handle->id : POLICY_GROUP_NONE;
 	return handle != NULL;
 }
 
-/* [direction, action, priority, protocol, port_from, port_to, icmp_type, icmp_code, remote_kind, remote],
- * checked by lib/southbound.c. */
+/* The text is checked by lib/southbound.c. */
 static bool parse_rule(const json_t *r, struct policy_rule *rule)
 {
-	json_int_t n[8];
+	struct sb_rule text;
 
-	for (unsigned int i = 2; i < 8; i++)
-		n[i] = json_integer_value(json_array_get(r, i));
+	if (!sb_rule_parse(json_string_value(r), &text))
+		return false;
 	*rule = (struct policy_rule)POLICY_RULE_INIT;
-	rule->direction =
-		json_string_value(json_array_get(r, 0))[0] == 'i' ? POLICY_INGRESS : POLICY_EGRESS;
-	rule->action =
-		json_string_value(json_array_get(r, 1))[0] == 'a' ? POLICY_ALLOW : POLICY_DENY;
-	rule->priority = (uint16_t)n[2];
-	rule->protocol = (int16_t)n[3];
-	rule->port_first = (uint16_t)n[4];
-	rule->port_last = (uint16_t)n[5];
-	rule->icmp_type = (int16_t)n[6];
-	rule->icmp_code = (int16_t)n[7];
-	return parse_remote(json_array_get(r, 8), json_array_get(r, 9), rule);
+	rule->direction = text.ingress ? POLICY_INGRESS : POLICY_EGRESS;
+	rule->action = text.allow ? POLICY_ALLOW : POLICY_DENY;
+	rule->priority = (uint16_t)text.priority;
+	rule->protocol = (int16_t)text.protocol;
+	rule->port_first = (uint16_t)text.port_from;
+	rule->port_last = (uint16_t)text.port_to;
+	rule->icmp_type = (int16_t)text.icmp_type;
+	rule->icmp_code = (int16_t)text.icmp_code;
+	return parse_remote(&text, rule);
 }
 
 static int stage_group(uint32_t id, const json_t *list, struct state_error *err)

@@ -21,7 +21,7 @@
 #define PORT(name, subnet, mac, a4, a6)                                                            \
 	PORT_ITEM(name, "100", subnet, mac, "\"" a4 "\", \"" a6 "\"", "\"any\"", "true", "")
 
-#define RULE_ANY "[\"i\", \"a\", 1000, -1, 0, 65535, -1, -1, \"any\", null]"
+#define RULE_ANY "\"i a 1000 -1 0 65535 -1 -1 any\""
 #define ENDPOINT(vni, address, mac, vtep, subnet, name)                                            \
 	"[\"endpoint\", " vni ", \"" address "\", \"" mac "\", \"" vtep "\", \"" subnet            \
 	"\", \"" name "\", []]"

@@ -46,7 +46,7 @@ def test_a_node_is_told_what_it_needs_and_nothing_else(cluster):
     assert not c.items
     assert a.of("vtep")["host-b"][2] == "192.0.2.2"
     assert a.of("endpoint")["10.0.1.11"][4:] == ["host-b", "s", "pb", ["g"]]
-    assert a.of("group")["g"][2] == [["i", "a", 1000, 6, 80, 90, -1, -1, "any", None]]
+    assert a.of("group")["g"][2] == ["i a 1000 6 80 90 -1 -1 any"]
     controller.call("port.delete", names=["pa", "pb"], wait=True)
     assert not a.items and not b.items
 
@@ -66,10 +66,10 @@ def test_rules_in_columns(cluster):
         wait=True,
     )
     assert a.of("group")["g"][2] == [
-        ["e", "d", 5, 1, 0, 65535, 8, 0, "any", None],
-        ["i", "a", 1000, 58, 0, 65535, -1, -1, "cidr", "fd00::/16"],
-        ["i", "a", 1000, 47, 0, 65535, -1, -1, "group", "other"],
-        ["i", "a", 1000, 17, 53, 53, -1, -1, "list", "l"],
+        "e d 5 1 0 65535 8 0 any",
+        "i a 1000 58 0 65535 -1 -1 cidr fd00::/16",
+        "i a 1000 47 0 65535 -1 -1 group other",
+        "i a 1000 17 53 53 -1 -1 list l",
     ]
     assert set(a.of("group")) == {"g"}, "a remote group matters by name only"
     assert a.of("prefix_list")["l"][2] == ["9.0.0.0/8"]

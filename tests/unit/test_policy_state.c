@@ -26,7 +26,7 @@ static bool allows(
 #define W1(groups)                                                                                 \
 	"['port','w1',100,'web','02:00:00:00:01:11',['10.0.1.5'],[" groups                         \
 	"],true,[],true,null,{'type':'none'},2]"
-#define RULE(remote) "['i','a',1000,6,80,80,-1,-1," remote "]"
+#define RULE(remote) "'i a 1000 6 80 80 -1 -1 " remote "'"
 
 static void rules_of_all_remotes_hold(void **context)
 {
@@ -34,8 +34,8 @@ static void rules_of_all_remotes_hold(void **context)
 	fixture_world();
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
 	APPLY("['prefix_list','l',['198.51.100.0/24','2001:db8::/32'],1]",
-		"['group','g',[" RULE("'cidr','192.0.2.0/24'") "," RULE(
-			"'group','friends'") "," RULE("'list','l'") "],2]");
+		"['group','g',[" RULE("cidr 192.0.2.0/24") "," RULE(
+			"group friends") "," RULE("list l") "],2]");
 	assert_true(allows("w1", "192.0.2.1", NULL, 80));
 	assert_false(allows("w1", "192.0.2.1", NULL, 81));
 	assert_false(allows("w1", "192.0.3.1", NULL, 80));
@@ -43,7 +43,7 @@ static void rules_of_all_remotes_hold(void **context)
 	assert_true(allows("w1", "198.51.100.9", NULL, 80));
 	APPLY("['prefix_list','l',[],2]");
 	assert_false(allows("w1", "198.51.100.9", NULL, 80));
-	APPLY("['group','g',[" RULE("'any',null") "],3]", "-['prefix_list','l']");
+	APPLY("['group','g',[" RULE("any") "],3]", "-['prefix_list','l']");
 	assert_true(allows("w1", "203.0.113.1", NULL, 80));
 	assert_int_equal(policy_group_revision(policy_group_id("g")), 3);
 	assert_string_equal(policy_group_name(policy_group_id("friends")), "friends");
@@ -63,7 +63,7 @@ static void changes_bump_the_policies_slot(void **context)
 	w1_before = epoch_value(w1->policy_epoch);
 	d1_before = epoch_value(d1->policy_epoch);
 	assert_int_not_equal(w1->policy_epoch, d1->policy_epoch);
-	APPLY("['group','h',[" RULE("'any',null") "],2]");
+	APPLY("['group','h',[" RULE("any") "],2]");
 	assert_int_equal(epoch_value(w1->policy_epoch), w1_before + 1);
 	assert_int_equal(epoch_value(d1->policy_epoch), d1_before);
 }
@@ -78,7 +78,7 @@ static void new_groups_hold_in_the_transaction_that_gives_them(void **context)
 	fixture_world();
 	ep = endpoint_get(vpc_by_vni(100)->index, &a);
 	before = epoch_value(ep->epoch);
-	APPLY("['group','h',[" RULE("'any',null") "],1]", W1("'h'"));
+	APPLY("['group','h',[" RULE("any") "],1]", W1("'h'"));
 	assert_true(allows("w1", "192.0.2.1", NULL, 80));
 	ep = endpoint_get(vpc_by_vni(100)->index, &a);
 	assert_int_equal(epoch_value(ep->epoch), before + 1); /* its membership is another one */
@@ -93,16 +93,16 @@ static void failed_transactions_change_no_policy(void **context)
 {
 	(void)context;
 	fixture_world();
-	APPLY_FAILS("VNI", "['group','g',[" RULE("'any',null") "],2]",
+	APPLY_FAILS("VNI", "['group','g',[" RULE("any") "],2]",
 		"['vpc',16777216,'x','t',1450,'" RED_GW "',[],[],1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
-	APPLY_FAILS("next hop", "['group','g',[" RULE("'any',null") "],2]", W1("'g'"),
+	APPLY_FAILS("next hop", "['group','g',[" RULE("any") "],2]", W1("'g'"),
 		"['route',100,'0.0.0.0/0','r','nowhere',null,null,null,1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
 	APPLY("['group','other',[],1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
 	APPLY_FAILS(
-		"bad value", "['group','g',[['i','a',1000,6,80,80,-1,-1,'cidr','10.0.0.0/33']],2]");
+		"bad value", "['group','g',['i a 1000 6 80 80 -1 -1 cidr 10.0.0.0/33'],2]");
 }
 
 int main(void)
