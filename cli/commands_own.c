@@ -3,6 +3,8 @@
 #include "cli/apply.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/complete.h"
+#include "cli/describe.h"
 #include "cli/export.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -64,6 +66,13 @@ const struct command commands_own[] = {
 		.flags = none,
 		.examples = EXAMPLES("get all -o wide"),
 		.run = get_all_run},
+	{.noun = "describe",
+		.help = "Shows an object, what is inside it, who refers to it, its drops, sessions "
+			"and events.",
+		.args = describe_args,
+		.flags = none,
+		.examples = EXAMPLES("describe vpc prod", "describe port web1"),
+		.run = describe_run},
 	{.noun = "backup",
 		.help = "Writes the whole desired network to a file.",
 		.args = backup_args,
@@ -77,6 +86,13 @@ const struct command commands_own[] = {
 		.flags = restore_flags,
 		.examples = EXAMPLES("restore network.yaml --prune"),
 		.run = restore_run},
+	{.noun = "completion",
+		.help = "Prints what makes a shell complete commands, flags, values and names.",
+		.args = completion_args,
+		.flags = none,
+		.examples = EXAMPLES(
+			"completion bash > ~/.local/share/bash-completion/completions/vpcctl"),
+		.run = completion_run},
 	{.noun = "version",
 		.help = "Shows the versions of vpcctl and of the controller.",
 		.args = none,

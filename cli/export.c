@@ -69,15 +69,14 @@ static int print_kinds(struct cli *cli, const json_t *resources)
 	return CLI_OK;
 }
 
-int get_all_run(struct cli *cli, const struct command *command, json_t *params)
+int export_all(struct cli *cli, json_t **all)
 {
-	json_t *all = json_array(), *items, *item;
+	json_t *items, *item;
 	const struct kind *kind;
 	int status = CLI_OK;
 	size_t index;
 
-	(void)command;
-	(void)params;
+	*all = json_array();
 	KIND_FOREACH(kind)
 	{
 		status = client_list(cli, method_of(kind, "list")->name, json_object(), &items);
@@ -85,10 +84,20 @@ int get_all_run(struct cli *cli, const struct command *command, json_t *params)
 			break;
 		json_array_foreach (items, index, item) {
 			json_object_set_new(item, "kind", json_string(kind->name));
-			json_array_append(all, item);
+			json_array_append(*all, item);
 		}
 		json_decref(items);
 	}
+	return status;
+}
+
+int get_all_run(struct cli *cli, const struct command *command, json_t *params)
+{
+	json_t *all;
+	int status = export_all(cli, &all);
+
+	(void)command;
+	(void)params;
 	if (status == CLI_OK && !output_resources(cli, all))
 		status = print_kinds(cli, all);
 	json_decref(all);

@@ -12,7 +12,7 @@
 #include "lib/reference.h"
 
 #define INDENT 6
-#define PATH_SIZE 160
+#define NAME_SIZE 160
 
 static size_t width(void)
 {
@@ -33,7 +33,7 @@ static char *upper(const char *name, char *dst, size_t size)
 
 char *help_usage(const struct command *command)
 {
-	char words[PATH_SIZE], name[PATH_SIZE], *text = NULL;
+	char words[NAME_SIZE], name[NAME_SIZE], *text = NULL;
 	const struct field *field;
 	size_t size;
 	FILE *out = must(open_memstream(&text, &size));
@@ -63,7 +63,16 @@ char *help_usage(const struct command *command)
 
 /* ---- Fields ---- */
 
-static void put_help(FILE *out, const struct field *field, bool required, bool show_default)
+/* How the fields of a table are shown. */
+struct style {
+	FILE *out;
+	const struct command *command; /* whose flags they are; NULL: they are inside one */
+	const char *lead;              /* "--", or nothing before the members of a list's items */
+	size_t indent;                 /* of the text below a name */
+};
+
+static void put_help(
+	const struct style *style, const struct field *field, bool required, bool show_default)
 {
 	char *text = NULL;
 	size_t size;
@@ -81,74 +90,76 @@ static void put_help(FILE *out, const struct field *field, bool required, bool s
 	if (field->example)
 		fprintf(words, "; e.g. %s", field->example);
 	fclose(words);
-	fprintf(out, "%*s", INDENT, "");
-	text_wrap(out, must(text), INDENT, width());
+	fprintf(style->out, "%*s", (int)style->indent, "");
+	text_wrap(style->out, must(text), style->indent, width());
 	free(text);
-}
-
-static void put_values(FILE *out, const struct field *field)
-{
 	if (field->type != FIELD_ENUM)
 		return;
 	for (const struct field_value *v = field->values; v->name; v++)
-		fprintf(out, "%*s%-12s %s\n", INDENT + 2, "", v->name, v->help);
+		fprintf(style->out, "%*s%-12s %s\n", (int)style->indent + 2, "", v->name, v->help);
 }
 
-static void put_flags(FILE *out, const struct command *command, const struct field *fields,
-	const char *prefix, const char *lead);
+static void put_fields(const struct style *style, const struct field *fields, const char *prefix);
 
-static void put_union(FILE *out, const struct command *command, const struct field *field,
-	const char *path, const char *lead)
+static void put_union(const struct style *style, const struct field *field, const char *prefix)
 {
-	char tag[PATH_SIZE], *inner = text_printf("%s.", path);
+	char name[NAME_SIZE];
 
 	for (const struct field_variant *v = field->variants; v->value; v++) {
-		fprintf(out, "  %s%s%s %s\n%*s", lead, inner,
-			text_dashes(field->tag, tag, sizeof(tag)), v->value, INDENT, "");
-		text_wrap(out, v->help, INDENT, width());
-		put_flags(out, command, v->fields, inner, lead);
+		fprintf(style->out, "%*s%s%s%s %s\n%*s", (int)style->indent - 4, "", style->lead,
+			prefix, text_dashes(field->tag, name, sizeof(name)), v->value,
+			(int)style->indent, "");
+		text_wrap(style->out, v->help, style->indent, width());
+		put_fields(style, v->fields, prefix);
 	}
-	free(inner);
 }
 
-static void put_flag(FILE *out, const struct command *command, const struct field *field,
-	const char *prefix, const char *lead)
+static void put_members(const struct style *style, const struct field *field, const char *path)
 {
-	const bool update = command && command->method && command->method->verb == METHOD_UPDATE;
-	const char letter = *prefix ? 0 : options_letter(field->name);
-	bool required = field->flags & FIELD_REQUIRED;
-	char type[256], name[PATH_SIZE], *path, *inner;
+	struct style inner = {style->out, NULL, style->lead, style->indent};
+	char *prefix = text_printf("%s.", path);
 
-	if (command && !*prefix)
-		required = command_requires(command, field);
-	path = text_printf("%s%s", prefix, text_dashes(field->name, name, sizeof(name)));
-	fputs("  ", out);
-	if (letter)
-		fprintf(out, "-%c, ", letter);
-	fprintf(out, "%s%s  <%s>\n", lead, path, reference_type(field, type, sizeof(type)));
-	put_help(out, field, required, !update);
-	put_values(out, field);
-	inner = text_printf("%s.", path);
 	if (field->flags & FIELD_LIST && field->type == FIELD_OBJECT) {
-		fprintf(out, "%*sJSON, or member=value,... of these members:\n", INDENT, "");
-		put_flags(out, NULL, field->fields, "", "    ");
+		inner.lead = "";
+		inner.indent += 4;
+		fprintf(style->out, "%*sJSON, or member=value,... with these members:\n",
+			(int)style->indent, "");
+		put_fields(&inner, field->fields, "");
 	} else if (field->type == FIELD_OBJECT) {
-		put_flags(out, NULL, field->fields, inner, lead);
+		put_fields(&inner, field->fields, prefix);
 	} else if (field->type == FIELD_UNION) {
-		put_union(out, NULL, field, path, lead);
+		put_union(&inner, field, prefix);
 	}
-	free(inner);
+	free(prefix);
+}
+
+static void put_field(const struct style *style, const struct field *field, const char *prefix)
+{
+	const struct command *command = style->command;
+	const char letter = *prefix || !*style->lead ? 0 : options_letter(field->name);
+	bool required = command ? command_requires(command, field) : field->flags & FIELD_REQUIRED;
+	bool update = command && command->method && command->method->verb == METHOD_UPDATE;
+	char type[256], name[NAME_SIZE], *path;
+
+	text_dashes(field->name, name, sizeof(name));
+	path = text_printf("%s%s", prefix, *style->lead ? name : field->name);
+	fprintf(style->out, "%*s", (int)style->indent - 4, "");
+	if (letter)
+		fprintf(style->out, "-%c, ", letter);
+	fprintf(style->out, "%s%s  <%s>\n", style->lead, path,
+		reference_type(field, type, sizeof(type)));
+	put_help(style, field, required, !update);
+	put_members(style, field, path);
 	free(path);
 }
 
-static void put_flags(FILE *out, const struct command *command, const struct field *fields,
-	const char *prefix, const char *lead)
+static void put_fields(const struct style *style, const struct field *fields, const char *prefix)
 {
 	const struct field *field;
 
 	FIELD_FOREACH(field, fields)
 	{
-		put_flag(out, command, field, prefix, lead);
+		put_field(style, field, prefix);
 	}
 }
 
@@ -165,8 +176,9 @@ static void put_lines(FILE *out, char *text)
 
 static void put_arguments(FILE *out, const struct command *command)
 {
+	const struct style style = {out, command, "", INDENT};
 	const struct field *arg;
-	char name[PATH_SIZE];
+	char name[NAME_SIZE];
 
 	if (!command->args || command->args->type == FIELD_END)
 		return;
@@ -174,25 +186,25 @@ static void put_arguments(FILE *out, const struct command *command)
 	FIELD_FOREACH(arg, command->args)
 	{
 		fprintf(out, "  %s\n", upper(arg->name, name, sizeof(name)));
-		put_help(out, arg, arg->flags & FIELD_REQUIRED, true);
-		put_values(out, arg);
+		put_help(&style, arg, arg->flags & FIELD_REQUIRED, true);
 	}
 }
 
 void help_command(FILE *out, const struct command *command)
 {
+	const struct style style = {out, command, "--", INDENT};
+	const struct kind *kind = command->method ? command->method->kind : NULL;
 	char *usage = help_usage(command), *examples = help_examples(command);
+	char *text = kind ? text_printf("%s The %s: %s", command->help, command->noun, kind->help)
+			  : text_printf("%s", command->help);
 
 	fprintf(out, "Usage: %s\n\n", usage);
-	text_wrap(out, command->help, 0, width());
-	if (command->method && command->method->kind) {
-		fprintf(out, "\n%s: ", command->noun);
-		text_wrap(out, command->method->kind->help, 0, width());
-	}
+	text_wrap(out, text, 0, width());
+	free(text);
 	put_arguments(out, command);
 	if (command->flags && command->flags->type != FIELD_END) {
 		fputs("\nOptions:\n", out);
-		put_flags(out, command, command->flags, "", "--");
+		put_fields(&style, command->flags, "");
 	}
 	if (*examples)
 		fputs("\nExamples:\n", out);
@@ -239,7 +251,7 @@ void help_noun(FILE *out, const char *noun)
 static void put_kinds(FILE *out)
 {
 	const struct kind *kind;
-	char name[PATH_SIZE];
+	char name[NAME_SIZE];
 
 	KIND_FOREACH(kind)
 	{
@@ -250,8 +262,9 @@ static void put_kinds(FILE *out)
 
 void help_top(FILE *out)
 {
+	const struct style style = {out, NULL, "--", INDENT};
 	const struct command *command;
-	char words[PATH_SIZE];
+	char words[NAME_SIZE];
 
 	fputs("Usage: vpcctl KIND COMMAND [NAME] [--FIELD VALUE]...\n"
 	      "       vpcctl COMMAND ...\n\n"
@@ -269,7 +282,7 @@ void help_top(FILE *out)
 		text_wrap(out, command->help, 18, width());
 	}
 	fputs("\nOptions:\n", out);
-	put_flags(out, NULL, options_fields, "", "--");
+	put_fields(&style, options_fields, "");
 	fputs("\nLists: repeat an option, or put commas between the values. Nested fields: "
 	      "--attachment.type tap,\nor JSON: --attachment '{\"type\": \"tap\"}'. null returns "
 	      "a field to its default.\n\nExit status: 0 done, 1 the server refused, 2 bad usage, "

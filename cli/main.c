@@ -1,27 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/arguments.h"
 #include "cli/client.h"
+#include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/text.h"
-
-int cli_fail(int status, const char *format, ...)
-{
-	va_list args;
-
-	fflush(stdout);
-	fputs("vpcctl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return status;
-}
 
 /* What is wrong, and where to read more. */
 static int bad_usage(const struct arguments *a, const char *why)
@@ -94,6 +81,8 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_DFL);
 	text_init();
+	if (argc > 1 && !strcmp(argv[1], COMPLETE_WORD))
+		return complete_words(argc - 2, argv + 2);
 	arguments_init(&a);
 	for (int i = 1; ok && i < argc; i++)
 		ok = arguments_word(&a, argv[i]);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "cli/cli.h"
+
 static char *translate(const char *name, char *dst, size_t size, char from, char to)
 {
 	size_t i;
@@ -77,6 +79,19 @@ void text_wrap(FILE *out, const char *text, size_t indent, size_t width)
 		text += strspn(text, " \n");
 	}
 	fputc('\n', out);
+}
+
+int cli_fail(int status, const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("vpcctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return status;
 }
 
 void *must(void *memory)

@@ -18,17 +18,31 @@ static bool has_members(const struct field *field)
 
 /* ---- Finding fields ---- */
 
+#define VARIANTS_MAX 32
+
+/* The tag as a field of its own: one of the variants. Valid until the next call. */
+static const struct field *union_tag(const struct field *field)
+{
+	static struct field_value values[VARIANTS_MAX + 1];
+	static struct field tag;
+	size_t count = 0;
+
+	for (const struct field_variant *v = field->variants; v->value && count < VARIANTS_MAX; v++)
+		values[count++] = (struct field_value){v->value, v->help};
+	values[count] = (struct field_value){0};
+	tag = (struct field){
+		.name = field->tag, .type = FIELD_ENUM, .values = values, .help = field->help};
+	return &tag;
+}
+
 /* A member of a union: its tag, else a member of the variant that was chosen, else of any. */
 static const struct field *union_member(
 	const struct field *field, const char *name, const json_t *value)
 {
-	static struct field tag;
 	const char *chosen = resource_text(value, field->tag);
 
-	if (!strcmp(name, field->tag)) {
-		tag = (struct field){.name = field->tag, .type = FIELD_STRING, .help = field->help};
-		return &tag;
-	}
+	if (!strcmp(name, field->tag))
+		return union_tag(field);
 	for (const struct field_variant *v = field->variants; v->value; v++) {
 		const struct field *member = field_find(v->fields, name);
 

@@ -17,5 +17,7 @@ char *reference_type(const struct field *field, char *text, size_t size);
 void reference_markdown(FILE *out);
 /* The RESOURCES and ERRORS sections of vpcctl(1) in man(7) macros. */
 void reference_man(FILE *out);
+/* Text in which no macro or escape of roff hides. */
+void reference_roff(const char *text, FILE *out);
 
 #endif

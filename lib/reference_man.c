@@ -3,8 +3,7 @@
 #include "lib/reference.h"
 #include "lib/reference_internal.h"
 
-/* Text that no macro or escape of roff hides in. */
-static void put_roff(const char *text, FILE *out)
+void reference_roff(const char *text, FILE *out)
 {
 	if (*text == '.' || *text == '\'')
 		fputs("\\&", out);
@@ -27,9 +26,9 @@ static void man_union(const struct field *field, const char *path, bool result, 
 	for (const struct field_variant *v = field->variants; v->value; v++) {
 		fprintf(out, ".TP\n.B ");
 		snprintf(name, sizeof(name), "%s.%s: %s", path, field->tag, v->value);
-		put_roff(name, out);
+		reference_roff(name, out);
 		fputc('\n', out);
-		put_roff(v->help, out);
+		reference_roff(v->help, out);
 		fputc('\n', out);
 		snprintf(name, sizeof(name), "%s.", path);
 		man_fields(v->fields, name, result, out);
@@ -44,16 +43,16 @@ static void man_field(const struct field *field, const char *prefix, bool result
 		field->flags & FIELD_LIST ? "[]" : "");
 	snprintf(name, sizeof(name), "%s%s", prefix, field->name);
 	fprintf(out, ".TP\n\\fB");
-	put_roff(name, out);
+	reference_roff(name, out);
 	fprintf(out, "\\fR \\fI");
-	put_roff(reference_type(field, type, sizeof(type)), out);
+	reference_roff(reference_type(field, type, sizeof(type)), out);
 	fprintf(out, "\\fR\n");
-	put_roff(field->help, out);
+	reference_roff(field->help, out);
 	result = result || field->flags & FIELD_READ_ONLY;
 	reference_notes(field, field->flags & FIELD_REQUIRED && !result, out);
 	if (field->def) {
 		fprintf(out, "; default ");
-		put_roff(field->def, out);
+		reference_roff(field->def, out);
 	}
 	fputc('\n', out);
 	snprintf(name, sizeof(name), "%s.", path);
@@ -81,7 +80,7 @@ void reference_man(FILE *out)
 	KIND_FOREACH(kind)
 	{
 		fprintf(out, ".SS %s\n", kind->name);
-		put_roff(kind->help, out);
+		reference_roff(kind->help, out);
 		fputc('\n', out);
 		man_fields(kind->fields, "", false, out);
 	}
@@ -89,9 +88,9 @@ void reference_man(FILE *out)
 	errors = reference_errors(&count);
 	for (size_t i = 0; i < count; i++) {
 		fprintf(out, ".TP\n\\fB");
-		put_roff(errors[i].name, out);
+		reference_roff(errors[i].name, out);
 		fprintf(out, "\\fR (%d)\n", errors[i].code);
-		put_roff(errors[i].help, out);
+		reference_roff(errors[i].help, out);
 		fputc('\n', out);
 	}
 }
