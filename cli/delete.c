@@ -80,28 +80,34 @@ static void show(const struct cli *cli, const char *kind, const json_t *names, b
 	}
 }
 
-static int delete_kind(struct cli *cli, const struct kind *kind, json_t *names, bool dry_run)
+/* A change that is stored but not yet obeyed everywhere (--wait) is no reason to leave the rest. */
+static int delete_kind(
+	struct cli *cli, const struct kind *kind, json_t *names, bool dry_run, bool *late)
 {
-	char *method;
-	json_t *result = NULL;
+	json_t *result = NULL, *error = NULL;
+	bool stored = false;
 	int status = CLI_OK;
 
-	if (!dry_run) {
-		if (asprintf(&method, "%s.delete", kind->name) < 0)
-			return CLI_REFUSED;
-		status = client_call(cli, method, json_pack("{s:O}", "names", names), &result);
-		free(method);
-		json_decref(result);
+	if (!dry_run)
+		status = client_try(cli, method_of(kind, "delete")->name,
+			json_pack("{s:O}", "names", names), &result, &error);
+	if (status == CLI_REFUSED) {
+		stored = resource_integer(error, "code", 0) == ERROR_UNAVAILABLE &&
+			 json_object_get(json_object_get(error, "data"), "revision");
+		client_refused(error);
 	}
-	if (status == CLI_OK)
+	json_decref(result);
+	if (status == CLI_OK || stored)
 		show(cli, kind->name, names, dry_run);
-	return status;
+	*late = *late || stored;
+	return stored ? CLI_OK : status;
 }
 
 int delete_run(struct cli *cli, const struct command *command, json_t *params)
 {
 	struct files *files = files_read(json_object_get(params, "file"));
 	json_t *known = NULL, *chosen;
+	bool late = false;
 	int status;
 
 	(void)command;
@@ -117,8 +123,10 @@ int delete_run(struct cli *cli, const struct command *command, json_t *params)
 
 			if (names)
 				status = delete_kind(cli, kind, names,
-					resource_boolean(params, "dry_run", false));
+					resource_boolean(params, "dry_run", false), &late);
 		}
+		if (status == CLI_OK && late)
+			status = CLI_REFUSED;
 		json_decref(chosen);
 	}
 	json_decref(known);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/diff.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,15 @@ static bool is_near(const struct edit *edits, size_t count, size_t at)
 	return false;
 }
 
+/* The last line before that begins a field: whose lines these are. */
+static const char *section(const struct edit *edits, size_t at)
+{
+	while (at-- > 0)
+		if (isalpha((unsigned char)*edits[at].line))
+			return edits[at].line;
+	return "";
+}
+
 static void print_change(const json_t *old, const json_t *new, bool color)
 {
 	struct lines a = {0}, b = {0};
@@ -120,7 +130,7 @@ static void print_change(const json_t *old, const json_t *new, bool color)
 		bool shown = is_near(edits, count, i);
 
 		if (shown && gap)
-			puts("@@");
+			printf("@@ %s\n", section(edits, i));
 		gap = !shown;
 		if (shown)
 			print_line(edits[i].mark, edits[i].line, color);

@@ -20,7 +20,6 @@
 
 /* The first line of a backup; the count tells a whole file from one that was cut off. */
 #define HEADER "# vpcctl backup of "
-#define HEADER_COUNT " resources"
 
 /* ---- export ---- */
 
@@ -115,22 +114,40 @@ const struct field backup_args[] = {
 	{},
 };
 
-static void write_backup(FILE *out, const json_t *resources, json_int_t revision)
+/* What the header says of a backup. */
+struct backup {
+	const json_t *resources;
+	json_int_t revision;
+	bool json; /* rather than YAML */
+};
+
+static void write_backup(FILE *out, const struct backup *backup)
 {
+	const size_t count = json_array_size(backup->resources);
 	time_t now = time(NULL);
 	char when[32];
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(out, HEADER "%zu" HEADER_COUNT ", revision %lld, %s\n", json_array_size(resources),
-		(long long)revision, when);
+	if (backup->json) {
+		json_t *file = json_pack("{s:{s:I, s:I, s:s}, s:O}", "backup", "resources",
+			(json_int_t)count, "revision", backup->revision, "time", when, "resources",
+			backup->resources);
+
+		json_dumpf(file, out, JSON_INDENT(2));
+		fputc('\n', out);
+		json_decref(file);
+		return;
+	}
+	fprintf(out, HEADER "%zu resources, revision %lld, %s\n", count,
+		(long long)backup->revision, when);
 	fputs("# Read back by `vpcctl restore FILE`, in one transaction.\n", out);
-	output_yaml_stream(out, resources);
+	output_yaml_stream(out, backup->resources);
 }
 
 /* The whole file or none: written beside it, then put in its place. 0 or -errno. */
-static int write_file(const char *path, const json_t *resources, json_int_t revision)
+static int write_file(const char *path, const struct backup *backup)
 {
 	char *temporary = text_printf("%s.XXXXXX", path);
 	int fd = mkstemp(temporary), rc = 0;
@@ -139,7 +156,7 @@ static int write_file(const char *path, const json_t *resources, json_int_t revi
 	if (!out) {
 		rc = -errno;
 	} else {
-		write_backup(out, resources, revision);
+		write_backup(out, backup);
 		if (fflush(out) || fsync(fd) < 0)
 			rc = -errno;
 		if (fclose(out) && rc == 0)
@@ -153,6 +170,14 @@ static int write_file(const char *path, const json_t *resources, json_int_t revi
 	return rc;
 }
 
+static bool is_json(const struct cli *cli, const char *path)
+{
+	const size_t length = strlen(path);
+
+	return cli->options.format == FORMAT_JSON ||
+	       (length > 5 && !strcmp(path + length - 5, ".json"));
+}
+
 int backup_run(struct cli *cli, const struct command *command, json_t *params)
 {
 	const char *path = resource_text(params, "file");
@@ -163,18 +188,19 @@ int backup_run(struct cli *cli, const struct command *command, json_t *params)
 	if (status == CLI_OK)
 		status = client_call(cli, "export", NULL, &result);
 	if (status == CLI_OK) {
-		const json_t *resources = json_object_get(result, "resources");
-		json_int_t revision = resource_integer(status_now, "revision", 0);
+		const struct backup backup = {json_object_get(result, "resources"),
+			resource_integer(status_now, "revision", 0), is_json(cli, path)};
 
 		if (!strcmp(path, "-"))
-			write_backup(stdout, resources, revision);
+			write_backup(stdout, &backup);
 		else
-			rc = write_file(path, resources, revision);
+			rc = write_file(path, &backup);
 		if (rc < 0)
 			status = cli_fail(CLI_USAGE, "%s: %s", path, strerrordesc_np(-rc));
 		else if (strcmp(path, "-"))
 			printf("%zu resources of revision %lld are in %s\n",
-				json_array_size(resources), (long long)revision, path);
+				json_array_size(backup.resources), (long long)backup.revision,
+				path);
 	}
 	json_decref(status_now);
 	json_decref(result);
@@ -199,12 +225,14 @@ const struct field restore_flags[] = {
 /* How many resources the header promises; -1 when there is none. */
 static long long promised(const char *path)
 {
-	FILE *in = fopen(path, "re");
-	long long count = -1;
+	json_t *json = json_load_file(path, 0, NULL);
+	long long count = resource_integer(json_object_get(json, "backup"), "resources", -1);
+	FILE *in = json ? NULL : fopen(path, "re");
 	char line[256];
 
+	json_decref(json);
 	if (!in)
-		return -1;
+		return count;
 	if (fgets(line, sizeof(line), in) && !strncmp(line, HEADER, strlen(HEADER)))
 		count = strtoll(line + strlen(HEADER), NULL, 10);
 	fclose(in);

@@ -69,7 +69,10 @@ int verbs_run(struct cli *cli, const struct command *command, json_t *params)
 	if (command->method->verb == METHOD_DELETE)
 		return run_delete(cli, command, params);
 	status = client_call(cli, command->method->name, json_incref(params), &result);
-	if (status == CLI_OK)
+	/* Who asks for one object wants to see all of it, unless asking for a table by name. */
+	if (status == CLI_OK && command->method->verb == METHOD_GET && !cli->options.format_given)
+		output_members(stdout, command->method->kind->fields, result, 0);
+	else if (status == CLI_OK)
 		status = output_value(cli, command->method->result, result);
 	json_decref(result);
 	return status;

@@ -30,7 +30,7 @@ static bool is_plain(const char *text)
 {
 	struct net_addr address;
 
-	if (isalpha((unsigned char)*text) || *text == '/')
+	if (isalpha((unsigned char)*text) || (unsigned char)*text >= 0x80 || *text == '/')
 		return !is_reserved(text);
 	if (!isdigit((unsigned char)*text))
 		return false;
