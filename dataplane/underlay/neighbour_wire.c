@@ -106,7 +106,7 @@ static bool parse_nd(const uint8_t *frame, uint16_t len, struct neighbour_messag
 		return false;
 	size = rte_be_to_cpu_16(ip->payload_len);
 	if (size < sizeof(*nd) || ETHER + IPV6 + size > len || nd->code != 0 ||
-		nd->target[0] == 0xff)
+		nd->target[0] == 0xff || ip->src_addr[0] == 0xff)
 		return false;
 	if (nd->type != ND_SOLICITATION && nd->type != ND_ADVERTISEMENT)
 		return false;

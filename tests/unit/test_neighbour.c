@@ -297,6 +297,7 @@ static void invalid_nd(void **state)
 			"ff02::1", true, 0, 0, false},
 		{"probe to a unicast address", -1, "::", "2001:db8::1", false, 0, 0, false},
 		{"probe with a link-layer address", -1, "::", "ff02::1:ff00:1", true, 0, 0, false},
+		{"solicitation from a group", -1, "ff02::2", "2001:db8::1", true, 0, 0, false},
 		{"another ICMPv6 type", OVERRIDE, "2001:db8::9", "2001:db8::1", true, 54, 134,
 			true},
 	};
