@@ -9,6 +9,7 @@
 """
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
@@ -99,3 +100,11 @@ def _after_each(request, make_cloud):  # make_cloud: so that we run before its c
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
 def family(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def only_demo():
+    """The demo's names are the computer's: one at a time, also of other trees' tests."""
+    with open("/run/vpc-demo.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

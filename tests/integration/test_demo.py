@@ -27,7 +27,7 @@ def demo(keep=False):
 
 
 @pytest.fixture(autouse=True)
-def nothing_before_and_after():
+def nothing_before_and_after(only_demo):  # pylint: disable=unused-argument
     assert not left_behind(), "an earlier demo is still up: scripts/demo --stop"
     yield
     run([DEMO, "--stop"], check=False)

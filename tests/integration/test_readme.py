@@ -44,7 +44,7 @@ def missing(told, said):
 
 
 @pytest.fixture(scope="module", name="kept_demo")
-def _kept_demo():
+def _kept_demo(only_demo):  # pylint: disable=unused-argument
     done = run([DEMO], check=False, timeout_s=300, env={**os.environ, "KEEP": "1"})
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     yield
