@@ -158,8 +158,11 @@ static void on_status(const struct jsonrpc_outcome *outcome, void *arg)
 static bool is_stale(const struct object *port, bool fresh)
 {
 	const struct port_state *live = port->state;
+	const char *state = resource_text(live->live, "state");
 
-	return fresh || live->live == NULL || now_ms() - live->at_ms >= LIVE_MS;
+	/* What is not in order may be by now. */
+	return fresh || state == NULL || strcmp(state, "active") != 0 ||
+	       now_ms() - live->at_ms >= LIVE_MS;
 }
 
 static void add_name(struct controller *c, json_t *by_node, const json_t *shown, bool fresh)

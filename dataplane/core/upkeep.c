@@ -18,10 +18,31 @@
 /* The hand goes once around the table in about a second: TICKS turns of TICK_MS. */
 #define TICK_MS 10
 #define TICKS 80
+#define RETRY_MIN_MS 10u
+#define RETRY_MAX_MS 1000u
 
 static void ask_again(uint32_t index)
 {
 	verdict_refresh(index);
+}
+
+/* A device that could not be opened is tried again soon, later less often: a port that moves to another node
+ * finds its interface's name still taken for some milliseconds. */
+static void retry_ports(uint32_t now_ms)
+{
+	static unsigned int failures;
+	static uint32_t delay_ms, tried_ms;
+
+	if (vnic_failures() != failures) {
+		failures = vnic_failures();
+		delay_ms = RETRY_MIN_MS;
+		tried_ms = now_ms;
+	}
+	if (delay_ms == 0 || now_ms - tried_ms < delay_ms)
+		return;
+	tried_ms = now_ms;
+	delay_ms = vnic_retry() == 0 ? 0 : RTE_MIN(2 * delay_ms, RETRY_MAX_MS);
+	failures = vnic_failures();
 }
 
 static void turn(evutil_socket_t fd, short what, void *arg)
@@ -31,6 +52,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	rcu_poll();
 	claim_take();
+	retry_ports(clock_ms());
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 }
@@ -49,7 +71,6 @@ static void look_at_links(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	port_check_links(link_changed);
-	vnic_retry();
 }
 
 static struct event *timers[2];

@@ -99,6 +99,13 @@ static bool with_length(
 	return true;
 }
 
+static unsigned int failures;
+
+unsigned int vnic_failures(void)
+{
+	return failures;
+}
+
 static int open_device(struct vnic *vnic)
 {
 	char text[RTE_DIM(vnic->addrs)][NET_PREFIX_TEXT], gw4[NET_ADDR_TEXT], gw6[NET_ADDR_TEXT];
@@ -118,6 +125,7 @@ static int open_device(struct vnic *vnic)
 		.mac = vnic->port->mac,
 		.addresses = addresses,
 	};
+	int rc;
 
 	for (unsigned int n = 0; subnet != NULL && n < vnic->n_addrs; n++)
 		if (with_length(subnet, &vnic->addrs[n], text[spec.n_addresses], sizeof(text[0]))) {
@@ -128,7 +136,9 @@ static int open_device(struct vnic *vnic)
 		spec.gateway4 = ip_addr_format(&subnet->gateway4, gw4);
 	if (subnet != NULL && subnet->prefix6.len != IP_PREFIX_NONE)
 		spec.gateway6 = ip_addr_format(&subnet->gateway6, gw6);
-	return port_open(vnic->port, &spec);
+	rc = port_open(vnic->port, &spec);
+	failures += rc != 0;
+	return rc;
 }
 
 /* Does the device look the same from the tenant's side? */

@@ -178,7 +178,8 @@ void endpoint_each(void (*fn)(struct endpoint *endpoint, void *arg), void *arg);
 void route_put(struct vpc *vpc, struct route *route);
 void route_remove(struct vpc *vpc, const struct ip_prefix *destination);
 
-/* Opens again the ports whose device failed to open; for a timer of about a second. Returns how many
- * are still in error. */
+/* Opens again the ports whose device failed to open; for a timer. Returns how many are still in error. */
 unsigned int vnic_retry(void);
+/* How often a device failed to open since the start. */
+unsigned int vnic_failures(void);
 #endif
