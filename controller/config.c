@@ -13,6 +13,7 @@
 
 #define VNI_FIRST 10000
 #define VNI_LAST 0xffffff
+#define TOKEN_FILE "/etc/vpc/tokens"
 
 static const struct field tls_fields[] = {
 	{.name = "cert", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
@@ -127,6 +128,9 @@ static int parse(struct controller_config *config, struct config *file)
 	config->listen = take_text(root, "listen");
 	config->http = take_text(root, "http");
 	config->http_token_file = take_text(root, "http_token_file");
+	/* The usual place need not exist; one that was asked for must. */
+	if (config->http_token_file == NULL && access(TOKEN_FILE, F_OK) == 0)
+		config->http_token_file = mem_strdup(TOKEN_FILE);
 	config->store = take_text(root, "store");
 	config->audit_log = take_text(root, "audit_log");
 	json_decref(root);

@@ -129,15 +129,15 @@ static void port_here(const struct object *port, json_t *out)
 			 json_object_get(json, "attachment"), revision_of(port)));
 }
 
-static void endpoint_item(const struct object *port, const struct object *where, json_t *address,
-	json_t *out)
+static void endpoint_item(
+	const struct object *port, const struct object *where, json_t *address, json_t *out)
 {
 	const struct object *subnet = object_target(port, kind_find("subnet"));
 
-	add(out, json_pack("[s, I, O, O, s, s, s, O]", "endpoint",
-			 (json_int_t)vpc_vni(vpc_of(port)), address,
-			 json_object_get(port->json, "mac"), where->name, subnet->name, port->name,
-			 json_object_get(port->json, "security_groups")));
+	add(out,
+		json_pack("[s, I, O, O, s, s, s, O]", "endpoint", (json_int_t)vpc_vni(vpc_of(port)),
+			address, json_object_get(port->json, "mac"), where->name, subnet->name,
+			port->name, json_object_get(port->json, "security_groups")));
 }
 
 static bool is_own(const struct object *port, const json_t *address)
@@ -152,8 +152,8 @@ static bool is_own(const struct object *port, const json_t *address)
 }
 
 /* Its own addresses, and those it may use beside others as far as they are behind it now. */
-static void port_elsewhere(const struct node *node, const struct object *port,
-	const struct object *where, json_t *out)
+static void port_elsewhere(
+	const struct node *node, const struct object *port, const struct object *where, json_t *out)
 {
 	json_t *addresses = json_object_get(port->json, "addresses"), *address;
 	json_t *allowed = json_object_get(port->json, "allowed_addresses");

@@ -9,7 +9,7 @@
 
 static int compare_names(const void *key, const struct tree_node *node)
 {
-	return strcmp(key, OBJECT(node)->name);
+	return strcmp(key, TREE_ENTRY(node, struct object, order)->name);
 }
 
 void model_init(struct model *model)

@@ -14,7 +14,8 @@ struct range {
 
 static int compare(const void *key, const struct tree_node *node)
 {
-	range_value value = *(const range_value *)key, first = RANGE(node)->first;
+	range_value value = *(const range_value *)key;
+	range_value first = TREE_ENTRY(node, struct range, node)->first;
 
 	return value < first ? -1 : value > first;
 }

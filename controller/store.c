@@ -16,8 +16,7 @@
 enum statement { PUT, DELETE, SET, UNSET, GET, EVENT_ADD, EVENT_TRIM, STATEMENT_COUNT };
 
 static const char *const statements[STATEMENT_COUNT] = {
-	[PUT] = "INSERT OR REPLACE INTO objects (kind, name, tenant, revision, json) VALUES "
-		"(?,?,?,?,?)",
+	[PUT] = "REPLACE INTO objects (kind, name, tenant, revision, json) VALUES (?,?,?,?,?)",
 	[DELETE] = "DELETE FROM objects WHERE kind = ? AND name = ?",
 	[SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 	[UNSET] = "DELETE FROM meta WHERE key = ?",

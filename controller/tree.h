@@ -21,6 +21,8 @@ struct tree {
 	size_t count;
 };
 
+/* What a node is in; TREE_OBJECT of NULL is NULL, TREE_ENTRY is never asked. */
+#define TREE_ENTRY(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 #define TREE_OBJECT(node, type, member)                                                            \
 	((node) != NULL ? (type *)((char *)(node)-offsetof(type, member)) : NULL)
 

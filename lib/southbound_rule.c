@@ -30,14 +30,6 @@ static char *put_number(char *at, int value)
 	return at;
 }
 
-static char *put_text(char *at, const char *text)
-{
-	size_t len = strlen(text);
-
-	memcpy(at, text, len);
-	return at + len;
-}
-
 char *sb_rule_format(const struct sb_rule *rule, char *text)
 {
 	char *at = text;
@@ -52,10 +44,10 @@ char *sb_rule_format(const struct sb_rule *rule, char *text)
 	at = put_number(at, rule->port_to);
 	at = put_number(at, rule->icmp_type);
 	at = put_number(at, rule->icmp_code);
-	at = put_text(at, remote_names[rule->remote]);
+	at = stpcpy(at, remote_names[rule->remote]);
 	if (rule->remote != SB_REMOTE_ANY) {
 		*at++ = ' ';
-		at = put_text(at, rule->name);
+		at = stpcpy(at, rule->name);
 	}
 	*at = '\0';
 	return text;
