@@ -89,6 +89,36 @@ def test_metrics_are_described():
     assert made == told
 
 
+# A number in the prose → the line of the source that makes it so. When this fails, one of the two has to follow.
+FACTS = [
+    ("docs/architecture.md", "finds nothing for 50 µs", "dataplane/core/worker.c", "#define SPIN_US 50"),
+    ("docs/operations.md", "finds nothing for 50 µs", "dataplane/core/worker.c", "#define SPIN_US 50"),
+    ("docs/architecture.md", "Every 10 ms the control thread looks at an eightieth", "dataplane/core/upkeep.c", "#define TICK_MS 10\n#define TICKS 80"),
+    ("docs/architecture.md", "up to six slots", "dataplane/core/epoch.h", "#define EPOCH_DEPS 6"),
+    ("docs/architecture.md", "five keys in a bucket", "dataplane/session/bucket.h", "#define BUCKET_KEYS 5u"),
+    ("docs/architecture.md", "keeps 131,072 records", "dataplane/session/session.h", "#define SESSION_POPULATE_AHEAD (1u << 17)"),
+    ("docs/architecture.md", "unanswered flows after 5 s", "dataplane/session/expire.c", ".full_unanswered_s = 5"),
+    ("docs/architecture.md", "at most 1,000 items", "controller/push.c", "#define CHUNK 1000"),
+    ("docs/architecture.md", "256 buckets", "lib/southbound.h", "#define SB_BUCKETS 256"),
+    ("docs/architecture.md", "for 50 ms at most", "controller/wave.h", "#define WAVE_HOLD_MS 50"),
+    ("docs/architecture.md", "at least twice a second", "controller/node_link.c", "#define BACKOFF_MAX_MS 500"),
+    ("docs/packet-path.md", "at most 45 others", "dataplane/fragment/fragment.h", "46u /* of one"),
+    ("docs/packet-path.md", "for two seconds at most", "dataplane/fragment/fragment.h", "#define FRAGMENT_TIMEOUT_MS 2000u"),
+    ("docs/packet-path.md", "at most 100 a second", "dataplane/vpc/icmp_error.h", "#define ICMP_ERROR_RATE 100u"),
+    ("docs/packet-path.md", "bursts of up to 32", "dataplane/core/worker.h", "#define BURST 32"),
+    ("docs/operations.md", "newest 10,000", "controller/events.c", "#define KEEP 10000"),
+    ("docs/operations.md", "more than 4 KiB", "controller/audit.c", "#define PARAMS_MAX 4096"),
+    ("docs/operations.md", "64 MiB and 64 levels; 256 clients", "lib/jsonrpc_server.h", "connections at a time; 256"),
+    ("docs/operations.md", "up to 64", "dataplane/core/worker.h", "#define WORKER_MAX 64"),
+]
+
+
+@pytest.mark.parametrize("page, claim, source, line", FACTS, ids=[fact[1] for fact in FACTS])
+def test_numbers(page, claim, source, line):
+    assert claim in " ".join(read(page).split()), f"{page} does not say any more: {claim}"
+    assert line in read(source), f"{page} says: {claim}; {source} does not: {line}"
+
+
 def test_generated_parts_are_current():
     build = os.path.dirname(os.path.dirname(os.environ["REFERENCE"]))
     done = subprocess.run(
