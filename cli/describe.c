@@ -59,6 +59,22 @@ static bool is_child(const json_t *object, const struct kind *kind, const char *
 	       !strcmp(json_string_value(value), name);
 }
 
+/* Is there a kind whose objects are inside those of this one? */
+static bool is_parent(const struct kind *kind)
+{
+	const struct kind *child;
+
+	KIND_FOREACH(child)
+	{
+		const struct field *parent =
+			child->parent ? field_find(child->fields, child->parent) : NULL;
+
+		if (parent && !(parent->flags & FIELD_LIST) && !strcmp(parent->ref, kind->name))
+			return true;
+	}
+	return false;
+}
+
 /* Adds what is inside an object, and inside that, to {kind: [object]}. */
 static void find_inside(
 	const json_t *all, const struct kind *kind, const char *name, json_t *inside)
@@ -66,6 +82,8 @@ static void find_inside(
 	json_t *object;
 	size_t index;
 
+	if (!is_parent(kind))
+		return;
 	json_array_foreach ((json_t *)all, index, object) {
 		const char *own = resource_text(object, "kind");
 

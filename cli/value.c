@@ -223,7 +223,8 @@ static json_t *list(const struct field *field, const char *text, char *why, size
 
 json_t *value_parse(const struct field *field, const char *text, char *why, size_t size)
 {
-	if (!strcmp(text, "null"))
+	/* What must be there is never null: it is a name then. */
+	if (!strcmp(text, "null") && !(field->flags & FIELD_REQUIRED))
 		return json_null();
 	return field->flags & FIELD_LIST ? list(field, text, why, size)
 					 : single(field, text, why, size);

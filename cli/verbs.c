@@ -27,8 +27,9 @@ static int run_list(struct cli *cli, const struct command *command, json_t *para
 
 	if (status != CLI_OK)
 		return status;
+	/* drops, usage: neither has a plural */
 	snprintf(what, sizeof(what), "%s%s", method->kind ? method->kind->plural : command->noun,
-		method->kind || strchr("s", command->noun[strlen(command->noun) - 1]) ? "" : "s");
+		method->kind || strchr("es", command->noun[strlen(command->noun) - 1]) ? "" : "s");
 	status = output_items(cli, items_of(method), items, what);
 	json_decref(items);
 	return status;

@@ -122,6 +122,16 @@ def test_flags_of_every_form(ctl, controller):
     assert "revision" in ctl.error(REFUSED, "vpc", "update", "many", "--revision", revision, "--description", "y")
 
 
+def test_any_name_may_be_an_argument(ctl, controller):
+    for name in ("null", "true", "list", "all", "10", "1e3"):
+        ctl("security-group", "create", name)
+        assert ctl.json("security-group", "get", name)["name"] == name
+    ctl("vpc", "create", "v", "--cidrs", "10.0.0.0/16")
+    assert "-x" in ctl.error(REFUSED, "vpc", "get", "--", "-x")
+    ctl("security-group", "delete", "--", *controller.names("security_group"))
+    assert controller.names("security_group") == []
+
+
 def test_delete_takes_several_all_or_none(ctl, controller):
     for name in ("a", "b", "c"):
         ctl("vpc", "create", name, "--cidrs", "10.0.0.0/16")
