@@ -64,6 +64,11 @@ def test_make_targets(page):
         assert set(words) <= targets, f"{page}: make {line}"
 
 
+def test_readme_leads_everywhere():
+    for page in PAGES[2:]:
+        assert f"]({page})" in read("README.md"), f"README.md does not link to {page}"
+
+
 def test_drop_reasons_that_are_named():
     """A reason in the prose of the pages for users is one that the dataplane knows."""
     known = set(re.findall(r'X\(\w+,\s*"(\w+)"', read("dataplane/core/drop.h")))
