@@ -161,7 +161,7 @@ static void try_connect(struct node *node)
 	if (rc == 0)
 		return;
 	snprintf(node->reason, sizeof(node->reason), "cannot connect to %s: %s", node->rpc,
-		log_strerror(rc));
+		strncmp(node->rpc, "tls://", 6) == 0 ? "TLS is not there yet" : log_strerror(rc));
 	complain(node);
 	retry_later(node);
 }
