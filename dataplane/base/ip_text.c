@@ -39,6 +39,14 @@ bool ip_prefix_parse(const char *text, struct ip_prefix *prefix)
 	return true;
 }
 
+bool ip_interface_parse(const char *text, struct ip_addr *addr, struct ip_prefix *network)
+{
+	struct net_prefix p;
+
+	return text != NULL && net_prefix_parse(text, &p) && from_net(&p.addr, addr) &&
+	       ip_prefix_parse(text, network);
+}
+
 char *ip_addr_format(const struct ip_addr *addr, char *text)
 {
 	struct net_addr a = to_net(addr);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ip_text.h"
 #include "lib/config.h"
 #include "lib/resource.h"
 
@@ -122,15 +123,74 @@ static int check_rpc(struct config *file, const struct node_config *c)
 					  "TLS is not there yet: give the path of a Unix socket");
 }
 
+/* This node's address in the underlay, by family. */
+struct own_address {
+	struct ip_addr addr;
+	struct ip_prefix network;
+	bool given;
+};
+
+static int check_own_address(
+	struct config *file, const char *text, const char *pointer, struct own_address own[2])
+{
+	struct own_address o = {.given = true};
+
+	if (text == NULL)
+		return 0;
+	if (!ip_interface_parse(text, &o.addr, &o.network))
+		return config_error(
+			file, pointer, "is no address with prefix length, such as 192.0.2.1/24");
+	if (own[!ip_addr_is_v4(&o.addr)].given)
+		return config_error(file, pointer, "is of the same family as `address`");
+	own[!ip_addr_is_v4(&o.addr)] = o;
+	return 0;
+}
+
+static int check_gateway(
+	struct config *file, const char *text, const char *pointer, const struct own_address own[2])
+{
+	char network[NET_PREFIX_TEXT];
+	struct ip_addr gateway;
+	bool v6;
+
+	if (text == NULL)
+		return 0;
+	if (!ip_addr_parse(text, &gateway))
+		return config_error(file, pointer, "is no IP address");
+	v6 = !ip_addr_is_v4(&gateway);
+	if (!own[v6].given)
+		return config_error(
+			file, pointer, "there is no IPv%d address to reach it from", v6 ? 6 : 4);
+	if (!ip_prefix_contains(&own[v6].network, &gateway) && !ip_addr_is_link_local(&gateway))
+		return config_error(
+			file, pointer, "is not in %s", ip_prefix_format(&own[v6].network, network));
+	if (ip_addr_equal(&own[v6].addr, &gateway))
+		return config_error(file, pointer, "is this node's own address");
+	return 0;
+}
+
 static int check_underlay(struct config *file, const struct node_config *c)
 {
 	bool ifname = json_object_get(c->underlay, "ifname") != NULL;
+	struct own_address own[2] = {{.given = false}};
+	int err;
 
 	if (c->underlay == NULL)
 		return 0;
 	if (ifname == (json_object_get(c->underlay, "device") != NULL))
 		return config_error(file, "/underlay", "give either `ifname` or `device`");
-	return 0;
+	err = check_own_address(
+		file, resource_text(c->underlay, "address"), "/underlay/address", own);
+	if (err == 0)
+		err = check_own_address(
+			file, resource_text(c->underlay, "address6"), "/underlay/address6", own);
+	if (err == 0)
+		err = check_gateway(
+			file, resource_text(c->underlay, "gateway"), "/underlay/gateway", own);
+	if (err == 0)
+		err = check_gateway(
+			file, resource_text(c->underlay, "gateway6"), "/underlay/gateway6", own);
+	return err;
 }
 
 /* As configured; else the socket's name with another ending. NULL: none. */

@@ -214,11 +214,6 @@ static void hop_free(struct hop *h)
 	free(h);
 }
 
-static bool is_link_local(const struct ip_addr *a)
-{
-	return a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
-}
-
 /* Whom to hand packets for `dst` to. False: nobody is known. */
 static bool next_hop_of(const struct ip_addr *dst, struct ip_addr *hop)
 {
@@ -227,7 +222,7 @@ static bool next_hop_of(const struct ip_addr *dst, struct ip_addr *hop)
 	*hop = *dst;
 	if (!is_given(&config.own[v6]))
 		return false;
-	if (ip_prefix_contains(&config.on_link[v6], dst) || (v6 && is_link_local(dst)))
+	if (ip_prefix_contains(&config.on_link[v6], dst) || (v6 && ip_addr_is_link_local(dst)))
 		return true;
 	if (is_given(&config.gateway[v6])) {
 		*hop = config.gateway[v6];

@@ -17,6 +17,7 @@
 #include "core/control.h"
 #include "core/worker.h"
 #include "lib/log.h"
+#include "underlay/kernel_quiet.h"
 #include "underlay/neighbour.h"
 #include "underlay/netlink.h"
 
@@ -47,40 +48,24 @@ static const char *text_of(const json_t *config, const char *member)
 	return json_string_value(json_object_get(config, member));
 }
 
-/* "192.0.2.1/24" → own address and on-link prefix of its family. */
-static int add_own(const char *text)
+/* Both are checked with the configuration. */
+static void add_own(const char *text)
 {
-	char addr[INET6_ADDRSTRLEN + 4];
-	const char *slash = text != NULL ? strchr(text, '/') : NULL;
+	struct ip_prefix network;
 	struct ip_addr a;
-	int len, v6;
 
-	if (text == NULL)
-		return 0;
-	if (slash == NULL || (size_t)(slash - text) >= sizeof(addr))
-		return -EINVAL;
-	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
-	len = atoi(slash + 1);
-	if (!ip_addr_parse(addr, &a))
-		return -EINVAL;
-	v6 = !ip_addr_is_v4(&a);
-	if (len <= 0 || len > (v6 ? 128 : 32))
-		return -EINVAL;
-	own.own[v6] = a;
-	own.on_link[v6] = ip_prefix_of(&a, (uint8_t)(v6 ? len : len + IP_V4_BITS));
-	return 0;
+	if (!ip_interface_parse(text, &a, &network))
+		return;
+	own.own[!ip_addr_is_v4(&a)] = a;
+	own.on_link[!ip_addr_is_v4(&a)] = network;
 }
 
-static int add_gateway(const char *text)
+static void add_gateway(const char *text)
 {
 	struct ip_addr a;
 
-	if (text == NULL)
-		return 0;
-	if (!ip_addr_parse(text, &a))
-		return -EINVAL;
-	own.gateway[!ip_addr_is_v4(&a)] = a;
-	return 0;
+	if (ip_addr_parse(text, &a))
+		own.gateway[!ip_addr_is_v4(&a)] = a;
 }
 
 static uint16_t kernel_mtu(const char *ifname)
@@ -94,24 +79,6 @@ static uint16_t kernel_mtu(const char *ifname)
 	if (fd >= 0)
 		close(fd);
 	return (uint16_t)(req.ifr_mtu > UINT16_MAX ? UINT16_MAX : req.ifr_mtu);
-}
-
-/* Where the kernel has the VTEP's address too, it would answer every VXLAN packet with "port unreachable". A socket
- * that nobody reads keeps it quiet. */
-static void silence_kernel(void)
-{
-	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(VXLAN_PORT)};
-	int small = 1, no = 0;
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0)
-		log_warn("UDP port 4789 is taken in the kernel: it may answer VXLAN packets",
-			LOG_ERRNO(errno));
-	/* Open until the process ends. */
 }
 
 static int open_port(const json_t *config)
@@ -178,23 +145,19 @@ void underlay_stop(void)
 		event_free(timer);
 }
 
-static int configure(const json_t *config)
+static void configure(const json_t *config)
 {
 	const json_t *mtu_given = json_object_get(config, "mtu");
 
-	if (add_own(text_of(config, "address")) != 0 || add_own(text_of(config, "address6")) != 0) {
-		log_error("underlay.address is not an address with prefix length");
-		return -EINVAL;
-	}
-	if (add_gateway(text_of(config, "gateway")) != 0 ||
-		add_gateway(text_of(config, "gateway6")) != 0)
-		return -EINVAL;
+	add_own(text_of(config, "address"));
+	add_own(text_of(config, "address6"));
+	add_gateway(text_of(config, "gateway"));
+	add_gateway(text_of(config, "gateway6"));
 	twin = text_of(config, "ifname");
 	mtu = json_is_integer(mtu_given) ? (uint16_t)json_integer_value(mtu_given)
 	      : twin != NULL             ? kernel_mtu(twin)
 					 : 1500;
 	own.static_entries = json_object_get(config, "neighbours");
-	return 0;
 }
 
 static int run(struct event_base *base)
@@ -222,19 +185,18 @@ int underlay_start(const json_t *config, struct event_base *base)
 		log_info("no underlay: machines of this host only reach each other");
 		return 0;
 	}
-	err = configure(config);
-	if (err == 0)
-		err = open_port(config);
+	configure(config);
+	err = open_port(config);
 	if (err != 0)
 		return err;
-	silence_kernel();
+	if (twin != NULL)
+		kernel_quiet(twin, &own.own[1]);
 	return run(base);
 }
 
 int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base)
 {
-	int err = configure(config);
-
+	configure(config);
 	port = opened;
-	return err != 0 ? err : run(base);
+	return run(base);
 }

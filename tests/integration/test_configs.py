@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every file in configs/ works: the programs accept it, systemd accepts it, a controller applies it."""
 
+import json
 import os
 import re
 import shutil
@@ -44,6 +45,42 @@ def test_a_southbound_socket_that_is_no_file_is_refused(tmp_path):
     path.write_text("node: a\nrpc: tls://127.0.0.1:9471\n")
     done = run([program("vpc-dataplane"), "--check", "-c", path], check=False)
     assert done.returncode == 2 and f"{path}:2: rpc: " in done.stderr, done.stderr
+
+
+UNDERLAY = {"ifname": "eth0", "address": "192.0.2.1/24", "address6": "2001:db8::1/64"}
+
+
+@pytest.mark.parametrize(
+    "key, value, told",
+    [
+        ("address", "192.0.2.1", "is no address with prefix length"),
+        ("address", "192.0.2.1/33", "is no address with prefix length"),
+        ("address6", "192.0.2.2/24", "is of the same family as `address`"),
+        ("gateway", "198.51.100.1", "is not in 192.0.2.0/24"),
+        ("gateway", "192.0.2.1", "is this node's own address"),
+        ("gateway6", "2001:db8:1::1", "is not in 2001:db8::/64"),
+        ("neighbours", [{"address": "192.0.2.2", "mac": "02:00"}], ""),
+    ],
+)
+def test_a_wrong_underlay_is_told(key, value, told, tmp_path):
+    path = tmp_path / "node.yaml"
+
+    def check(underlay):
+        path.write_text("node: a\nunderlay:\n" + "".join(f"  {k}: {json.dumps(v)}\n" for k, v in underlay.items()))
+        return run([program("vpc-dataplane"), "--check", "-c", path], check=False)
+
+    right = check({**UNDERLAY, "gateway": "192.0.2.254", "gateway6": "fe80::1"})
+    assert right.returncode == 0, right.stderr
+    done = check({k: v for k, v in UNDERLAY.items() if k != key} | {key: value})
+    assert done.returncode == 2
+    assert re.search(rf"^{re.escape(str(path))}:[0-9]+: underlay\.{key}.*: .*{re.escape(told)}", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_a_gateway_needs_an_address_of_its_family(tmp_path):
+    path = tmp_path / "node.yaml"
+    path.write_text("underlay: {ifname: eth0, address: 192.0.2.1/24, gateway6: 'fe80::1'}\n")
+    done = run([program("vpc-dataplane"), "--check", "-c", path], check=False)
+    assert done.returncode == 2 and "underlay.gateway6: there is no IPv6 address to reach it from" in done.stderr, done.stderr
 
 
 def test_example_has_every_key():

@@ -9,7 +9,7 @@ import pytest
 from lib.cloud import UNDERLAY_IF, KernelVtep
 from lib import wait_for
 from lib.netns import veth
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP, UDPerror
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.layers.vxlan import VXLAN
@@ -218,3 +218,24 @@ def test_what_is_not_for_us(make_cloud):
             wire.send(Ether(changed))
         ear.silence(lambda p: b"others" in bytes(p), lambda p: b"for us" in bytes(p), lambda: wire.send(good))
     wait_for(lambda: cloud.drops().get("not_for_us", 0) >= before + len(others), 3, "all counted")
+
+
+def test_the_kernel_stays_quiet(make_cloud):
+    """With our address on the interface its stack sees the VXLAN packets, too, and must not call the port unreachable."""
+    cloud = make_cloud(hosts=1)
+    host = cloud.host()
+    mac = host.ns.run("cat", f"/sys/class/net/{UNDERLAY_IF}/address").stdout.strip()
+    host.ns.ip(
+        f"addr add {host.address}/24 dev {UNDERLAY_IF}",
+        f"neigh add 192.0.2.66 lladdr 02:00:00:00:00:66 nud permanent dev {UNDERLAY_IF}",
+    )
+
+    def to(port):
+        return Ether(src="02:00:00:00:00:66", dst=mac) / IP(src="192.0.2.66", dst=host.address) / UDP(sport=5000, dport=port) / Raw(bytes(64))
+
+    def unreachable(port):
+        return lambda p: UDPerror in p and p[UDPerror].dport == port
+
+    with host.wire() as wire:
+        wire.send(to(4789))
+        wire.silence(unreachable(4789), unreachable(9), lambda: wire.send(to(9)))
