@@ -71,6 +71,10 @@ static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 		loc_t out = session_dir_of(ref & ~1u)->out;
 		enum drop_reason reason = verdict_refresh(ref >> 1);
 
+		if (reason == DROP_STALE) { /* the record can not say it any more: a new one may */
+			p->session = SESSION_NONE;
+			return EDGE_ROAD;
+		}
 		if (reason != DROP_NONE)
 			return drop_towards(p, out, reason);
 	}
@@ -184,9 +188,10 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	} else {
 		edge = first(w, m, p);
 	}
-	/* A finished connection that is opened again comes back to us once. */
+	/* Without its session now, as a connection that is opened again: as if it were the first of a flow, if it can be. */
 	if (edge == EDGE_ROAD)
-		edge = first(w, m, p);
+		edge = p->flags & (PKT_F_ICMP_ERROR | PKT_F_LATER) ? drop(p, DROP_NO_SESSION)
+								   : first(w, m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
 	return edge;

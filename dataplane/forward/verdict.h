@@ -30,7 +30,8 @@ int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t
 bool verdict_still_fresh(uint32_t ref, uint32_t change);
 
 /* Walks the road again for a stale session, always with the initiator's tuple and direction, from where the initiator lives now. Allowed: the
- * records are brought up to date, DROP_NONE. No longer allowed: the session is removed, the reason is returned. */
+ * records are brought up to date, DROP_NONE. No longer allowed: the session is removed, the reason is returned; DROP_STALE when another session could say
+ * what this one can not. */
 enum drop_reason verdict_refresh(uint32_t index);
 
 #endif

@@ -159,35 +159,43 @@ void graph_start(void)
 	start_underlay();
 }
 
-static void apply(
-	const char *text, int (*stage)(struct state_tx *, const json_t *, struct state_error *))
+static void stage(struct state_tx *tx, const char *text,
+	int (*fn)(struct state_tx *, const json_t *, struct state_error *))
 {
-	static uint64_t revision;
 	json_t *items = json_loads(text, 0, NULL), *item;
 	struct state_error err = {.item = NULL};
-	struct state_tx *tx = state_begin();
-	uint32_t changed;
 	size_t i;
 
 	if (items == NULL)
 		fail_msg("bad JSON: %s", text);
 	json_array_foreach (items, i, item)
-		if (stage(tx, item, &err) != 0)
+		if (fn(tx, item, &err) != 0)
 			fail_msg("item %zu: %s", i, err.reason);
+	json_decref(items);
+}
+
+void graph_both(const char *json_items, const char *json_keys)
+{
+	static uint64_t revision;
+	struct state_error err = {.item = NULL};
+	struct state_tx *tx = state_begin();
+	uint32_t changed;
+
+	stage(tx, json_items, state_put);
+	stage(tx, json_keys, state_del);
 	if (state_commit(tx, ++revision, &changed, &err) != 0)
 		fail_msg("commit: %s", err.reason);
-	json_decref(items);
 	rcu_poll();
 }
 
 void graph_items(const char *json)
 {
-	apply(json, state_put);
+	graph_both(json, "[]");
 }
 
 void graph_delete(const char *json_keys)
 {
-	apply(json_keys, state_del);
+	graph_both("[]", json_keys);
 }
 
 struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len)
@@ -310,6 +318,16 @@ uint64_t graph_dropped_any(void)
 	uint64_t n = all_drops() - seen_any;
 
 	seen_any += n;
+	return n;
+}
+
+uint64_t graph_port_drops(const char *port)
+{
+	uint32_t owner = drop_owner_port(port_named(port)->index);
+	uint64_t n = 0;
+
+	for (unsigned int r = 0; r < DROP_MAX; r++)
+		n += workers[0].drops[(size_t)owner * DROP_MAX + r].packets;
 	return n;
 }
 

@@ -29,6 +29,8 @@ void graph_start(void);
 /* Applies items in one transaction; fails the test with the reason when they are refused. */
 void graph_items(const char *json);
 void graph_delete(const char *json_keys);
+/* Both in one transaction. */
+void graph_both(const char *json_items, const char *json_keys);
 /* Removes every item and session: a clean start for the next test. Checks conservation and leaks on the way. */
 void graph_reset(void);
 
@@ -63,6 +65,9 @@ void graph_expect_pass(
 void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason);
 /* No frame was sent and every drop since the last question was one of `n` for `reason`. */
 void graph_expect_dropped(enum drop_reason reason, unsigned int n);
+
+/* Drops that are counted to the port. */
+uint64_t graph_port_drops(const char *port);
 
 /* What the stub port can carry (enum port_cap); before the item that makes it. */
 void graph_port_caps(uint32_t caps);
