@@ -236,3 +236,9 @@ const struct frame *frame_extended(
 	f->len = (uint16_t)(plain->len + 8);
 	return f;
 }
+
+void frame_fix_ipv4(struct frame *f)
+{
+	put16(f->bytes + 24, 0);
+	put16(f->bytes + 24, ~sum16(0, f->bytes + 14, 20) & 0xffff);
+}

@@ -25,6 +25,7 @@
 #include "core/state.h"
 #include "core/worker.h"
 #include "forward/verdict.h"
+#include "fragment/fragment.h"
 #include "port/port.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
@@ -71,9 +72,37 @@ static uint16_t stub_rx(struct port *port, uint16_t queue, struct rte_mbuf **pkt
 
 	(void)queue;
 	memcpy(pkts, s->rx, take * sizeof(*pkts));
+	for (uint16_t i = 0; i < take; i++)
+		pkts[i]->port =
+			(uint16_t)port->index; /* whence it truly came, for check_isolation() */
 	s->n_rx -= take;
 	memmove(s->rx, s->rx + take, s->n_rx * sizeof(*pkts));
 	return take;
+}
+
+static bool is_peer(const struct vpc *a, const struct vpc *b)
+{
+	for (uint32_t i = 0; i < a->n_peers; i++)
+		if (a->peers[i] == b->vni)
+			return true;
+	return false;
+}
+
+/* A frame reaches its own VPC or a peer, whatever the packet metadata says. Of a tunnel the VNI says which. */
+static void check_isolation(const struct port *to, const struct rte_mbuf *m)
+{
+	const struct port *from = m->port != RTE_MBUF_PORT_INVALID ? port_get(m->port) : NULL;
+	const struct vpc *src, *dst;
+	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (from == NULL || fragment_held() != 0) /* a port's index may be another's by now */
+		return;
+	src = vpc_get(
+		from->role == PORT_TENANT ? from->vpc_index : pkt_of((void *)(uintptr_t)m)->vpc);
+	dst = to->role == PORT_TENANT ? vpc_get(to->vpc_index)
+				      : vpc_by_vni((uint32_t)(f[46] << 16 | f[47] << 8 | f[48]));
+	if (src == NULL || dst == NULL || (src != dst && !is_peer(src, dst)))
+		fail_msg("a frame from %s to %s", from->name, to->name);
 }
 
 static uint16_t stub_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
@@ -82,8 +111,10 @@ static uint16_t stub_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkt
 	uint16_t i;
 
 	(void)queue;
-	for (i = 0; i < n && s->n_tx < RING; i++)
+	for (i = 0; i < n && s->n_tx < RING; i++) {
+		check_isolation(port, pkts[i]);
 		s->tx[s->n_tx++] = pkts[i];
+	}
 	return i;
 }
 
@@ -159,33 +190,53 @@ void graph_start(void)
 	start_underlay();
 }
 
-static void stage(struct state_tx *tx, const char *text,
-	int (*fn)(struct state_tx *, const json_t *, struct state_error *))
+static int stage(struct state_tx *tx, const char *text,
+	int (*fn)(struct state_tx *, const json_t *, struct state_error *), struct state_error *err)
 {
 	json_t *items = json_loads(text, 0, NULL), *item;
-	struct state_error err = {.item = NULL};
 	size_t i;
+	int rc = 0;
 
 	if (items == NULL)
 		fail_msg("bad JSON: %s", text);
 	json_array_foreach (items, i, item)
-		if (fn(tx, item, &err) != 0)
-			fail_msg("item %zu: %s", i, err.reason);
+		if (rc == 0)
+			rc = fn(tx, item, err);
 	json_decref(items);
+	return rc;
+}
+
+static int transact(const char *json_items, const char *json_keys, struct state_error *err)
+{
+	static uint64_t revision;
+	struct state_tx *tx = state_begin();
+	uint32_t changed;
+	int rc = stage(tx, json_items, state_put, err);
+
+	if (rc == 0)
+		rc = stage(tx, json_keys, state_del, err);
+	if (rc == 0)
+		rc = state_commit(tx, ++revision, &changed, err);
+	else
+		state_abort(tx);
+	json_decref(rc != 0 ? err->item : NULL);
+	rcu_poll();
+	return rc;
+}
+
+bool graph_try(const char *json_items, const char *json_keys)
+{
+	struct state_error err = {.item = NULL};
+
+	return transact(json_items, json_keys, &err) == 0;
 }
 
 void graph_both(const char *json_items, const char *json_keys)
 {
-	static uint64_t revision;
 	struct state_error err = {.item = NULL};
-	struct state_tx *tx = state_begin();
-	uint32_t changed;
 
-	stage(tx, json_items, state_put);
-	stage(tx, json_keys, state_del);
-	if (state_commit(tx, ++revision, &changed, &err) != 0)
-		fail_msg("commit: %s", err.reason);
-	rcu_poll();
+	if (transact(json_items, json_keys, &err) != 0)
+		fail_msg("refused: %s", err.reason);
 }
 
 void graph_items(const char *json)
@@ -200,19 +251,43 @@ void graph_delete(const char *json_keys)
 
 struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(workers[0].pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(workers[0].pool), *rest;
+	uint16_t room;
 
 	assert_non_null(m);
-	memcpy(rte_pktmbuf_append(m, len), frame, len);
+	room = RTE_MIN(len, rte_pktmbuf_tailroom(m));
+	memcpy(rte_pktmbuf_append(m, room), frame, room);
+	if (room < len) { /* as drivers do: the rest in a large one */
+		rest = rte_pktmbuf_alloc(workers[0].jumbo_pool);
+		assert_non_null(rest);
+		memcpy(rte_pktmbuf_append(rest, (uint16_t)(len - room)),
+			(const uint8_t *)frame + room, len - room);
+		assert_int_equal(rte_pktmbuf_chain(m, rest), 0);
+	}
 	return m;
+}
+
+bool graph_try_send_mbuf(const char *port, struct rte_mbuf *m)
+{
+	struct port *p = port_by_name(port);
+	struct stub *s = p != NULL ? p->priv : NULL;
+
+	if (s == NULL || s->n_rx == RING)
+		return false;
+	s->rx[s->n_rx++] = m;
+	return true;
 }
 
 void graph_send_mbuf(const char *port, struct rte_mbuf *m)
 {
-	struct stub *s = port_named(port)->priv;
+	assert_true(graph_try_send_mbuf(port, m));
+}
 
-	assert_true(s->n_rx < RING);
-	s->rx[s->n_rx++] = m;
+void graph_discard_sent(const char *port)
+{
+	if (port_by_name(port) != NULL && port_by_name(port)->priv != NULL)
+		while (graph_sent_mbuf(port) != NULL)
+			;
 }
 
 void graph_send(const char *port, const void *frame, uint16_t len)
@@ -417,6 +492,15 @@ static json_t *key_of(const json_t *item)
 	return key;
 }
 
+/* What is held for its first fragment is dropped in time. */
+static void expire_fragments(void)
+{
+	for (int n = 0; n < 500 && fragment_held() != 0; n++) {
+		graph_pass_time(n == 0 ? FRAGMENT_TIMEOUT_MS : 10);
+		graph_run();
+	}
+}
+
 void graph_reset(void)
 {
 	json_t *items = json_array(), *keys = json_array(), *item;
@@ -424,6 +508,7 @@ void graph_reset(void)
 	size_t i;
 
 	graph_run();
+	expire_fragments();
 	check_conservation();
 	state_each(collect, items);
 	json_array_foreach (items, i, item)

@@ -31,6 +31,8 @@ void graph_items(const char *json);
 void graph_delete(const char *json_keys);
 /* Both in one transaction. */
 void graph_both(const char *json_items, const char *json_keys);
+/* The same, but may be refused. */
+bool graph_try(const char *json_items, const char *json_keys);
 /* Removes every item and session: a clean start for the next test. Checks conservation and leaks on the way. */
 void graph_reset(void);
 
@@ -40,6 +42,8 @@ void graph_pass_time(uint32_t ms);
 /* What arrives at a port with the next run. `flags`: mbuf ol_flags (partial checksums, GSO) with the lengths in `like`, or 0. */
 void graph_send(const char *port, const void *frame, uint16_t len);
 void graph_send_mbuf(const char *port, struct rte_mbuf *m);
+/* False: there is no such port, or it has too much already; the frame stays the caller's. */
+bool graph_try_send_mbuf(const char *port, struct rte_mbuf *m);
 struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len);
 
 /* Walks until all is quiet. */
@@ -48,6 +52,8 @@ void graph_run(void);
 /* The oldest frame that a port was given and nobody has fetched, as one segment; valid until the next graph_run(). NULL: none. */
 const uint8_t *graph_sent(const char *port, uint16_t *len);
 struct rte_mbuf *graph_sent_mbuf(const char *port);
+/* Throws away what the port was given, if there is such a port. */
+void graph_discard_sent(const char *port);
 /* Frames given to any port and not fetched. */
 unsigned int graph_unfetched(void);
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_NODE_SOUP_H
+#define TESTS_NODE_SOUP_H
+/* A cloud of three VPCs under a program of bytes: frames valid and broken, offload requests, changes of state, time.
+ *
+ * The bytes are a list of steps (soup.c); any bytes are a program. Whatever they say: nothing crashes, every frame is
+ * counted once, no buffer is lost, and no port is given a frame of a VPC that is neither its own nor a peer's.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+/* After graph_start(). One program: from a clean cloud to an empty one. */
+void soup_play(const uint8_t *program, size_t size);
+
+#endif
