@@ -5,6 +5,8 @@ One shell runs all of them in their order. A command has to succeed, and to say 
 word of each line of output, in their order (numbers, times and addresses that are drawn by lot differ).
 """
 
+import importlib.machinery
+import importlib.util
 import os
 import re
 import subprocess
@@ -113,6 +115,19 @@ def test_commands_that_pages_mention(words):
     vpcctl = os.path.join(build_dir(), "cli", "vpcctl")
     done = [run([vpcctl, *words[:n], "--help"], check=False).returncode for n in (2, 1) if len(words) >= n]
     assert 0 in done, words
+
+
+def test_drawn_graph_is_the_running_one():
+    """docs/graph.svg has the nodes and edges of the dataplane that was built."""
+    loader = importlib.machinery.SourceFileLoader("docs", os.path.join(ROOT, "scripts", "docs"))
+    docs = importlib.util.module_from_spec(importlib.util.spec_from_loader("docs", loader))
+    loader.exec_module(docs)
+    docs.BUILD = build_dir()
+    with open(os.path.join(ROOT, "docs", "graph.svg"), encoding="utf-8") as f:
+        drawn = set(re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", f.read()))
+    running = docs.edges(docs.running_graph())
+    assert len(running) > 20
+    assert drawn == running, "run make docs"
 
 
 def test_console_blocks_are_there():
