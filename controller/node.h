@@ -25,6 +25,7 @@ struct item {
 	unsigned refs;         /* wanted items that name it */
 	unsigned holders;      /* emissions that point to it */
 	struct object *source; /* what it was made from; NULL: of nothing but its own name */
+	char *told;            /* the refusal that was reported last; NULL: none */
 	char *rejected;        /* why the node refused it as it is now; NULL: it did not */
 	unsigned rank;         /* of its kind: lower ranks are put earlier and deleted later */
 	bool queued, in_flight;
@@ -78,6 +79,7 @@ struct node {
 	int part;                   /* of wave.c */
 	size_t batch_limit;         /* items in the next transaction; 0: no limit */
 	struct event *again;        /* tries rejected items again */
+	unsigned again_s;           /* after so long; rises while nothing gets better */
 	uint64_t desired, applied;  /* revisions */
 	uint64_t rejected_revision; /* of the last transaction that an item was left out of */
 	char rejection[512];

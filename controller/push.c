@@ -18,7 +18,8 @@
 
 #define CHUNK 1000
 #define CALL_TIMEOUT_MS 30000
-#define AGAIN_S 5
+#define AGAIN_MIN_S 5
+#define AGAIN_MAX_S 300
 
 /* What of an item is being sent. */
 struct push_item {
@@ -47,40 +48,7 @@ static void push_free(struct push *push)
 	free(push);
 }
 
-/* ---- The outcome ---- */
-
-static void land(struct node *node)
-{
-	struct push *push = node->push;
-
-	node->push = NULL;
-	for (size_t i = 0; i < push->count; i++) {
-		struct item *item = push->items[i].item;
-
-		item->in_flight = false;
-		item_set_known(item, push->items[i].json != NULL, push->items[i].hash);
-		item_settle(node, item);
-	}
-	node->batch_limit = 0;
-	if (push->whole)
-		node->applied = push->revision > node->applied ? push->revision : node->applied;
-	push_free(push);
-	wait_look(node->c);
-}
-
-/* An item of a kind that users know: the object is to blame. */
-static void report(struct node *node, const struct item *item, const char *reason)
-{
-	const struct object *source = item->source;
-
-	node->rejected_revision = node->c->published;
-	snprintf(node->rejection, sizeof(node->rejection), "%s `%s`: %s",
-		source != NULL ? source->kind->name : "item",
-		source != NULL ? source->name : item->key, reason);
-	events_add(node->c->events, EVENT_ERROR, node->name,
-		source != NULL ? source->kind->name : NULL, source != NULL ? source->name : NULL,
-		"rejected", reason);
-}
+/* ---- Trying again what was refused ---- */
 
 static void try_again(evutil_socket_t fd, short what, void *arg)
 {
@@ -100,16 +68,80 @@ static void try_again(evutil_socket_t fd, short what, void *arg)
 	push_start(node);
 }
 
+static void again_after(struct node *node, unsigned seconds)
+{
+	const struct timeval delay = {.tv_sec = seconds};
+
+	if (node->again == NULL)
+		node->again = evtimer_new(node->c->base, try_again, node);
+	node->again_s = seconds;
+	evtimer_add(node->again, &delay);
+}
+
+/* As long as nothing gets better, less and less often. */
+static void again_later(struct node *node)
+{
+	unsigned next = node->again_s == 0 ? AGAIN_MIN_S : node->again_s * 2;
+
+	if (node->again == NULL || !evtimer_pending(node->again, NULL))
+		again_after(node, next < AGAIN_MAX_S ? next : AGAIN_MAX_S);
+}
+
+/* Something went: there may be room now. */
+static void again_soon(struct node *node)
+{
+	if (node->rejected_count > 0 && node->again_s > AGAIN_MIN_S)
+		again_after(node, AGAIN_MIN_S);
+}
+
+/* ---- The outcome ---- */
+
+static void land(struct node *node)
+{
+	struct push *push = node->push;
+	bool something_went = false;
+
+	node->push = NULL;
+	for (size_t i = 0; i < push->count; i++) {
+		struct item *item = push->items[i].item;
+
+		item->in_flight = false;
+		something_went |= push->items[i].json == NULL;
+		item_set_known(item, push->items[i].json != NULL, push->items[i].hash);
+		item_tell(item, NULL);
+		item_settle(node, item);
+	}
+	if (something_went)
+		again_soon(node);
+	node->batch_limit = 0;
+	if (push->whole)
+		node->applied = push->revision > node->applied ? push->revision : node->applied;
+	push_free(push);
+	wait_look(node->c);
+}
+
+/* An item of a kind that users know: the object is to blame. */
+static void report(struct node *node, struct item *item, const char *reason)
+{
+	const char *kind = item->source != NULL ? item->source->kind->name : NULL;
+	const char *name = item->source != NULL ? item->source->name : item->key;
+
+	/* Calls that wait for this change need not wait longer; those for others are not concerned. */
+	if (item->revision > node->rejected_revision)
+		node->rejected_revision = item->revision;
+	snprintf(node->rejection, sizeof(node->rejection), "%s `%s`: %s",
+		kind != NULL ? kind : "item", name, reason);
+	if (item_tell(item, reason))
+		events_add(node->c->events, EVENT_ERROR, node->name, kind,
+			kind != NULL ? name : NULL, "rejected", reason);
+}
+
 static void reject(struct node *node, struct item *item, const char *reason, bool tell)
 {
-	const struct timeval delay = {.tv_sec = AGAIN_S};
-
 	if (tell)
 		report(node, item, reason);
 	item_reject(node, item, reason);
-	if (node->again == NULL)
-		node->again = evtimer_new(node->c->base, try_again, node);
-	evtimer_add(node->again, &delay);
+	again_later(node);
 }
 
 struct missing {
@@ -390,6 +422,7 @@ void push_stop(struct node *node)
 	node->transaction = NULL;
 	if (node->again != NULL)
 		evtimer_del(node->again);
+	node->again_s = 0;
 	if (push == NULL)
 		return;
 	for (size_t i = 0; i < push->count; i++) {

@@ -41,6 +41,7 @@ static void item_free(struct node *node, struct item *item)
 	strmap_take(&node->items, item->key);
 	json_decref(item->wanted);
 	free(item->rejected);
+	free(item->told);
 	free(item->key);
 	free(item);
 }
@@ -87,6 +88,15 @@ void item_forgive(struct node *node, struct item *item)
 	free(item->rejected);
 	item->rejected = NULL;
 	node->rejected_count--;
+}
+
+bool item_tell(struct item *item, const char *reason)
+{
+	if (reason != NULL && item->told != NULL && strcmp(item->told, reason) == 0)
+		return false;
+	free(item->told);
+	item->told = reason != NULL ? mem_strdup(reason) : NULL;
+	return reason != NULL;
 }
 
 /* ---- References ---- */
@@ -194,6 +204,7 @@ static void set_wanted(struct node *node, struct item *item, json_t *json, wante
 	item->revision = node->c->published;
 	node->desired = node->c->published;
 	item_forgive(node, item);
+	item_tell(item, NULL);
 	count_refs(node, old, -1, pull);
 	json_decref(old);
 	item_settle(node, item);
@@ -231,6 +242,7 @@ void wanted_fini(struct node *node)
 
 		json_decref(item->wanted);
 		free(item->rejected);
+		free(item->told);
 		free(item->key);
 		free(item);
 	}

@@ -31,6 +31,8 @@ void item_settle(struct node *node, struct item *item);
 void item_set_known(struct item *item, bool known, uint64_t hash);
 void item_reject(struct node *node, struct item *item, const char *reason);
 void item_forgive(struct node *node, struct item *item);
+/* Is this refusal news? Remembers it; NULL: the item is in order. */
+bool item_tell(struct item *item, const char *reason);
 
 /* The items that this one names and that must be there before it. */
 typedef bool (*item_ref_fn)(const char *kind, const char *name, void *arg);

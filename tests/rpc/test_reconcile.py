@@ -569,3 +569,26 @@ def test_tls_is_refused_in_words(cluster):
     controller.call("node.create", name="far", rpc="tls://192.0.2.2:9471", vtep="192.0.2.2")
     status = controller.call("node.get", name="far")["status"]
     assert status["state"] == "away" and "TLS" in status["reason"]
+
+
+def test_a_refusal_is_told_once_and_cured_by_itself(cluster):
+    """The node has no room; it is tried again without being asked, and not told again."""
+    controller, (a,) = cluster("host-a")
+    room = 3
+
+    def refuse(item):
+        there = [key for key in a.items if key.startswith("port\x1f")]
+        new = item[0] == "port" and f"port\x1f{item[1]}" not in there
+        return "no room" if new and (len(there) >= room or item[1] > "p2") and len(there) + int(item[1][1:]) >= room else None
+
+    controller.apply(VPC, SUBNET, GROUP, *(port(f"p{n}", "host-a") for n in range(3)), wait=True)
+    a.refuse = refuse
+    controller.apply(port("p3", "host-a"), port("p4", "host-a"))
+    wait_for(lambda: len(controller.call("event.list", severity="error")["items"]) == 2)
+    # A change of something else is not blamed for it.
+    controller.call("port.update", name="p1", description="x", wait=True)
+    controller.call("security_group.update", name="g", rules=[], wait=True)
+    a.refuse = lambda item: None
+    wait_for(lambda: len(a.of("port")) == 5, 10)
+    assert len(controller.call("event.list", severity="error")["items"]) == 2
+    assert controller.call("port.get", name="p3")["status"]["state"] == "active"
