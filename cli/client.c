@@ -12,7 +12,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define CALL_TIMEOUT_MS 120000
-#define PAGE 1000
+#define PAGE 5000
 
 struct client {
 	struct jsonrpc_sync *socket; /* one of the two */

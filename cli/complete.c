@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/arguments.h"
 #include "cli/client.h"
@@ -10,6 +11,7 @@
 #include "cli/value.h"
 
 #define SERVER_MS 500
+#define PAGE 500
 #define WORD_SIZE 160
 
 /* What is being completed. */
@@ -31,19 +33,40 @@ static void offer(const struct completion *c, const char *word, const char *help
 
 /* ---- Values ---- */
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Page by page, as far as the time suffices: of very many objects some are better than none. */
 static void offer_names(struct completion *c, const struct kind *kind)
 {
-	char *method = text_printf("%s.list", kind->name);
-	json_t *result = client_quietly(&c->cli, method, NULL, SERVER_MS), *item;
+	const char *method = method_of(kind, "list")->name;
+	const int64_t end = now_ms() + SERVER_MS;
+	json_t *params = json_pack("{s:i}", "limit", PAGE), *result, *cursor = NULL, *item;
 	size_t index;
 
-	json_array_foreach (json_object_get(result, "items"), index, item) {
-		const char *description = resource_text(item, "description");
+	do {
+		const int left = (int)(end - now_ms());
 
-		offer(c, resource_text(item, "name"), description ? description : "");
-	}
-	json_decref(result);
-	free(method);
+		result = left > 0 ? client_quietly(&c->cli, method, json_incref(params), left)
+				  : NULL;
+		json_array_foreach (json_object_get(result, "items"), index, item) {
+			const char *description = resource_text(item, "description");
+
+			offer(c, resource_text(item, "name"), description ? description : "");
+		}
+		cursor = json_object_get(result, "cursor");
+		if (json_is_string(cursor))
+			json_object_set(params, "cursor", cursor);
+		else
+			cursor = NULL;
+		json_decref(result);
+	} while (cursor);
+	json_decref(params);
 }
 
 static void offer_kinds(const struct completion *c)

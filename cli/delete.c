@@ -80,6 +80,16 @@ static void show(const struct cli *cli, const char *kind, const json_t *names, b
 	}
 }
 
+/* The names from one on, as many as a call takes. */
+static json_t *names_from(const json_t *names, size_t from)
+{
+	json_t *some = json_array();
+
+	for (size_t i = from; i < json_array_size(names) && i < from + RESOURCE_LIST_MAX; i++)
+		json_array_append(some, json_array_get(names, i));
+	return some;
+}
+
 /* A change that is stored but not yet obeyed everywhere (--wait) is no reason to leave the rest. */
 static int delete_kind(
 	struct cli *cli, const struct kind *kind, json_t *names, bool dry_run, bool *late)
@@ -103,10 +113,31 @@ static int delete_kind(
 	return stored ? CLI_OK : status;
 }
 
+/* Those that refer to others before these. */
+static int delete_all(struct cli *cli, const json_t *chosen, bool dry_run, bool *late)
+{
+	int status = CLI_OK;
+
+	for (size_t i = kind_count(); i-- > 0 && status == CLI_OK;) {
+		const struct kind *kind = kind_at(i);
+		const json_t *names = json_object_get(chosen, kind->name);
+
+		for (size_t from = 0; from < json_array_size(names) && status == CLI_OK;
+			from += RESOURCE_LIST_MAX) {
+			json_t *some = names_from(names, from);
+
+			status = delete_kind(cli, kind, some, dry_run, late);
+			json_decref(some);
+		}
+	}
+	return status;
+}
+
 int delete_run(struct cli *cli, const struct command *command, json_t *params)
 {
 	struct files *files = files_read(json_object_get(params, "file"));
 	json_t *known = NULL, *chosen;
+	const bool dry_run = resource_boolean(params, "dry_run", false);
 	bool late = false;
 	int status;
 
@@ -117,14 +148,8 @@ int delete_run(struct cli *cli, const struct command *command, json_t *params)
 	if (status == CLI_OK) {
 		chosen = existing(files, json_object_get(known, "resources"),
 			resource_boolean(params, "ignore_missing", false), &status);
-		for (size_t i = kind_count(); i-- > 0 && status == CLI_OK;) {
-			const struct kind *kind = kind_at(i);
-			json_t *names = json_object_get(chosen, kind->name);
-
-			if (names)
-				status = delete_kind(cli, kind, names,
-					resource_boolean(params, "dry_run", false), &late);
-		}
+		if (status == CLI_OK)
+			status = delete_all(cli, chosen, dry_run, &late);
 		if (status == CLI_OK && late)
 			status = CLI_REFUSED;
 		json_decref(chosen);
