@@ -98,6 +98,11 @@ const struct rte_ether_addr *service_owner(
 	/* The owner of an address in another subnet is reached through the gateway only. */
 	if (s->subnet != NULL && ep->subnet != NULL && ep->subnet != s->subnet)
 		return &s->vpc->gw_mac;
+	/* Into a tunnel only the owner's node answers: a foreign VTEP that asks all of us learns from the
+	 * answer where the owner is. */
+	*own = s->port == NULL && !loc_is_port(ep->where);
+	if (*own)
+		return NULL;
 	return &ep->mac;
 }
 
