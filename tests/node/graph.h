@@ -26,6 +26,19 @@
 /* EAL, tables, graph, underlay with address 192.0.2.1/24 and fd00:99::1/64. Once a process. */
 void graph_start(void);
 
+/* Another wire under all stub ports, and `workers` threads that the test runs itself by graph_work(). Before graph_start(). */
+struct port;
+struct graph_wire {
+	unsigned int workers;
+	uint16_t (*rx)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+	void (*tx)(struct port *port, struct rte_mbuf *m);
+};
+void graph_set_wire(const struct graph_wire *wire);
+/* The loop of a worker on a thread of its own, until `go_on` says no. */
+void graph_work(unsigned int worker, bool (*go_on)(void));
+/* received + generated = sent + consumed + dropped + held, over all workers. */
+void graph_check_conservation(void);
+
 /* Applies items in one transaction; fails the test with the reason when they are refused. */
 void graph_items(const char *json);
 void graph_delete(const char *json_keys);

@@ -515,18 +515,31 @@ static void wrap(struct frame *f, struct reader *r)
 	*f = outer;
 }
 
-static void send_one(struct reader *r)
+static const char *frame_of(struct reader *r, struct frame *f)
 {
-	struct frame f = {.len = 0};
-	const struct frame_spec *s = cook(&f, r);
+	const struct frame_spec *s = cook(f, r);
 	uint8_t from = byte(r);
 	const char *port =
 		from & 3 ? sender_of(s) : ports[from % (sizeof(ports) / sizeof(ports[0]))];
-	struct rte_mbuf *m;
 
 	if (strcmp(port, GRAPH_UNDERLAY) == 0)
-		wrap(&f, r);
-	m = graph_mbuf(f.bytes, f.len);
+		wrap(f, r);
+	return port;
+}
+
+const char *soup_frame(const uint8_t *random, size_t size, struct frame *f)
+{
+	struct reader r = {random, size};
+
+	return frame_of(&r, f);
+}
+
+static void send_one(struct reader *r)
+{
+	struct frame f = {.len = 0};
+	const char *port = frame_of(r, &f);
+	struct rte_mbuf *m = graph_mbuf(f.bytes, f.len);
+
 	if (strcmp(port, GRAPH_UNDERLAY) != 0)
 		offload(&m, r);
 	if (m != NULL && !graph_try_send_mbuf(port, m))
@@ -566,17 +579,34 @@ static void play(struct reader *r)
 	}
 }
 
-void soup_play(const uint8_t *program, size_t size)
+void soup_change(uint32_t n)
 {
-	struct reader r = {program, size};
-	unsigned int steps = 0;
+	n %= 4 * (sizeof(changes) / sizeof(changes[0]));
+	if (n < sizeof(changes) / sizeof(changes[0])) {
+		graph_try(changes[n].items, changes[n].keys);
+		return;
+	}
+	/* Else most of it would soon be gone. */
+	graph_try("[]", "[[\"port\", \"n\"]]");
+	graph_try(everything, "[]");
+}
 
+void soup_items(void)
+{
 	graph_port_caps(PORT_CAP_MULTI_SEG | PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6);
 	graph_items(
 		"[" CLOUD_VPC ",[\"subnet\", \"web\", 100, \"10.0.1.0/24\", \"10.0.1.1\", null, "
 		"null, true, [], 1], [\"group\", \"any\", [], 1]," PORT_D "]");
 	graph_port_caps(PORT_CAP_MULTI_SEG);
 	graph_items(everything);
+}
+
+void soup_play(const uint8_t *program, size_t size)
+{
+	struct reader r = {program, size};
+	unsigned int steps = 0;
+
+	soup_items();
 	while (r.left > 0) {
 		play(&r);
 		if (++steps % 16 == 0)

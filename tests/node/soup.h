@@ -9,6 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct frame;
+
+/* A frame made of random bytes, and the port that sends it. NULL: none. */
+const char *soup_frame(const uint8_t *random, size_t size, struct frame *f);
+/* The whole cloud; one of its changes, which may be refused. */
+void soup_items(void);
+void soup_change(uint32_t n);
+
 /* After graph_start(). One program: from a clean cloud to an empty one. */
 void soup_play(const uint8_t *program, size_t size);
 

@@ -238,7 +238,8 @@ static void test_spoofed_into_session(void **state)
 static void test_rule_cuts_running_flow(void **state)
 {
 	static const char deny[] = "[[\"group\", \"any\", [], 2]]";
-	static const char allow[] = "[[\"group\", \"any\", [\"i a 1000 -1 0 65535 -1 -1 any\"], 3]]";
+	static const char allow[] =
+		"[[\"group\", \"any\", [\"i a 1000 -1 0 65535 -1 -1 any\"], 3]]";
 	struct frame udp, syn, ack;
 
 	(void)state;
