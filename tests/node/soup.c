@@ -60,9 +60,8 @@ static const struct {
 	{"[]", "[[\"endpoint\", 100, \"10.0.1.20\"]]"},
 	{"[[\"group\", \"any\", [], 2]]", "[]"},
 	{"[[\"group\", \"any\", [" RULE_ANY "], 3]]", "[]"},
-	{"[[\"group\", \"any\", [[\"i\", \"a\", 1, 6, 80, 443, -1, -1, \"group\", \"any\"], "
-	 "[\"e\", "
-	 "\"d\", 1, 17, 0, 65535, -1, -1, \"cidr\", \"10.3.0.0/16\"]], 4]]",
+	{"[[\"group\", \"any\", [\"i a 1 6 80 443 -1 -1 group any\", "
+	 "\"e d 1 17 0 65535 -1 -1 cidr 10.3.0.0/16\"], 4]]",
 		"[]"},
 	{"[" CLOUD_VPC "]", "[]"},
 	{"[" PROD_PEERED "]", "[]"},
@@ -589,6 +588,15 @@ void soup_change(uint32_t n)
 	/* Else most of it would soon be gone. */
 	graph_try("[]", "[[\"port\", \"n\"]]");
 	graph_try(everything, "[]");
+}
+
+void soup_check_changes(void)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		graph_items(everything);
+		graph_both(changes[i].items, changes[i].keys);
+		graph_reset();
+	}
 }
 
 void soup_items(void)

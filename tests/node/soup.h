@@ -16,6 +16,8 @@ const char *soup_frame(const uint8_t *random, size_t size, struct frame *f);
 /* The whole cloud; one of its changes, which may be refused. */
 void soup_items(void);
 void soup_change(uint32_t n);
+/* Each change alone, on a whole cloud: none is refused. */
+void soup_check_changes(void);
 
 /* After graph_start(). One program: from a clean cloud to an empty one. */
 void soup_play(const uint8_t *program, size_t size);

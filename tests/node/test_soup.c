@@ -50,9 +50,18 @@ static void test_soup(void **state)
 	check_taste();
 }
 
+static void test_changes(void **state)
+{
+	(void)state;
+	soup_check_changes();
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_soup)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_soup),
+	};
 
 	graph_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
