@@ -96,14 +96,15 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 {
 	const struct port *from = m->port != RTE_MBUF_PORT_INVALID ? port_get(m->port) : NULL;
 	const struct vpc *src, *dst;
-	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
+	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *vni;
 
 	if (from == NULL || fragment_held() != 0) /* a port's index may be another's by now */
 		return;
 	src = vpc_get(
 		from->role == PORT_TENANT ? from->vpc_index : pkt_of((void *)(uintptr_t)m)->vpc);
+	vni = f + (f[12] == 0x86 ? 66 : 46); /* behind an outer IPv6 or IPv4 header */
 	dst = to->role == PORT_TENANT ? vpc_get(to->vpc_index)
-				      : vpc_by_vni((uint32_t)(f[46] << 16 | f[47] << 8 | f[48]));
+				      : vpc_by_vni((uint32_t)(vni[0] << 16 | vni[1] << 8 | vni[2]));
 	if (src == NULL || dst == NULL || (src != dst && !is_peer(src, dst)))
 		fail_msg("a frame from %s to %s", from->name, to->name);
 }
@@ -394,6 +395,25 @@ unsigned int graph_unfetched(void)
 		n += s != NULL ? s->n_tx - s->tx_read : 0;
 	}
 	return n;
+}
+
+static bool is_announcement(const uint8_t *f)
+{
+	return (f[12] == 0x08 && f[13] == 0x06) || (f[12] == 0x86 && f[20] == 58 && f[54] == 136);
+}
+
+void graph_forget_announcements(void)
+{
+	graph_run();
+	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p)) {
+		const struct stub *s = p->priv;
+
+		while (s->tx_read < s->n_tx &&
+			is_announcement(rte_pktmbuf_mtod(s->tx[s->tx_read], const uint8_t *)))
+			graph_sent_mbuf(p->name);
+	}
+	graph_dropped_any(); /* to a port that went in the same transaction */
+	graph_dropped(DROP_PORT_DOWN);
 }
 
 uint64_t graph_dropped(enum drop_reason reason)

@@ -69,6 +69,8 @@ struct rte_mbuf *graph_sent_mbuf(const char *port);
 void graph_discard_sent(const char *port);
 /* Frames given to any port and not fetched. */
 unsigned int graph_unfetched(void);
+/* Runs, and fetches what ports were told about addresses that moved (ARP, neighbour advertisements); anything else stays. */
+void graph_forget_announcements(void);
 
 /* Packets dropped for that reason since it was last asked. */
 uint64_t graph_dropped(enum drop_reason reason);
