@@ -40,7 +40,12 @@ struct ip_prefix {
 
 static inline struct ip_addr ip_addr_from_v4(rte_be32_t v4)
 {
-	return (struct ip_addr){.w = {0, 0, RTE_BE32(0xffff), v4}};
+	/* Stored as it is compared, in halves: a load of what two smaller stores have just written stalls. */
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	return (struct ip_addr){.q = {0, (uint64_t)v4 << 32 | RTE_BE32(0xffff)}};
+#else
+	return (struct ip_addr){.q = {0, 0xffffull << 32 | v4}};
+#endif
 }
 
 static inline struct ip_addr ip_addr_from_v6(const uint8_t v6[16])

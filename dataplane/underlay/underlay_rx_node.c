@@ -15,6 +15,8 @@
 
 /* What the frame before had: neighbours in a burst mostly come from the same place. */
 struct last {
+	struct ip_addr own
+		[2]; /* of the node, by family; none: one of the other family, which no packet of this one has */
 	struct ip_addr src;
 	const struct vtep *vtep; /* of src; NULL: nothing yet */
 	const struct vpc *vpc;   /* NULL: nothing yet */
@@ -81,7 +83,6 @@ static inline enum drop_reason receive(
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	struct vxlan_info info = {.is_vxlan = false};
 	enum drop_reason reason = DROP_NONE;
-	const struct ip_addr *own;
 
 	/* The port hears everything: another host's frames are none of our business, malformed or not. */
 	if (likely(rte_is_same_ether_addr(&eth->dst_addr, &port->mac)))
@@ -89,8 +90,7 @@ static inline enum drop_reason receive(
 	if (unlikely(reason != DROP_NONE))
 		return reason;
 	if (likely(info.is_vxlan)) {
-		own = underlay_address(!ip_addr_is_v4(&info.dst));
-		if (likely(own != NULL && ip_addr_equal(own, &info.dst)))
+		if (likely(ip_addr_equal(&last->own[!ip_addr_is_v4(&info.dst)], &info.dst)))
 			return decap(m, pkt_of(m), &info, last);
 		return DROP_NOT_FOR_US;
 	}
@@ -107,6 +107,11 @@ static uint16_t rx_process(
 	const struct port *port = underlay_port();
 	struct last last = {.vtep = NULL};
 	uint16_t inner = 0;
+
+	last.own[1] = ip_addr_from_v4(0);
+	for (int v6 = 0; v6 < 2; v6++)
+		if (underlay_address(v6) != NULL)
+			last.own[v6] = *underlay_address(v6);
 
 	/* Inner frames move to the front of objs, in order. */
 	for (uint16_t i = 0; i < nb_objs; i++) {

@@ -15,8 +15,6 @@
 #define UDP 8
 #define VXLAN 8
 
-enum ecn { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
-
 void vxlan_outer_make(struct vxlan_outer *o, const struct ip_addr *src, const struct ip_addr *dst,
 	const struct rte_ether_addr *smac, const struct rte_ether_addr *dmac)
 {
@@ -129,7 +127,7 @@ static bool checksum_known(const struct rte_mbuf *m)
 	       (RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TUNNEL_MASK);
 }
 
-static enum drop_reason parse_udp(const struct rte_mbuf *m, const uint8_t *l3, bool v6,
+static inline enum drop_reason parse_udp(const struct rte_mbuf *m, const uint8_t *l3, bool v6,
 	uint16_t l4_off, uint32_t l4_len, struct vxlan_info *info)
 {
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, const uint8_t *, l4_off);
@@ -157,7 +155,21 @@ static enum drop_reason parse_udp(const struct rte_mbuf *m, const uint8_t *l3, b
 	return DROP_NONE;
 }
 
-static enum drop_reason parse_ipv4(const struct rte_mbuf *m, struct vxlan_info *info)
+/* Nearly every header has 20 bytes. */
+static inline bool header_sum_ok(const struct rte_ipv4_hdr *ip, uint32_t ihl)
+{
+	uint32_t w[IPV4 / 4];
+	uint64_t sum;
+
+	if (unlikely(ihl != IPV4))
+		return checksum_fold(checksum_add(0, ip, ihl)) == 0xffff;
+	memcpy(w, ip, sizeof(w));
+	sum = (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
+	return checksum_fold((uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16 & 0xffff) +
+			     (uint32_t)(sum >> 32)) == 0xffff;
+}
+
+static inline enum drop_reason parse_ipv4(const struct rte_mbuf *m, struct vxlan_info *info)
 {
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, ETHER);
@@ -169,8 +181,7 @@ static enum drop_reason parse_ipv4(const struct rte_mbuf *m, struct vxlan_info *
 	len = rte_be_to_cpu_16(ip->total_length);
 	if (ihl < IPV4 || ETHER + ihl > m->data_len || len < ihl || ETHER + len > m->pkt_len)
 		return DROP_MALFORMED;
-	if (!(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
-		checksum_fold(checksum_add(0, ip, ihl)) != 0xffff)
+	if (!(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD) && !header_sum_ok(ip, ihl))
 		return DROP_BAD_CHECKSUM;
 	info->src = ip_addr_from_v4(ip->src_addr);
 	info->dst = ip_addr_from_v4(ip->dst_addr);
@@ -220,17 +231,6 @@ enum drop_reason vxlan_parse(const struct rte_mbuf *m, struct vxlan_info *info)
 	return DROP_NONE;
 }
 
-uint8_t vxlan_ecn_of(const uint8_t *frame, uint32_t room)
-{
-	if (room < ETHER + 2)
-		return 0;
-	if (frame[12] == 0x08 && frame[13] == 0x00)
-		return frame[ETHER + 1] & 3;
-	if (frame[12] == 0x86 && frame[13] == 0xdd)
-		return frame[ETHER + 1] >> 4 & 3;
-	return 0;
-}
-
 static void set_ecn(uint8_t *frame, uint8_t ecn)
 {
 	if (frame[12] == 0x86) {
@@ -246,23 +246,23 @@ static void set_ecn(uint8_t *frame, uint8_t ecn)
 	ip->hdr_checksum = checksum_apply(ip->hdr_checksum, checksum_delta16(0, old, new));
 }
 
-enum drop_reason vxlan_ecn_in(uint8_t *frame, uint32_t room, uint8_t outer_ecn)
+enum drop_reason vxlan_ecn_marked(uint8_t *frame, uint32_t room, uint8_t outer_ecn)
 {
 	uint8_t inner;
 
-	if (likely(outer_ecn == ECN_NOT_ECT) || room < ETHER + IPV4)
+	if (room < ETHER + IPV4)
 		return DROP_NONE;
 	if (!(frame[12] == 0x08 && frame[13] == 0x00) && !(frame[12] == 0x86 && frame[13] == 0xdd))
 		return DROP_NONE;
 	inner = vxlan_ecn_of(frame, room);
 	/* RFC 6040 figure 4. */
-	if (outer_ecn == ECN_CE) {
-		if (inner == ECN_NOT_ECT)
+	if (outer_ecn == VXLAN_CE) {
+		if (inner == VXLAN_NOT_ECT)
 			return DROP_ECN;
-		if (inner != ECN_CE)
-			set_ecn(frame, ECN_CE);
-	} else if (outer_ecn == ECN_ECT1 && inner == ECN_ECT0) {
-		set_ecn(frame, ECN_ECT1);
+		if (inner != VXLAN_CE)
+			set_ecn(frame, VXLAN_CE);
+	} else if (outer_ecn == VXLAN_ECT1 && inner == VXLAN_ECT0) {
+		set_ecn(frame, VXLAN_ECT1);
 	}
 	return DROP_NONE;
 }

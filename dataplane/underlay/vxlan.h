@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -49,11 +50,28 @@ struct vxlan_info {
  * segment, or the frame is malformed. */
 enum drop_reason vxlan_parse(const struct rte_mbuf *m, struct vxlan_info *info);
 
-/* ECN of the inner packet after decapsulation (RFC 6040 4.2): rewrites it if need be. DROP_ECN: congestion was marked outside on a packet whose
- * ends do not understand it. `frame`: the inner one. */
-enum drop_reason vxlan_ecn_in(uint8_t *frame, uint32_t room, uint8_t outer_ecn);
+/* RFC 3168 5. */
+enum vxlan_ecn { VXLAN_NOT_ECT = 0, VXLAN_ECT1 = 1, VXLAN_ECT0 = 2, VXLAN_CE = 3 };
 
-/* ECN bits of a frame's IP header; 0 for others. */
-uint8_t vxlan_ecn_of(const uint8_t *frame, uint32_t room);
+/* ECN bits of a frame's IP header; 0 for others. `room`: its bytes in one piece. */
+static inline uint8_t vxlan_ecn_of(const uint8_t *frame, uint32_t room)
+{
+	if (room < 16)
+		return 0;
+	if (frame[12] == 0x08 && frame[13] == 0x00)
+		return frame[15] & 3;
+	if (frame[12] == 0x86 && frame[13] == 0xdd)
+		return frame[15] >> 4 & 3;
+	return 0;
+}
+
+/* ECN of the inner packet after decapsulation (RFC 6040 4.2): rewrites it if need be. DROP_ECN: congestion was marked outside on
+ * a packet whose ends do not understand it. `frame`: the inner one. */
+enum drop_reason vxlan_ecn_marked(uint8_t *frame, uint32_t room, uint8_t outer_ecn);
+static inline enum drop_reason vxlan_ecn_in(uint8_t *frame, uint32_t room, uint8_t outer_ecn)
+{
+	return likely(outer_ecn == VXLAN_NOT_ECT) ? DROP_NONE
+						  : vxlan_ecn_marked(frame, room, outer_ecn);
+}
 
 #endif
