@@ -313,7 +313,7 @@ static struct push *put_together(struct node *node)
 	push->whole = node->batch_limit == 0 || count <= node->batch_limit;
 	if (!push->whole)
 		count = node->batch_limit;
-	push->revision = node->c->published;
+	push->revision = node->desired;
 	push->items = mem_calloc(count, sizeof(*push->items));
 	push->count = count;
 	for (size_t i = 0; i < count; i++) {

@@ -119,10 +119,12 @@ void reconcile_begin(struct node *node)
 			item, item->wanted != NULL && !differs[sb_bucket(item->key)], item->hash);
 	}
 	node->state = NODE_COMPARING;
-	if (json_array_size(buckets) > 0)
+	if (json_array_size(buckets) > 0) {
+		node->applied = 0; /* it may have come back without anything */
 		ask_keys(node, buckets, NULL);
-	else
+	} else {
 		synced(node);
+	}
 	json_decref(buckets);
 }
 

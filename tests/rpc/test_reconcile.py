@@ -603,3 +603,20 @@ def test_a_refusal_is_told_once_and_cured_by_itself(cluster):
     wait_for(lambda: len(a.of("port")) == 5, 10)
     assert len(controller.call("event.list", severity="error")["items"]) == 2
     assert controller.call("port.get", name="p3")["status"]["state"] == "active"
+
+
+def test_applied_tells_the_truth_after_a_restart(cluster):
+    """A dataplane that comes back empty does not obey before it has been told everything."""
+    controller, (a,) = cluster("host-a")
+    controller.apply(VPC, SUBNET, GROUP, port("p", "host-a"), wait=True)
+    a.stop()
+    a.items.clear()
+    a.silent = {"state.commit"}
+    a.start()
+    node = wait_for(lambda: (lambda n: n if n["connected"] else None)(controller.call("status")["nodes"][0]))
+    assert node["revision"]["applied"] < node["revision"]["desired"]
+    a.stop()
+    a.silent = set()
+    a.start()
+    settled(controller)
+    assert "p" in a.of("port")
