@@ -173,7 +173,6 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	enum classify_kind kind;
 	unsigned int edge;
 
@@ -181,8 +180,6 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 		edge = checked(w, m, p, p->session);
 	} else if ((kind = classify(m, p)) != CLASSIFY_MAX) {
 		edge = EDGE_CLASSIFY(kind);
-	} else if (rte_is_multicast_ether_addr(&eth->dst_addr)) {
-		edge = drop(p, DROP_BROADCAST);
 	} else if (p->flags & PKT_F_ICMP_ERROR) {
 		edge = related(w, m, p);
 	} else {

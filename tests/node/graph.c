@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -22,10 +23,12 @@
 #include "core/node.h"
 #include "core/pool.h"
 #include "core/rcu.h"
+#include "core/rpc.h"
 #include "core/state.h"
 #include "core/worker.h"
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
+#include "lib/jsonrpc_client.h"
 #include "port/port.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
@@ -441,6 +444,44 @@ uint64_t graph_dropped_any(void)
 	return n;
 }
 
+static void answered(const struct jsonrpc_outcome *outcome, void *arg)
+{
+	json_t **answer = arg;
+
+	if (outcome->status != 0)
+		fail_msg("rpc: %s", outcome->message);
+	*answer = json_incref(outcome->result);
+}
+
+static struct jsonrpc_client *rpc_client(void)
+{
+	static char path[64];
+	static struct jsonrpc_client *client;
+	struct jsonrpc_client_options options = {.ctx = NULL};
+
+	if (client != NULL)
+		return client;
+	snprintf(path, sizeof(path), "/tmp/vpc-graph-%d.sock", (int)getpid());
+	node_config.rpc = path;
+	assert_int_equal(rpc_start(base), 0);
+	client = jsonrpc_client_new(base, &options);
+	assert_int_equal(jsonrpc_client_connect(client, path), 0);
+	while (!jsonrpc_client_is_connected(client))
+		event_base_loop(base, EVLOOP_ONCE);
+	unlink(path); /* nobody else comes */
+	return client;
+}
+
+json_t *graph_rpc(const char *method, json_t *params)
+{
+	json_t *answer = NULL;
+
+	jsonrpc_client_call(rpc_client(), method, params, 0, answered, &answer);
+	while (answer == NULL)
+		event_base_loop(base, EVLOOP_ONCE);
+	return answer;
+}
+
 uint64_t graph_port_drops(const char *port)
 {
 	uint32_t owner = drop_owner_port(port_named(port)->index);
@@ -451,27 +492,42 @@ uint64_t graph_port_drops(const char *port)
 	return n;
 }
 
-static void say_drops(char *text, size_t size)
+const char *graph_drop_names(void)
 {
+	static char text[256];
 	size_t at = 0;
 
 	text[0] = '\0';
-	for (unsigned int r = 1; r < DROP_MAX && at < size; r++)
+	for (unsigned int r = 1; r < DROP_MAX && at < sizeof(text); r++)
 		if (workers[0].count.dropped[r] != seen_drops[r])
-			at += (size_t)snprintf(
-				text + at, size - at, " %s", drop_reason_name((enum drop_reason)r));
+			at += (size_t)snprintf(text + at, sizeof(text) - at, " %s",
+				drop_reason_name((enum drop_reason)r));
+	return text;
+}
+
+void graph_forget_drops(void)
+{
+	for (unsigned int r = 0; r < DROP_MAX; r++)
+		graph_dropped((enum drop_reason)r);
+	graph_dropped_any();
+}
+
+unsigned int graph_waiting(const char *port)
+{
+	const struct port *p = port_by_name(port);
+	const struct stub *s = p != NULL ? p->priv : NULL;
+
+	return s != NULL ? s->n_tx - s->tx_read : 0;
 }
 
 void graph_expect_sent(const char *port, const struct frame *want)
 {
-	char drops[256];
 	uint16_t len;
 	const uint8_t *got = graph_sent(port, &len);
 	const char *wrong;
 
-	say_drops(drops, sizeof(drops));
 	if (got == NULL)
-		fail_msg("nothing was sent to %s; dropped:%s", port, drops);
+		fail_msg("nothing was sent to %s; dropped:%s", port, graph_drop_names());
 	assert_int_equal(len, want->len);
 	assert_memory_equal(got, want->bytes, want->len);
 	wrong = frame_check(got, len);
@@ -490,13 +546,10 @@ void graph_expect_pass(
 
 void graph_expect_dropped(enum drop_reason reason, unsigned int n)
 {
-	char drops[256];
-
-	say_drops(drops, sizeof(drops));
 	if (graph_unfetched() != 0)
-		fail_msg("%u frames were sent; dropped:%s", graph_unfetched(), drops);
+		fail_msg("%u frames were sent; dropped:%s", graph_unfetched(), graph_drop_names());
 	if (graph_dropped(reason) != n || graph_dropped_any() != n)
-		fail_msg("dropped:%s; expected %s", drops, drop_reason_name(reason));
+		fail_msg("dropped:%s beside %s", graph_drop_names(), drop_reason_name(reason));
 }
 
 void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason)
@@ -576,9 +629,7 @@ void graph_reset(void)
 	while (graph_sent_mbuf(GRAPH_UNDERLAY) != NULL)
 		;
 	graph_run();
-	for (unsigned int r = 0; r < DROP_MAX; r++)
-		graph_dropped((enum drop_reason)r);
-	graph_dropped_any();
+	graph_forget_drops();
 	next_caps = PORT_CAP_MULTI_SEG;
 	assert_int_equal(pool_in_use(), 0);
 }

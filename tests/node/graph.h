@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
 #include <rte_mbuf.h>
 
 #include "core/drop.h"
@@ -67,6 +68,8 @@ const uint8_t *graph_sent(const char *port, uint16_t *len);
 struct rte_mbuf *graph_sent_mbuf(const char *port);
 /* Throws away what the port was given, if there is such a port. */
 void graph_discard_sent(const char *port);
+/* Frames given to a port and not fetched; 0 if there is none. */
+unsigned int graph_waiting(const char *port);
 /* Frames given to any port and not fetched. */
 unsigned int graph_unfetched(void);
 /* Runs, and fetches what ports were told about addresses that moved (ARP, neighbour advertisements); anything else stays. */
@@ -74,6 +77,9 @@ void graph_forget_announcements(void);
 
 /* Packets dropped for that reason since it was last asked. */
 uint64_t graph_dropped(enum drop_reason reason);
+/* The names of what graph_dropped() has not been asked for yet; and forgets them. */
+const char *graph_drop_names(void);
+void graph_forget_drops(void);
 /* Packets dropped for any reason since that was last asked. */
 uint64_t graph_dropped_any(void);
 
@@ -86,6 +92,9 @@ void graph_expect_pass(
 void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason);
 /* No frame was sent and every drop since the last question was one of `n` for `reason`. */
 void graph_expect_dropped(enum drop_reason reason, unsigned int n);
+
+/* The answer of the southbound socket, the caller's; a refusal fails the test. Takes `params`. */
+json_t *graph_rpc(const char *method, json_t *params);
 
 /* Drops that are counted to the port. */
 uint64_t graph_port_drops(const char *port);
