@@ -2,6 +2,7 @@
 /* create, get, list, update, delete of any kind. */
 #include "api.h"
 #include "commit.h"
+#include "listing.h"
 #include "mem.h"
 #include "view.h"
 #include "wait.h"
@@ -182,37 +183,24 @@ void api_get(struct api_call *call)
 		view_reply(call, view_object(call->c, object), false);
 }
 
-/* Filters that are no field of the kind. */
-static bool passes_extra(const struct object *object, const json_t *params)
-{
-	const char *vpc = resource_text(params, "vpc");
-	const struct object *of;
-
-	if (vpc == NULL || field_find(object->kind->fields, "vpc") != NULL)
-		return true;
-	of = object_target(object, kind_find("subnet"));
-	return of != NULL && strcmp(object_text(of, "vpc"), vpc) == 0;
-}
-
 void api_list(struct api_call *call)
 {
 	const struct kind *kind = call->method->kind;
-	const char *after = resource_text(call->params, "cursor"), *last = NULL;
 	json_int_t limit = resource_integer(call->params, "limit", 0);
+	struct listing *listing = listing_new(&call->c->model, kind, call->params);
 	json_t *items = mem_json(json_array()), *cursor = NULL;
+	const struct object *object;
+	const char *last = NULL;
 
-	for (struct object *o = model_after(&call->c->model, kind, after); o != NULL;
-		o = model_after(&call->c->model, kind, o->name)) {
-		if (!resource_matches(kind, o->json, call->params) ||
-			!passes_extra(o, call->params))
-			continue;
+	while ((object = listing_next(listing)) != NULL) {
 		if (limit > 0 && json_array_size(items) == (size_t)limit) {
 			cursor = json_string(last);
 			break;
 		}
-		json_array_append_new(items, view_object(call->c, o));
-		last = o->name;
+		json_array_append_new(items, view_object(call->c, object));
+		last = object->name;
 	}
+	listing_free(listing);
 	view_reply(call,
 		json_pack("{s:o, s:o}", "items", items, "cursor",
 			cursor != NULL ? cursor : json_null()),

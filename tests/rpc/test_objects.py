@@ -61,6 +61,23 @@ def test_list_filters(base):
     assert base.names("port", node="host-a") == ["web1"] and base.names("port", node="host-b") == []
     assert base.names("port", security_groups="web") == ["web1"] and base.names("port", security_groups="x") == []
     assert base.names("vpc", cidrs="10.1.0.0/16") == ["shared"]
+    assert base.names("peering", vpcs="shared") == ["prod-shared"] and base.names("peering", vpcs="nobody") == []
+    assert base.names("port", subnet="front", node="host-a", enabled=True) == ["web1"]
+    assert base.names("port", subnet="front", enabled=False) == []
+
+
+def test_pages_of_a_filter_by_reference(base):
+    base.apply(*({"kind": "port", "name": f"p{n:02}", "subnet": "front", "node": "host-a"} for n in range(20)))
+    every = base.names("port", node="host-a")
+    assert every == sorted(every) and len(every) == 21
+    got, cursor = [], None
+    while True:
+        page = base.call("port.list", node="host-a", limit=6, **({"cursor": cursor} if cursor else {}))
+        got += [item["name"] for item in page["items"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert got == every
 
 
 def test_delete_of_several_is_all_or_nothing(base):
