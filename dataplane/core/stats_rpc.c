@@ -112,6 +112,9 @@ static json_t *last_packet(const struct drop_cell *cell)
 		snprintf(text, sizeof(text), "%s %s %s:%u > %s:%u", when,
 			cell->proto == IPPROTO_TCP ? "tcp" : "udp", src,
 			rte_be_to_cpu_16(cell->sport), dst, rte_be_to_cpu_16(cell->dport));
+	else if (cell->proto == IPPROTO_ICMP || cell->proto == IPPROTO_ICMPV6)
+		snprintf(text, sizeof(text), "%s %s %s > %s", when,
+			cell->proto == IPPROTO_ICMP ? "icmp" : "icmpv6", src, dst);
 	else
 		snprintf(text, sizeof(text), "%s protocol %u %s > %s", when, cell->proto, src, dst);
 	return json_string(text);

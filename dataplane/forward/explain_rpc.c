@@ -148,6 +148,17 @@ static json_t *object_json(const char *kind, const char *name, int32_t rule)
 		rule >= 0 ? json_integer(rule) : json_null());
 }
 
+/* The stage that dropped it has told why itself. */
+static bool told(const struct flow *f)
+{
+	const struct flow_trace_entry *e =
+		f->trace->n > 0 ? &f->trace->entries[f->trace->n - 1] : NULL;
+
+	return e != NULL && e->kind != NULL && f->object.kind != NULL && f->object.name != NULL &&
+	       strcmp(e->kind, f->object.kind) == 0 && strcmp(e->name, f->object.name) == 0 &&
+	       e->rule == f->object.rule && e->stage == f->trace->stage;
+}
+
 static json_t *steps_json(const struct flow *f, bool forward)
 {
 	json_t *list = json_array();
@@ -160,7 +171,7 @@ static json_t *steps_json(const struct flow *f, bool forward)
 				      e->stage, "object", object_json(e->kind, e->name, e->rule),
 				      "decision", e->decision));
 	}
-	if (!forward) /* what dropped it, always, as the last step */
+	if (!forward && !told(f)) /* what dropped it is always among them */
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
 				      f->trace->stage != NULL ? f->trace->stage : "road", "object",
