@@ -15,6 +15,8 @@
 
 #define TCP_CSUM_OFFSET offsetof(struct rte_tcp_hdr, cksum)
 #define UDP_CSUM_OFFSET offsetof(struct rte_udp_hdr, dgram_cksum)
+#define UDP_SEGMENTS_MAX 128 /* UDP_MAX_SEGMENTS */
+#define TCP_SEGMENT_MIN 48   /* TCP_MIN_SND_MSS */
 #define VXLAN_PORT_BE RTE_BE16(4789)
 #define VXLAN_HEADERS (sizeof(struct rte_udp_hdr) + sizeof(struct rte_vxlan_hdr))
 
@@ -46,6 +48,13 @@ static uint64_t checksum_flags(const struct vnet_hdr *hdr, const struct headers 
 	return 0;
 }
 
+/* One frame must not be made into tens of thousands: the limits that Linux keeps as a sender. */
+static bool worth_it(uint32_t payload, uint16_t gso_size, uint64_t flags)
+{
+	return flags & RTE_MBUF_F_TX_UDP_SEG ? payload <= (uint32_t)gso_size * UDP_SEGMENTS_MAX
+					     : gso_size >= TCP_SEGMENT_MIN;
+}
+
 static bool set_gso(const struct vnet_hdr *hdr, struct rte_mbuf *m, uint64_t flags, uint32_t l4)
 {
 	uint64_t l4_kind = flags & RTE_MBUF_F_TX_L4_MASK;
@@ -69,7 +78,8 @@ static bool set_gso(const struct vnet_hdr *hdr, struct rte_mbuf *m, uint64_t fla
 	default:
 		return false;
 	}
-	if (hdr->gso_size == 0 || l4 + m->l4_len > m->data_len)
+	if (hdr->gso_size == 0 || l4 + m->l4_len > m->data_len ||
+		!worth_it(m->pkt_len - l4 - m->l4_len, hdr->gso_size, flags))
 		return false;
 	/* One segment's worth of payload is an ordinary frame. */
 	if (m->pkt_len - l4 - m->l4_len <= hdr->gso_size) {

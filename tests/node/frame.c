@@ -242,3 +242,13 @@ void frame_fix_ipv4(struct frame *f)
 	put16(f->bytes + 24, 0);
 	put16(f->bytes + 24, ~sum16(0, f->bytes + 14, 20) & 0xffff);
 }
+
+void frame_make_partial(struct frame *f)
+{
+	uint8_t *ip = f->bytes + 14;
+	bool v6 = ip[0] >> 4 == 6;
+	uint8_t proto = v6 ? ip[6] : ip[9], *l4 = ip + (v6 ? 40 : 20);
+	uint16_t l4_len = (uint16_t)(f->bytes + f->len - l4);
+
+	put16(l4 + checksum_at(proto), sum16(pseudo(ip, proto, l4_len), NULL, 0));
+}

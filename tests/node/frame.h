@@ -50,6 +50,8 @@ const struct frame *frame_icmp_error(
 const struct frame *frame_extended(
 	struct frame *f, const struct frame *plain, uint8_t header, const uint8_t rest[7]);
 
+/* The L4 checksum as a kernel leaves it to a device: the pseudo header's sum. */
+void frame_make_partial(struct frame *f);
 /* The checksum of an option-less IPv4 header, right again. */
 void frame_fix_ipv4(struct frame *f);
 

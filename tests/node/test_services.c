@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the gateway answers, through the real graph: who asks, who is answered, what never reaches anybody. The bytes of each service
+ * have their unit test.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+
+#include "cloud.h"
+#include "graph.h"
+#include "session/session.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	graph_items(CLOUD);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	graph_reset();
+	return 0;
+}
+
+/* Who has `target`? Asked by a. */
+static const struct frame *who_has(struct frame *f, const uint8_t target[4])
+{
+	static const uint8_t request[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0xaa, 0, 0, 0, 1,
+		8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0xaa, 0, 0, 0, 1, 10, 0, 1, 10};
+
+	memcpy(f->bytes, request, sizeof(request));
+	memcpy(f->bytes + 38, target, 4);
+	f->len = 42;
+	return f;
+}
+
+static void test_arp(void **state)
+{
+	static const struct {
+		uint8_t target[4];
+		const char *mac;
+	} cases[] = {{{10, 0, 1, 1}, "\x02\0\0\0\0\x64"}, {{10, 0, 1, 11}, "\x02\xaa\0\0\0\x02"},
+		{{10, 0, 1, 20}, "\x02\xbb\0\0\0\x01"}};
+	struct frame f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint16_t len;
+		const uint8_t *got;
+
+		who_has(&f, cases[i].target);
+		graph_send("a", f.bytes, f.len);
+		graph_run();
+		got = graph_sent("a", &len);
+		assert_non_null(got);
+		assert_int_equal(len, 42);
+		assert_memory_equal(got, f.bytes + 6, 6);
+		assert_memory_equal(got + 20, "\0\2", 2);
+		assert_memory_equal(got + 22, cases[i].mac, 6);
+		assert_memory_equal(got + 28, cases[i].target, 4);
+		assert_int_equal(graph_unfetched(), 0);
+	}
+	graph_expect_drop("a", who_has(&f, (const uint8_t[]){10, 0, 1, 77}), DROP_NO_ROUTE);
+	/* Another's MAC or address in it. */
+	who_has(&f, cases[0].target);
+	f.bytes[27] = 9;
+	graph_expect_drop("a", &f, DROP_SPOOFED);
+	who_has(&f, cases[0].target);
+	f.bytes[31] = 11;
+	graph_expect_drop("a", &f, DROP_SPOOFED);
+	for (uint16_t len = 14; len < 42; len++) {
+		who_has(&f, cases[0].target);
+		f.len = len;
+		graph_expect_drop("a", &f, DROP_MALFORMED);
+	}
+}
+
+/* Announcements and replies of tenants teach nobody anything, and reach nobody. */
+static void test_arp_poison(void **state)
+{
+	struct frame f;
+	const struct frame *probe = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
+		.dst = "10.0.1.11", .sport = 1, .dport = 2);
+
+	(void)state;
+	who_has(&f, (const uint8_t[]){10, 0, 1, 11});
+	f.bytes[21] = 2; /* a reply: 10.0.1.11 is at a's, to b */
+	memcpy(f.bytes, "\x02\xaa\0\0\0\x02", 6);
+	memcpy(f.bytes + 28, "\x0a\0\1\x0b", 4);
+	graph_expect_drop("a", &f, DROP_SPOOFED);
+	who_has(&f, (const uint8_t[]){10, 0, 1, 10}); /* gratuitous */
+	graph_send("a", f.bytes, f.len);
+	graph_run();
+	assert_int_equal(graph_unfetched(), 0);
+	graph_expect_pass("c", probe, "b",
+		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
+			.dport = 2, .ttl = 63));
+}
+
+static void test_ping(void **state)
+{
+	(void)state;
+	graph_expect_pass("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
+			.proto = IPPROTO_ICMP, .icmp_type = 8, .icmp_id = 3, .payload = 56),
+		"a",
+		FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.1.1", .dst = "10.0.1.10",
+			.proto = IPPROTO_ICMP, .icmp_type = 0, .icmp_id = 3, .payload = 56));
+	graph_expect_pass("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:1::1",
+			.proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 3, .payload = 56),
+		"a",
+		FRAME(.smac = GW, .dmac = MAC_A, .src = "fd00:1:0:1::1", .dst = "fd00:1:0:1::10",
+			.proto = IPPROTO_ICMPV6, .icmp_type = 129, .icmp_id = 3, .payload = 56));
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
+			.proto = IPPROTO_TCP, .sport = 1, .dport = 22),
+		DROP_UNSUPPORTED);
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.11", .dst = "10.0.1.1",
+			.proto = IPPROTO_ICMP, .icmp_type = 8),
+		DROP_SPOOFED);
+	assert_int_equal(session_used(), 0);
+}
+
+/* Time runs out at the gateway only; who is told, and of what nobody is told. */
+static void test_ttl(void **state)
+{
+	const struct frame *dying = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
+		.dst = "10.0.2.10", .sport = 5, .dport = 6, .ttl = 1);
+	const struct frame *bridged = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
+		.dst = "10.0.1.11", .sport = 5, .dport = 6, .ttl = 1);
+	const uint8_t *got;
+	uint16_t len;
+
+	(void)state;
+	graph_expect_pass("a", bridged, "b", bridged);
+	graph_send("a", dying->bytes, dying->len);
+	graph_run();
+	got = graph_sent("a", &len);
+	assert_non_null(got);
+	assert_null(frame_check(got, len));
+	assert_memory_equal(got, "\x02\xaa\0\0\0\1\x02\0\0\0\0\x64", 12);
+	assert_memory_equal(got + 26, "\x0a\0\1\1\x0a\0\1\x0a", 8);
+	assert_int_equal(got[34], 11);
+	assert_memory_equal(got + 42, dying->bytes + 14, 28);
+	assert_int_equal(graph_dropped(DROP_TTL_EXPIRED), 1);
+	graph_dropped_any();
+	/* No error about an error (RFC 1122 3.2.2). */
+	const struct frame *back = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
+		.dst = "10.0.1.10", .sport = 6, .dport = 5);
+	const struct frame *arrived = FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10",
+		.dst = "10.0.1.10", .sport = 6, .dport = 5, .ttl = 63);
+
+	graph_expect_pass("c", back, "a", arrived);
+	graph_expect_drop("a",
+		ICMP_ERROR(arrived, .smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
+			.dst = "10.0.2.10", .icmp_type = 3, .icmp_code = 3, .ttl = 1),
+		DROP_TTL_EXPIRED);
+}
+
+/* A flood is answered at a limited rate, and every frame is counted. */
+static void test_errors_are_limited(void **state)
+{
+	struct frame f;
+	unsigned int told;
+
+	(void)state;
+	graph_pass_time(60000);
+	for (uint16_t n = 0; n < 300; n++) {
+		frame_build(&f, &(struct frame_spec){.smac = MAC_A,
+					.dmac = GW,
+					.src = "10.0.1.10",
+					.dst = "10.0.2.10",
+					.sport = (uint16_t)(1000 + n),
+					.dport = 6,
+					.ttl = 1});
+		graph_send("a", f.bytes, f.len);
+	}
+	graph_run();
+	told = graph_waiting("a");
+	assert_in_range(told, 10, 60);
+	assert_int_equal(graph_dropped(DROP_TTL_EXPIRED), 300);
+	graph_discard_sent("a");
+}
+
+/* DHCP: the port's own lease; other people's servers and clients are not heard. */
+static void test_dhcp(void **state)
+{
+	struct frame f = *FRAME(.smac = MAC_A, .dmac = "ff:ff:ff:ff:ff:ff", .src = "0.0.0.0",
+		.dst = "255.255.255.255", .sport = 68, .dport = 67, .payload = 248);
+	uint8_t *dhcp = f.bytes + 42;
+	const uint8_t *got;
+	uint16_t len;
+
+	(void)state;
+	memset(dhcp, 0, 248);
+	memcpy(dhcp, "\1\1\6\0abcd", 8);
+	memcpy(dhcp + 28, "\x02\xaa\0\0\0\1", 6);
+	memcpy(dhcp + 236, "\x63\x82\x53\x63\x35\1\1\xff", 8);
+	memset(f.bytes + 40, 0, 2); /* no UDP checksum */
+	graph_send("a", f.bytes, f.len);
+	graph_run();
+	got = graph_sent("a", &len);
+	assert_non_null(got);
+	assert_null(frame_check(got, len));
+	assert_memory_equal(got + 42 + 4, "abcd", 4);
+	assert_memory_equal(got + 42 + 16, "\x0a\0\1\x0a", 4); /* yiaddr */
+	assert_int_equal(graph_unfetched(), 0);
+	/* In another's name. */
+	dhcp[33] = 2;
+	graph_expect_drop("a", &f, DROP_SPOOFED);
+	dhcp[33] = 1;
+	/* Options that end nowhere. */
+	memcpy(dhcp + 240, "\x35\xff\1\1", 4);
+	graph_expect_drop("a", &f, DROP_MALFORMED);
+	memcpy(dhcp + 240, "\x3d\0\x35\0", 4);
+	graph_expect_drop("a", &f, DROP_MALFORMED);
+	/* A server's words, broadcast and to one. */
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
+			.sport = 67, .dport = 68, .payload = 250),
+		DROP_ROGUE_DHCP);
+	assert_int_equal(session_used(), 0);
+}
+
+/* Flows that sweep the subnet or the ports do not ask the gateway anything they should not hear. */
+static void test_unreachable(void **state)
+{
+	(void)state;
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.77"),
+		DROP_NO_ROUTE);
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.77"),
+		DROP_NO_ROUTE);
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.255"),
+		DROP_NO_ROUTE);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_arp),
+		T(test_arp_poison),
+		T(test_ping),
+		T(test_ttl),
+		T(test_errors_are_limited),
+		T(test_dhcp),
+		T(test_unreachable),
+	};
+
+	graph_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
