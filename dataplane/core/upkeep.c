@@ -12,6 +12,7 @@
 #include "forward/verdict.h"
 #include "port/port.h"
 #include "session/session.h"
+#include "underlay/underlay.h"
 #include "vpc/claim.h"
 #include "vpc/vpc.h"
 
@@ -63,6 +64,8 @@ static void link_changed(struct port *port)
 		rpc_event(port->state == PORT_ACTIVE ? "info" : "warning", "port", port->name,
 			port->state == PORT_ACTIVE ? "port_up" : "port_down", "port %s: %s",
 			port->name, port->state == PORT_ACTIVE ? "carries traffic" : port->reason);
+	else if (port->role == PORT_UNDERLAY)
+		underlay_link_changed();
 }
 
 static void look_at_links(evutil_socket_t fd, short what, void *arg)

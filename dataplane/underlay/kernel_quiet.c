@@ -57,19 +57,24 @@ static void join_solicited_node(int fd, const char *ifname, const struct ip_addr
 	setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group));
 }
 
+static int quiet_fd = -1; /* open until the process ends */
+
 void kernel_quiet(const char *ifname, const struct ip_addr *own6)
 {
 	struct sockaddr_storage any;
 	socklen_t len;
-	int yes = 1, fd = open_dual(&any, &len);
+	int yes = 1;
 
-	if (fd < 0)
-		return;
-	refuse_everything(fd);
-	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &yes, sizeof(yes));
-	if (bind(fd, (struct sockaddr *)&any, len) != 0)
-		log_warn("UDP port 4789 is taken in the kernel: it may answer VXLAN packets",
-			LOG_ERRNO(errno));
-	join_solicited_node(fd, ifname, own6);
-	/* Open until the process ends. */
+	if (quiet_fd < 0) {
+		quiet_fd = open_dual(&any, &len);
+		if (quiet_fd < 0)
+			return;
+		refuse_everything(quiet_fd);
+		setsockopt(quiet_fd, IPPROTO_UDP, UDP_GRO, &yes, sizeof(yes));
+		if (bind(quiet_fd, (struct sockaddr *)&any, len) != 0)
+			log_warn(
+				"UDP port 4789 is taken in the kernel: it may answer VXLAN packets",
+				LOG_ERRNO(errno));
+	}
+	join_solicited_node(quiet_fd, ifname, own6);
 }

@@ -9,7 +9,7 @@
  */
 #include "base/ip.h"
 
-/* `own6`: all zero for none. What does not work is logged. */
+/* Again when the interface is another one. `own6`: all zero for none. What does not work is logged. */
 void kernel_quiet(const char *ifname, const struct ip_addr *own6);
 
 #endif

@@ -17,6 +17,7 @@
 #define FRESH_MS 10000       /* an answer holds for so long … */
 #define FRESH_SPREAD_MS 2047 /* … and a little longer, not the same for all (a power of two - 1) */
 #define TRIES 3              /* MAX_UNICAST_SOLICIT, MAX_MULTICAST_SOLICIT */
+#define ANNOUNCEMENTS 3      /* MAX_NEIGHBOR_ADVERTISEMENT; a switch may not forward yet */
 #define BACKOFF_MAX 4        /* doublings of RETRY_MS */
 #define BUSY_MS NEIGHBOUR_TICK_MS
 
@@ -43,6 +44,10 @@ static LIST_HEAD(, hop) all = LIST_HEAD_INITIALIZER(all);
 static bool kernel_owns[2];
 static bool started;
 static unsigned int hops_made;
+static struct {
+	unsigned int left;
+	uint32_t due_ms;
+} announcement;
 
 static uint32_t hash(const struct ip_addr *a)
 {
@@ -363,6 +368,32 @@ void neighbour_own_mac(const struct rte_ether_addr *mac)
 		publish(h);
 }
 
+static void announce_once(void)
+{
+	uint8_t frame[NEIGHBOUR_FRAME_MAX];
+
+	for (int v6 = 0; v6 < 2; v6++)
+		if (is_given(&config.own[v6]))
+			control_send(LOC_NONE, frame,
+				neighbour_write_announcement(
+					frame, &config.own[v6], &config.own_mac));
+}
+
+void neighbour_announce(uint32_t now_ms)
+{
+	announcement.left = ANNOUNCEMENTS;
+	announcement.due_ms = now_ms;
+}
+
+static void announcement_tick(uint32_t now_ms)
+{
+	if (announcement.left == 0 || !is_due(announcement.due_ms, now_ms))
+		return;
+	announce_once();
+	announcement.left--;
+	announcement.due_ms = now_ms + RETRY_MS;
+}
+
 /* RFC 4861 7.2.5. */
 static void receive_answer(struct hop *h, const struct neighbour_message *msg, uint32_t now_ms)
 {
@@ -462,6 +493,7 @@ void neighbour_tick(uint32_t now_ms)
 {
 	struct hop *h;
 
+	announcement_tick(now_ms);
 	LIST_FOREACH (h, &all, link)
 		hop_tick(h, now_ms);
 }

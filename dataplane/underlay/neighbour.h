@@ -50,6 +50,8 @@ void neighbour_kernel_end(uint32_t now_ms);
 unsigned int neighbour_hops_made(void);
 /* Our MAC is another one now. */
 void neighbour_own_mac(const struct rte_ether_addr *mac);
+/* Tells everybody where our addresses live, a few times: after our MAC has changed, or the link was away. */
+void neighbour_announce(uint32_t now_ms);
 /* The kernel's routes have changed: every VTEP's next hop is looked up again. */
 void neighbour_reroute(uint32_t now_ms);
 

@@ -218,11 +218,11 @@ uint16_t neighbour_write_request(uint8_t frame[NEIGHBOUR_FRAME_MAX], const struc
 		target, own_mac, to);
 }
 
+static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 0x01};
+
 uint16_t neighbour_write_answer(uint8_t frame[NEIGHBOUR_FRAME_MAX],
 	const struct rte_ether_addr *own_mac, const struct neighbour_message *request)
 {
-	static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 0x01};
-
 	if (!request->v6)
 		return write_arp(frame, RTE_ARP_OP_REPLY, &request->target, own_mac,
 			&request->subject, &request->mac);
@@ -232,4 +232,13 @@ uint16_t neighbour_write_answer(uint8_t frame[NEIGHBOUR_FRAME_MAX],
 	return write_nd(frame, ND_ADVERTISEMENT, ADVERTISED_SOLICITED | ADVERTISED_OVERRIDE,
 		request->target.bytes, request->subject.bytes, &request->target, own_mac,
 		request->has_mac ? &request->mac : &request->from);
+}
+
+uint16_t neighbour_write_announcement(uint8_t frame[NEIGHBOUR_FRAME_MAX], const struct ip_addr *own,
+	const struct rte_ether_addr *own_mac)
+{
+	if (ip_addr_is_v4(own))
+		return write_arp(frame, RTE_ARP_OP_REQUEST, own, own_mac, own, NULL);
+	return write_nd(frame, ND_ADVERTISEMENT, ADVERTISED_OVERRIDE, own->bytes, all_nodes, own,
+		own_mac, NULL);
 }

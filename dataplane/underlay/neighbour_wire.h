@@ -35,5 +35,8 @@ uint16_t neighbour_write_request(uint8_t frame[NEIGHBOUR_FRAME_MAX], const struc
 /* Answers a request for `request->target`, which is ours. */
 uint16_t neighbour_write_answer(uint8_t frame[NEIGHBOUR_FRAME_MAX],
 	const struct rte_ether_addr *own_mac, const struct neighbour_message *request);
+/* Tells everybody where `own` lives: RFC 5227 2.3, RFC 4861 7.2.6. */
+uint16_t neighbour_write_announcement(uint8_t frame[NEIGHBOUR_FRAME_MAX], const struct ip_addr *own,
+	const struct rte_ether_addr *own_mac);
 
 #endif

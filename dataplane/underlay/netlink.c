@@ -25,7 +25,9 @@ static struct nl_sock *requests; /* what we ask it; blocking, but the kernel ans
 static const char *ifname;
 static int ifindex;
 static struct ip_addr own[2];
-static void (*mac_changed)(const struct rte_ether_addr *mac);
+static struct netlink_handlers handlers;
+
+static struct event *heard;
 
 /* To do at the next tick. */
 static struct {
@@ -84,14 +86,29 @@ static void neighbour_event(struct nlmsghdr *hdr)
 	rtnl_neigh_put(n);
 }
 
+/* Ours was deleted (or renamed), and this one has its name now. */
+static bool takes_its_place(struct nlmsghdr *hdr, const struct ifinfomsg *info)
+{
+	struct nlattr *name = nlmsg_find_attr(hdr, sizeof(*info), IFLA_IFNAME);
+	char old[IF_NAMESIZE];
+
+	return info->ifi_index != ifindex && name != NULL && nla_strcmp(name, ifname) == 0 &&
+	       (if_indextoname((unsigned int)ifindex, old) == NULL || strcmp(old, ifname) != 0);
+}
+
 static void link_event(struct nlmsghdr *hdr)
 {
 	const struct ifinfomsg *info = nlmsg_data(hdr);
 	struct nlattr *mac = nlmsg_find_attr(hdr, sizeof(*info), IFLA_ADDRESS);
 
-	if (info->ifi_index == ifindex && mac != NULL && nla_len(mac) == RTE_ETHER_ADDR_LEN &&
-		mac_changed != NULL)
-		mac_changed(nla_data(mac));
+	if (takes_its_place(hdr, info)) {
+		ifindex = info->ifi_index;
+		look.routes = look.neighbours = look.addresses = true;
+		handlers.replaced();
+	} else if (info->ifi_index == ifindex && mac != NULL &&
+		   nla_len(mac) == RTE_ETHER_ADDR_LEN) {
+		handlers.mac_changed(nla_data(mac));
+	}
 }
 
 static int on_event(struct nl_msg *msg, void *arg)
@@ -269,10 +286,8 @@ static int open_sockets(void)
 	return rc;
 }
 
-static struct event *heard;
-
 int netlink_start(const char *name, const struct ip_addr addresses[2], struct event_base *base,
-	void (*changed)(const struct rte_ether_addr *mac))
+	const struct netlink_handlers *told)
 {
 	int rc;
 
@@ -280,7 +295,7 @@ int netlink_start(const char *name, const struct ip_addr addresses[2], struct ev
 	ifindex = (int)if_nametoindex(name);
 	own[0] = addresses[0];
 	own[1] = addresses[1];
-	mac_changed = changed;
+	handlers = *told;
 	rc = open_sockets();
 	if (rc < 0) {
 		log_error("netlink can not be opened", LOG_STR("error", nl_geterror(rc)));
@@ -297,4 +312,7 @@ void netlink_stop(void)
 {
 	if (heard != NULL)
 		event_free(heard);
+	nl_socket_free(events);
+	nl_socket_free(requests);
+	events = requests = NULL;
 }

@@ -9,9 +9,15 @@
 
 struct event_base;
 
-/* Listens for changes of that interface and tells neighbour.h about them. `mac_changed` may be NULL. 0 or -errno, logged. */
+struct netlink_handlers {
+	void (*mac_changed)(const struct rte_ether_addr *mac);
+	/* The interface is gone and another one has its name now. */
+	void (*replaced)(void);
+};
+
+/* Listens for changes of that interface and tells neighbour.h and the handlers about them. 0 or -errno, logged. */
 int netlink_start(const char *ifname, const struct ip_addr own[2], struct event_base *base,
-	void (*mac_changed)(const struct rte_ether_addr *mac));
+	const struct netlink_handlers *handlers);
 
 /* Where the kernel sends packets for `dst`: false when that is not out of this interface. Asks the kernel, so policy rules and all
  * tables count. */

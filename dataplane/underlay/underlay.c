@@ -14,7 +14,9 @@
 #include <event2/event.h>
 
 #include "base/ip_text.h"
+#include "core/config.h"
 #include "core/control.h"
+#include "core/rpc.h"
 #include "core/worker.h"
 #include "lib/log.h"
 #include "underlay/kernel_quiet.h"
@@ -25,6 +27,7 @@ static struct port *port;
 static struct neighbour_config own;
 static const char *twin; /* the kernel's interface, or NULL */
 static uint16_t mtu;
+static struct event *timer;
 
 struct port *underlay_port(void)
 {
@@ -81,20 +84,23 @@ static uint16_t kernel_mtu(const char *ifname)
 	return (uint16_t)(req.ifr_mtu > UINT16_MAX ? UINT16_MAX : req.ifr_mtu);
 }
 
+/* Its strings are the configuration's. */
+static struct port_spec spec;
+
 static int open_port(const json_t *config)
 {
-	struct port_spec spec = {
+	struct port *p = port_new("underlay", PORT_UNDERLAY);
+	int err;
+
+	if (p == NULL)
+		return -errno;
+	spec = (struct port_spec){
 		.type = text_of(config, "device") != NULL ? "device" : "netdev",
 		.ifname = text_of(config, "ifname"),
 		.mode = text_of(config, "mode"),
 		.devargs = text_of(config, "device"),
 		.mtu = mtu,
 	};
-	struct port *p = port_new("underlay", PORT_UNDERLAY);
-	int err;
-
-	if (p == NULL)
-		return -errno;
 	err = port_open(p, &spec);
 	if (err != 0) {
 		log_error("the underlay can not be opened", LOG_STR("reason", p->reason));
@@ -110,6 +116,33 @@ static void mac_changed(const struct rte_ether_addr *mac)
 		return;
 	port->mac = *mac;
 	neighbour_own_mac(mac);
+	neighbour_announce(clock_ms());
+}
+
+void underlay_link_changed(void)
+{
+	bool up = port->state == PORT_ACTIVE;
+
+	rpc_event(up ? "info" : "warning", "node", node_config.node,
+		up ? "underlay_up" : "underlay_down", "the underlay of %s: %s", node_config.node,
+		up ? "carries traffic" : port->reason);
+	if (up)
+		neighbour_announce(clock_ms());
+}
+
+/* The interface was made anew: on with that one. */
+static void replaced(void)
+{
+	port_close(port);
+	memset(&port->mac, 0, sizeof(port->mac));
+	if (port_open(port, &spec) != 0) {
+		log_error("the underlay can not be opened again", LOG_STR("reason", port->reason));
+		return;
+	}
+	kernel_quiet(twin, &own.own[1]);
+	neighbour_own_mac(&port->mac);
+	if (port->state == PORT_ACTIVE) /* else it is told when that changes */
+		underlay_link_changed();
 }
 
 static void receive(const uint8_t *frame, uint16_t len)
@@ -127,8 +160,6 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	netlink_tick(now_ms);
 	neighbour_tick(now_ms);
 }
-
-static struct event *timer;
 
 static int start_timer(struct event_base *base)
 {
@@ -168,7 +199,9 @@ static int run(struct event_base *base)
 	own.own_mac = port->mac;
 	if (twin != NULL) {
 		own.kernel_route = netlink_route;
-		err = netlink_start(twin, own.own, base, mac_changed);
+		err = netlink_start(twin, own.own, base,
+			&(struct netlink_handlers){
+				.mac_changed = mac_changed, .replaced = replaced});
 		if (err != 0)
 			return err;
 	}
@@ -191,7 +224,10 @@ int underlay_start(const json_t *config, struct event_base *base)
 		return err;
 	if (twin != NULL)
 		kernel_quiet(twin, &own.own[1]);
-	return run(base);
+	err = run(base);
+	if (err == 0)
+		neighbour_announce(clock_ms());
+	return err;
 }
 
 int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base)

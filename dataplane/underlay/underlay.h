@@ -54,6 +54,9 @@ void underlay_stop(void);
 /* The same over a port that is open already. */
 int underlay_start_on(struct port *opened, const json_t *config, struct event_base *base);
 
+/* The port has got or lost its link: tells the controller, and the neighbours where we are. */
+void underlay_link_changed(void);
+
 /* NULL without an underlay. */
 struct port *underlay_port(void);
 /* Own address of a family; NULL: none. */

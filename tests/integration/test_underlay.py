@@ -220,6 +220,32 @@ def test_what_is_not_for_us(make_cloud):
     wait_for(lambda: cloud.drops().get("not_for_us", 0) >= before + len(others), 3, "all counted")
 
 
+def test_an_underlay_that_goes_down_is_told(make_cloud):
+    cloud = make_cloud(hosts=1)
+    vpc, ours = network(cloud)
+    machine = theirs(cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"]))
+    assert ours.ping(machine.ip4)
+    host = cloud.host().ns
+    host.ip(f"link set {UNDERLAY_IF} down")
+    told(cloud, "host-a", "underlay_down")
+    host.ip(f"link set {UNDERLAY_IF} up")
+    told(cloud, "host-a", "underlay_up")
+    wait_for(lambda: ours.ping(machine.ip4), 5, "traffic goes on")
+
+
+def test_an_interface_made_anew_is_taken(make_cloud):
+    cloud = make_cloud(hosts=1)
+    vpc, ours = network(cloud)
+    machine = theirs(cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"]))
+    assert ours.ping(machine.ip4)
+    cloud.fabric.ip("link del p-host-a")
+    told(cloud, "host-a", "underlay_down")
+    assert not ours.ping(machine.ip4)
+    cloud.plug(cloud.host().ns, "p-host-a")
+    told(cloud, "host-a", "underlay_up")
+    wait_for(lambda: ours.ping(machine.ip4), 5, "traffic goes on")
+
+
 def test_the_kernel_stays_quiet(make_cloud):
     """With our address on the interface its stack sees the VXLAN packets, too, and must not call the port unreachable."""
     cloud = make_cloud(hosts=1)

@@ -591,6 +591,34 @@ static void answers_solicitations(void **state)
 	assert_int_equal(n_sent, 2);
 }
 
+/* RFC 5227 2.3: a request with our address as sender and target. RFC 4861 7.2.6: to all nodes, O set, S not. */
+static void announces(void **state)
+{
+	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
+	struct ip_addr own4 = ip("192.0.2.1"), own6 = ip("2001:db8::1");
+	uint8_t f[NEIGHBOUR_FRAME_MAX];
+	struct neighbour_message msg;
+
+	(void)state;
+	assert_int_equal(neighbour_write_announcement(f, &own4, &own_mac), 42);
+	assert_memory_equal(f, &everybody, 6);
+	assert_int_equal(f[21], 1);
+	assert_memory_equal(f + 28, &own4.w[3], 4);
+	assert_memory_equal(f + 38, &own4.w[3], 4);
+	assert_true(neighbour_parse(f, neighbour_write_announcement(f, &own6, &own_mac), &msg));
+	assert_memory_equal(f + 38, all_nodes, 16);
+	assert_true(!msg.request && msg.override && !msg.solicited && msg.has_mac);
+	assert_true(ip_addr_equal(&msg.subject, &own6));
+	/* A few times, both addresses. */
+	neighbour_announce(now_ms);
+	pass(100);
+	assert_int_equal(n_sent, 2);
+	pass(900);
+	assert_int_equal(n_sent, 2);
+	pass(60000);
+	assert_int_equal(n_sent, 6);
+}
+
 /* --- configuration and kernel --- */
 
 static void static_entries(void **state)
@@ -703,6 +731,7 @@ int main(void)
 		TEST(learns_nothing_from_strangers),
 		TEST(answers_arp),
 		TEST(answers_solicitations),
+		TEST(announces),
 		TEST(static_entries),
 		TEST(kernel_neighbours),
 		TEST(kernel_routes),
