@@ -4,6 +4,7 @@
     host-a: left .10   ---vxlan---   host-b: right .11
 """
 
+import re
 import threading
 import time
 
@@ -59,7 +60,8 @@ def test_controller_killed_under_a_stream_of_changes(cloud, long_run):
         assert acknowledged <= present, f"lost: {sorted(acknowledged - present)}"
     pinger.send_signal(2)
     out = pinger.communicate(timeout=20)[0]
-    assert " 0% packet loss" in out, out
+    sent, received = (int(n) for n in re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
+    assert sent - received <= 1, out  # the one under way when ping is told to end
 
 
 def test_controller_start_changes_nothing(cloud):
