@@ -43,8 +43,6 @@ static void on_stored(int rc, const struct txn *txn, void *arg)
 			"the change could not be stored, and was not made; the log says why");
 		return;
 	}
-	if (call->result == NULL)
-		call->result = view_object(call->c, txn->changes[0].object);
 	if (call->control.wait && txn->count > 0)
 		wait_for_nodes(call->c, txn->changes[0].revision, txn->revision,
 			call->control.wait_timeout_ms, on_obeyed, call);
@@ -85,11 +83,15 @@ void api_commit_with(struct api_call *call, struct txn *txn, api_result_fn resul
 
 void api_commit(struct api_call *call, struct txn *txn, const char *shown)
 {
+	const struct object *object;
+
 	if (!run(call, txn))
 		return;
-	if (call->result == NULL && txn->count == 0)
-		call->result = view_object(
-			call->c, model_find(&call->c->model, call->method->kind, shown));
+	/* Now: before it is stored, another call may change the object again, or delete it. */
+	object = txn->count > 0 ? txn->changes[0].object
+				: model_find(&call->c->model, call->method->kind, shown);
+	if (call->result == NULL)
+		call->result = view_object(call->c, object);
 	commit_submit(call->c, txn, on_stored, call);
 }
 

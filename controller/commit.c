@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "mem.h"
 #include "publish.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -109,6 +110,7 @@ void commit_submit(struct controller *c, struct txn *txn, commit_done_fn done, v
 	struct commits *commits = c->commits;
 
 	write_changes(c->store, txn);
+	watch_prepare(c, txn);
 	MEM_GROW(commits->waiting, commits->count, commits->room);
 	commits->waiting[commits->count++] = (struct commit){.txn = *txn, .done = done, .arg = arg};
 	*txn = (struct txn){0};

@@ -21,6 +21,7 @@ static void txn_fini(struct txn *txn)
 	for (size_t i = 0; i < txn->count; i++) {
 		json_decref(txn->changes[i].old);
 		json_decref(txn->changes[i].new);
+		json_decref(txn->changes[i].shown);
 	}
 	free(txn->changes);
 	txn->changes = NULL;

@@ -18,6 +18,7 @@ struct change {
 	json_t *old, *new; /* owned; NULL for create, delete */
 	size_t index;      /* of the resource in the call */
 	uint64_t revision;
+	json_t *shown; /* for watchers: the object right after this change; owned, may be NULL */
 };
 
 struct txn_error {

@@ -12,7 +12,8 @@
 struct watch {
 	LIST_ENTRY(watch) link;
 	struct jsonrpc_conn *conn;
-	bool *kinds; /* by index; NULL: all */
+	uint64_t since; /* changes up to this revision were there when it began */
+	bool *kinds;    /* by index; NULL: all */
 };
 
 struct watches {
@@ -54,14 +55,22 @@ void watch_closed(struct jsonrpc_conn *conn, void *ctx)
 	watch_free(w);
 }
 
-/* The deleted object as it was last; with the revision of its deletion beside it. */
-static json_t *message_of(struct controller *c, const struct change *ch)
+/* The deleted object is shown as it was last; with the revision of its deletion beside it. */
+void watch_prepare(struct controller *c, struct txn *txn)
 {
-	json_t *object = ch->op == CHANGE_DELETE ? json_copy(ch->old) : view_object(c, ch->object);
+	for (size_t i = 0; i < txn->count && !LIST_EMPTY(&c->watches->list); i++) {
+		struct change *ch = &txn->changes[i];
 
+		ch->shown =
+			ch->op == CHANGE_DELETE ? json_incref(ch->old) : view_object(c, ch->object);
+	}
+}
+
+static json_t *message_of(const struct change *ch)
+{
 	return jsonrpc_make_request("event",
-		json_pack("{s:s, s:s, s:o, s:I}", "op", change_op_name(ch->op), "kind",
-			ch->object->kind->name, "object", object, "revision",
+		json_pack("{s:s, s:s, s:O, s:I}", "op", change_op_name(ch->op), "kind",
+			ch->object->kind->name, "object", ch->shown, "revision",
 			(json_int_t)ch->revision),
 		NULL);
 }
@@ -74,10 +83,11 @@ void watch_tell(struct controller *c, const struct change *change)
 
 	for (w = LIST_FIRST(&c->watches->list); w != NULL; w = next) {
 		next = LIST_NEXT(w, link);
-		if (w->kinds != NULL && !w->kinds[change->object->kind_index])
+		if (change->shown == NULL || change->revision <= w->since ||
+			(w->kinds != NULL && !w->kinds[change->object->kind_index]))
 			continue;
 		if (text == NULL) {
-			json_t *message = message_of(c, change);
+			json_t *message = message_of(change);
 
 			text = jsonrpc_text(message, &len);
 			json_decref(message);
@@ -102,6 +112,7 @@ void api_watch(struct api_call *call)
 	watch_closed(conn, call->c); /* a second call replaces the first */
 	w = mem_calloc(1, sizeof(*w));
 	w->conn = conn;
+	w->since = call->c->model.revision;
 	json_array_foreach ((json_t *)kinds, i, kind) {
 		if (w->kinds == NULL)
 			w->kinds = mem_calloc(kind_count(), sizeof(*w->kinds));
@@ -109,5 +120,5 @@ void api_watch(struct api_call *call)
 	}
 	LIST_INSERT_HEAD(&call->c->watches->list, w, link);
 	jsonrpc_conn_set_data(conn, w);
-	api_reply(call, json_pack("{s:I}", "revision", (json_int_t)call->c->published));
+	api_reply(call, json_pack("{s:I}", "revision", (json_int_t)w->since));
 }

@@ -153,3 +153,44 @@ def test_status_of_nodes_that_are_away(shared):
     (node,) = status["nodes"]
     assert node["name"] == "host-a" and node["connected"] is False and node["version"] is None
     assert json.dumps(status)
+
+
+def send_together(client, *calls):
+    """Several requests in one write: the server handles them in one turn, and stores them together."""
+    ids = []
+    lines = b""
+    for method, params in calls:
+        ids.append(client._next_id)
+        lines += json.dumps({"jsonrpc": "2.0", "id": client._next_id, "method": method, "params": params}).encode() + b"\n"
+        client._next_id += 1
+    client.send_bytes(lines)
+    return [client.finish(request_id, method) for request_id, (method, _) in zip(ids, calls)]
+
+
+def test_what_comes_and_goes_in_one_turn(base):
+    """Each answer and each event shows the object after its own change, not after the next one."""
+    watcher = base.client()
+    watcher.call("watch")
+    for _ in range(20):
+        calls = [
+            ("vpc.create", {"name": "v", "cidrs": ["10.0.0.0/16"]}),
+            ("subnet.create", {"name": "s", "vpc": "v", "cidr": "10.0.0.0/24"}),
+            ("port.create", {"name": "p", "subnet": "s", "node": "host-a"}),
+            ("port.update", {"name": "p", "description": "x"}),
+            ("port.update", {"name": "p", "description": "y"}),
+            ("port.delete", {"name": "p"}),
+            ("subnet.delete", {"name": "s"}),
+            ("vpc.delete", {"name": "v"}),
+            ("vpc.create", {"name": "v", "cidrs": ["10.0.0.0/16"]}),
+            ("vpc.delete", {"name": "v"}),
+        ]
+        answers = send_together(base.rpc, *calls)
+        assert answers[3]["description"] == "x" and answers[4]["description"] == "y"
+        assert answers[1]["status"]["gateway_mac"]
+        events = drain(watcher, len(calls))
+        for event in events:
+            base.document.check_notification("event", event)
+        assert [e["op"] for e in events] == [method.split(".")[1] for method, _ in calls]
+        assert [e["object"].get("description") for e in events[2:6]] == ["", "x", "y", "y"]
+        revisions = [e["revision"] for e in events]
+        assert revisions == sorted(set(revisions))
