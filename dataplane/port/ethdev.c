@@ -267,6 +267,8 @@ static uint16_t ethdev_rx_burst(
 		return 0;
 	got = rte_eth_rx_burst(d->id, queue, pkts, n);
 	for (uint16_t i = 0; i < got; i++) {
+		if (unlikely(pkts[i]->nb_segs > 1)) /* a memif peer cuts where it likes */
+			headers_gather(pkts[i]);
 		if (unlikely((pkts[i]->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
 			     RTE_MBUF_F_RX_L4_CKSUM_NONE))
 			mark_partial(pkts[i]);

@@ -2,6 +2,7 @@
 #include "port/headers.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 #include <rte_ether.h>
 #include <rte_ip.h>
@@ -99,4 +100,27 @@ uint8_t headers_tcp_len(const struct rte_mbuf *m, uint32_t off)
 	uint8_t len = tcp == NULL ? 0 : (tcp->data_off >> 4) * 4;
 
 	return len >= sizeof(*tcp) && off + len <= m->data_len ? len : 0;
+}
+
+void headers_gather(struct rte_mbuf *m)
+{
+	struct rte_mbuf *from;
+	uint32_t n;
+
+	while (m->data_len < HEADERS_MAX && (from = m->next) != NULL) {
+		n = RTE_MIN(HEADERS_MAX - m->data_len, (uint32_t)from->data_len);
+		n = RTE_MIN(n, (uint32_t)rte_pktmbuf_tailroom(m));
+		memcpy(rte_pktmbuf_mtod_offset(m, char *, m->data_len),
+			rte_pktmbuf_mtod(from, const char *), n);
+		m->data_len = (uint16_t)(m->data_len + n);
+		from->data_off = (uint16_t)(from->data_off + n);
+		from->data_len = (uint16_t)(from->data_len - n);
+		if (from->data_len != 0)
+			return;
+		m->next = from->next;
+		m->nb_segs--;
+		from->next = NULL;
+		from->nb_segs = 1;
+		rte_pktmbuf_free_seg(from);
+	}
 }

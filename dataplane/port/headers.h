@@ -21,4 +21,10 @@ bool headers_parse(const struct rte_mbuf *m, uint32_t off, struct headers *h);
 /* Bytes of the TCP header at offset `off`, or 0 when it is cut short. */
 uint8_t headers_tcp_len(const struct rte_mbuf *m, uint32_t off);
 
+/* Bytes that headers take at most: Ethernet, IPv6 with some extensions, TCP with all its options; twice, for a tunnel. */
+#define HEADERS_MAX 320u
+
+/* Moves what the peer put into further segments to the first one, as port.h promises: HEADERS_MAX bytes, or all there are. */
+void headers_gather(struct rte_mbuf *m);
+
 #endif

@@ -64,7 +64,7 @@ static bool is_owned_here(uint32_t vpc_index, const struct ip_addr *addr)
 
 static void do_claim(const struct port *port, uint32_t vpc_index, const struct ip_addr *addr)
 {
-	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
+	struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
 	const struct endpoint *e;
 	char text[NET_ADDR_TEXT];
 
@@ -76,7 +76,7 @@ static void do_claim(const struct port *port, uint32_t vpc_index, const struct i
 	heard[n_heard++ % RTE_DIM(heard)].addr = *addr;
 	e = endpoint_get(vpc_index, addr);
 	if (e == NULL || loc_is_port(e->where))
-		vnic_put_endpoint(vnic, addr);
+		vnic_claim(vnic, addr);
 	rpc_event("info", "port", port->name, "address_claimed", "%s", ip_addr_format(addr, text));
 }
 
@@ -117,16 +117,28 @@ void claim_adopt(uint32_t vpc_index, const struct ip_addr *addr)
 		claim_announce(e); /* neighbours have the MAC of who had it before */
 }
 
+/* Each one is told to a whole subnet: two ports that quarrel about addresses must not keep this thread busy. */
+#define TURN_MAX 8
+
 void claim_take(void)
 {
+	static unsigned int at; /* everybody's turn comes */
+	unsigned int left = TURN_MAX;
+
 	if (!atomic_exchange_explicit(&pending, false, memory_order_acquire))
 		return;
-	for (unsigned int n = 0; n < RTE_DIM(mailbox); n++) {
-		if (atomic_load_explicit(&mailbox[n].state, memory_order_acquire) != SLOT_FULL)
+	for (unsigned int n = 0; n < RTE_DIM(mailbox) && left > 0; n++) {
+		unsigned int slot = at++ % RTE_DIM(mailbox);
+
+		if (atomic_load_explicit(&mailbox[slot].state, memory_order_acquire) != SLOT_FULL)
 			continue;
-		do_claim(port_get(mailbox[n].port), mailbox[n].vpc_index, &mailbox[n].addr);
-		atomic_store_explicit(&mailbox[n].state, SLOT_FREE, memory_order_release);
+		do_claim(
+			port_get(mailbox[slot].port), mailbox[slot].vpc_index, &mailbox[slot].addr);
+		atomic_store_explicit(&mailbox[slot].state, SLOT_FREE, memory_order_release);
+		left--;
 	}
+	if (left == 0)
+		atomic_store_explicit(&pending, true, memory_order_relaxed);
 }
 
 /* RFC 5227 section 2.3. */

@@ -60,6 +60,14 @@ static void decide_answers(struct flow *f)
 	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
 }
 
+static bool is_of(loc_t where, const struct vpc *vpc)
+{
+	const struct port *port = port_get(loc_index(where));
+	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
+
+	return vnic != NULL && vnic->vpc == vpc;
+}
+
 static bool deliver(struct flow *f, struct vpc *vpc, struct endpoint *ep)
 {
 	if (ep->where == LOC_NONE || (loc_is_tunnel(f->in) && loc_is_tunnel(ep->where))) {
@@ -69,6 +77,11 @@ static bool deliver(struct flow *f, struct vpc *vpc, struct endpoint *ep)
 	if (ip_addr_equal(&f->src, &f->dst)) {
 		flow_step(f, "port", ep->port_name, -1, "source and destination are the same");
 		return no_route(f, "port", ep->port_name);
+	}
+	if (loc_is_port(ep->where) &&
+		!is_of(ep->where, vpc)) { /* never into another VPC, whatever a record says */
+		flow_step(f, "port", ep->port_name, -1, "is gone");
+		return flow_drop(f, DROP_STALE, "port", ep->port_name, -1);
 	}
 	flow_depend(f, ep->epoch);
 	f->dst_ep = ep;

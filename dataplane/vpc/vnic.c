@@ -40,6 +40,7 @@ static void free_memory(void *arg)
 	struct vnic *vnic = arg;
 
 	free(vnic->allowed);
+	free(vnic->claimed);
 	free(vnic);
 }
 
@@ -218,6 +219,43 @@ bool vnic_shares(const struct vnic *vnic, uint32_t vpc_index, const struct ip_ad
 	return false;
 }
 
+static bool has_claimed(const struct vnic *vnic, const struct ip_addr *addr)
+{
+	for (uint32_t n = 0; n < vnic->n_claimed; n++)
+		if (ip_addr_equal(&vnic->claimed[n], addr))
+			return true;
+	return false;
+}
+
+void vnic_claim(struct vnic *vnic, const struct ip_addr *addr)
+{
+	if (!vnic_shares(vnic, vnic->vpc->index, addr) && !has_claimed(vnic, addr)) {
+		if (vnic->claimed == NULL)
+			vnic->claimed = calloc(VNIC_CLAIMS_MAX, sizeof(*vnic->claimed));
+		if (vnic->claimed == NULL || vnic->n_claimed == VNIC_CLAIMS_MAX ||
+			endpoint_count() >= endpoint_capacity())
+			return;
+		vnic->claimed[vnic->n_claimed++] = *addr;
+	}
+	vnic_put_endpoint(vnic, addr);
+}
+
+/* What the old record has claimed: the new one goes on with what it still may use, if nobody else has it by now. */
+static void inherit_claims(struct vnic *old, struct vnic *now)
+{
+	for (uint32_t n = 0; n < old->n_claimed; n++) {
+		const struct ip_addr *addr = &old->claimed[n];
+		const struct endpoint *e = endpoint_get(old->vpc->index, addr);
+
+		if (e == NULL || e->where != loc_port(old->port->index))
+			continue;
+		if (now != NULL && now->vpc == old->vpc && vnic_may_use(now, addr))
+			vnic_claim(now, addr);
+		else
+			endpoint_remove(old->vpc->index, addr, loc_port(old->port->index));
+	}
+}
+
 static void list_sharing(struct vnic *vnic)
 {
 	for (unsigned int n = 0; n < vnic->n_allowed; n++) {
@@ -283,6 +321,7 @@ void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *sett
 	if (old != NULL) {
 		unlist_sharing(old);
 		remove_endpoints(old, vnic);
+		inherit_claims(old, vnic);
 		epoch_bump(vnic->epoch);
 	}
 	retire(old);
@@ -299,6 +338,7 @@ void vnic_remove(struct port *port)
 		__atomic_store_n(&port->vnic, NULL, __ATOMIC_RELEASE);
 		unlist_sharing(old);
 		remove_endpoints(old, NULL);
+		inherit_claims(old, NULL);
 		if (old->epoch != EPOCH_NO_SLOT)
 			epoch_free(old->epoch);
 	}

@@ -22,6 +22,10 @@ struct vnic *vnic_next_sharing(const struct vnic *previous);
 bool vnic_shares(const struct vnic *vnic, uint32_t vpc_index, const struct ip_addr *addr);
 /* Makes the vNIC's port the place of an address. */
 void vnic_put_endpoint(const struct vnic *vnic, const struct ip_addr *addr);
+/* The same of one that it may use and has announced; it ends with the vNIC, or when that may not use it any more. Of networks a
+ * vNIC has so many at most: an announcement costs its sender nothing. */
+#define VNIC_CLAIMS_MAX 256u
+void vnic_claim(struct vnic *vnic, const struct ip_addr *addr);
 /* Takes the vNIC, its endpoints and its device away and frees the port. */
 void vnic_remove(struct port *port);
 

@@ -111,6 +111,8 @@ struct vnic {
 	/* Control thread only. */
 	struct json_t *attachment; /* what the port is opened with */
 	struct vnic *next_sharing; /* of those with single addresses beside their own */
+	struct ip_addr *claimed;   /* out of the networks among `allowed` */
+	uint32_t n_claimed;
 };
 
 /* Tables for so many endpoints, addresses of local ports included. -ENOMEM. Once, before any item. */

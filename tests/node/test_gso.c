@@ -12,6 +12,7 @@
 
 #include "cloud.h"
 #include "graph.h"
+#include "port/headers.h"
 #include "port/port.h"
 #include "port/vnet_hdr.h"
 #include "session/session.h"
@@ -313,6 +314,39 @@ static void test_flags_that_lie(void **state)
 	}
 }
 
+/* Frames whose headers a peer has cut into segments (memif): together again before anybody looks. */
+static void test_headers_in_pieces(void **state)
+{
+	static const uint16_t cuts[] = {1, 14, 34, 53, 55, 200};
+	struct frame f =
+		*FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
+			.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .mss = 1400, .payload = 900);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct rte_mbuf *m = graph_mbuf(f.bytes, cuts[i]);
+
+		for (uint16_t at = cuts[i]; at < f.len;) {
+			uint16_t n = RTE_MIN(cuts[i], (uint16_t)(f.len - at));
+
+			assert_int_equal(rte_pktmbuf_chain(m, graph_mbuf(f.bytes + at, n)), 0);
+			at = (uint16_t)(at + n);
+			if (m->nb_segs == 200) /* the rest in one */
+				break;
+		}
+		f.len = (uint16_t)m->pkt_len;
+		headers_gather(m);
+		assert_true(m->data_len >= RTE_MIN(m->pkt_len, HEADERS_MAX));
+		assert_memory_equal(rte_pktmbuf_mtod(m, uint8_t *), f.bytes, m->data_len);
+		assert_int_equal(rte_pktmbuf_linearize(m), 0);
+		assert_int_equal(m->data_len, f.len);
+		assert_memory_equal(rte_pktmbuf_mtod(m, uint8_t *), f.bytes, f.len);
+		rte_mbuf_sanity_check(m, 1);
+		rte_pktmbuf_free(m);
+		f.len = 14 + 20 + 24 + 900;
+	}
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -322,6 +356,7 @@ int main(void)
 		T(test_partial_checksum),
 		T(test_too_big_segments),
 		T(test_flags_that_lie),
+		T(test_headers_in_pieces),
 	};
 
 	graph_start();

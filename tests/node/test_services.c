@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "cloud.h"
 #include "graph.h"
 #include "session/session.h"
+#include "vpc/claim.h"
 
 static int setup(void **state)
 {
@@ -101,6 +103,94 @@ static void test_arp_poison(void **state)
 	graph_expect_pass("c", probe, "b",
 		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
 			.dport = 2, .ttl = 63));
+}
+
+static unsigned int claimed_by(const char *mac)
+{
+	struct rte_ether_addr want;
+	unsigned int n = 0;
+
+	rte_ether_unformat_addr(mac, &want);
+	for (uint32_t i = 0; i < 40; i++) {
+		struct ip_addr addr = ip_addr_from_v4(rte_cpu_to_be_32(0x0a000164 + i));
+		const struct endpoint *e = endpoint_get(vpc_by_vni(100)->index, &addr);
+
+		n += e != NULL && rte_is_same_ether_addr(&e->mac, &want);
+	}
+	return n;
+}
+
+/* Whoever may use addresses may claim them, but not more at a time than the control thread likes. */
+static void test_claims_in_turns(void **state)
+{
+	struct frame f;
+	unsigned int before;
+
+	(void)state;
+	graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"any\"", "true",
+		"\"10.0.1.96/27\", \"10.0.1.128/27\"") "]");
+	for (uint8_t i = 0; i < 40; i++) {
+		who_has(&f, (const uint8_t[]){10, 0, 1, (uint8_t)(100 + i)});
+		f.bytes[31] = (uint8_t)(100 + i);
+		graph_send("a", f.bytes, f.len);
+	}
+	graph_run();
+	assert_int_equal(claimed_by(MAC_A), 0);
+	claim_take();
+	before = claimed_by(MAC_A);
+	assert_in_range(before, 1, 8);
+	for (int n = 0; n < 10; n++)
+		claim_take();
+	assert_int_equal(claimed_by(MAC_A), 40);
+	graph_forget_announcements();
+}
+
+/* What a port has claimed out of a network that it may use ends with the port, and with its right: the port that
+ * comes to its index is another tenant's.
+ */
+static void test_claims_end(void **state)
+{
+	const struct frame *f = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
+		.dst = "10.0.1.100", .sport = 1, .dport = 2);
+	char text[512], name[16];
+	struct frame arp;
+
+	(void)state;
+	for (int right = 0; right < 2; right++) {
+		graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"any\"",
+			"true", "\"10.0.1.96/27\"") "]");
+		who_has(&arp, (const uint8_t[]){10, 0, 1, 100});
+		arp.bytes[31] = 100;
+		graph_send("a", arp.bytes, arp.len);
+		graph_run();
+		claim_take();
+		graph_forget_announcements();
+		graph_expect_pass("c", f, "a",
+			FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10", .dst = "10.0.1.100",
+				.sport = 1, .dport = 2, .ttl = 63));
+		if (right == 0)
+			graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"",
+				"\"any\"", "true", "\"10.0.1.0/30\"") "]");
+		else
+			graph_delete("[[\"port\", \"a\"]]");
+		graph_forget_announcements();
+		graph_expect_drop("c", f, DROP_NO_ROUTE);
+	}
+	graph_items("[[\"vpc\", 200, \"twin\", \"mallory\", 1450, \"" GW
+		    "\", [\"10.0.0.0/16\"], [], 1], [\"subnet\", \"web2\", 200, "
+		    "\"10.0.1.0/24\", \"10.0.1.1\", null, null, true, [], 1]]");
+	for (int n = 0; n < 70; n++) {
+		snprintf(text, sizeof(text),
+			"[" PORT_ITEM("m%d", "200", "web2", "02:aa:00:00:00:0a", "\"10.0.1.200\"",
+				"\"any\"", "true", "") "]",
+			n);
+		graph_items(text);
+		graph_forget_announcements();
+		graph_expect_drop("c", f, DROP_NO_ROUTE);
+		snprintf(name, sizeof(name), "m%d", n);
+		snprintf(text, sizeof(text), "[[\"port\", \"%s\"]]", name);
+		graph_delete(text);
+	}
 }
 
 static void test_ping(void **state)
@@ -251,6 +341,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_arp),
 		T(test_arp_poison),
+		T(test_claims_in_turns),
+		T(test_claims_end),
 		T(test_ping),
 		T(test_ttl),
 		T(test_errors_are_limited),
