@@ -110,7 +110,8 @@ static void fill(struct route_table *t, struct vpc *vpc)
 	for (uint32_t p = 0; p < vpc->n_peers; p++) {
 		struct vpc *peer = vpc_by_vni(vpc->peers[p]);
 
-		if (peer != NULL && peer != vpc)
+		/* A peering that only one side knows of is none. */
+		if (peer != NULL && peer != vpc && vpc_has_peer(peer, vpc->vni))
 			add_peer(t, peer);
 	}
 }

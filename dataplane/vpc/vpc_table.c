@@ -92,7 +92,7 @@ void vpc_put(struct vpc *vpc)
 	vpc_dirty(vpc);
 }
 
-static bool has_peer(const struct vpc *vpc, uint32_t vni)
+bool vpc_has_peer(const struct vpc *vpc, uint32_t vni)
 {
 	for (uint32_t p = 0; p < vpc->n_peers; p++)
 		if (vpc->peers[p] == vni)
@@ -106,7 +106,7 @@ static void peers_forget(const struct vpc *vpc)
 	for (uint32_t n = 1; n < VPC_INDEX_MAX; n++) {
 		struct vpc *other = vpcs[n];
 
-		if (other != NULL && has_peer(other, vpc->vni))
+		if (other != NULL && vpc_has_peer(other, vpc->vni))
 			vpc_dirty(other);
 	}
 }

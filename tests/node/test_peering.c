@@ -152,12 +152,17 @@ static void test_over_the_tunnel(void **state)
 		DROP_WRONG_VTEP);
 }
 
-/* A peer that goes away without being named as one by both leaves nobody with pointers to it. */
+/* A peering that only one side knows of is none, neither for new flows nor for running ones; and a peer that goes away so
+ * leaves nobody with pointers to it. */
 static void test_one_sided(void **state)
 {
 	(void)state;
 	graph_items("[" VPC1("200") "," VPC2("") "," SUBNET2 "," PORT_P "]");
+	graph_expect_drop("a", FRAME(A_TO_P), DROP_NO_ROUTE);
+	graph_items("[" VPC2("100") "]");
 	graph_expect_pass("a", FRAME(A_TO_P), "p", FRAME(A_AT_P));
+	graph_items("[" VPC2("") "]");
+	graph_expect_drop("a", FRAME(A_TO_P), DROP_NO_ROUTE);
 	graph_delete("[[\"port\", \"p\"], [\"subnet\", \"far\"], [\"vpc\", 200]]");
 	graph_expect_drop("a", FRAME(A_TO_P), DROP_NO_ROUTE);
 	graph_expect_drop("a",

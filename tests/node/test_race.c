@@ -23,6 +23,7 @@
 #include "tests/unit/random.h"
 
 #define FRAMES 2000
+#define SENT_MIN 1000
 #define CHANGES test_size(300, 10000)
 
 static struct {
@@ -89,10 +90,18 @@ static void ask_again(uint32_t index)
 	verdict_refresh(index);
 }
 
+static uint64_t sent_by_all(void)
+{
+	uint64_t sent = 0;
+
+	for (unsigned int i = 0; i < worker_count; i++)
+		sent += __atomic_load_n(&workers[i].count.sent, __ATOMIC_RELAXED);
+	return sent;
+}
+
 static void test_race(void **state)
 {
 	pthread_t threads[2];
-	uint64_t sent = 0;
 
 	(void)state;
 	random_start();
@@ -103,7 +112,8 @@ static void test_race(void **state)
 	atomic_store(&working, true);
 	for (uintptr_t i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, worker, (void *)i), 0);
-	for (uint32_t n = 0, changes = CHANGES; n < changes; n++) {
+	/* Also on a computer that lets the workers run little. */
+	for (uint32_t n = 0, changes = CHANGES; n < changes || sent_by_all() <= SENT_MIN; n++) {
 		soup_change(random_below(1000));
 		rcu_poll();
 		session_sweep(session_high_water(), clock_ms(), ask_again);
@@ -118,9 +128,6 @@ static void test_race(void **state)
 		pthread_join(threads[i], NULL);
 	graph_check_conservation();
 	assert_int_equal(pool_in_use(), 0);
-	for (unsigned int i = 0; i < worker_count; i++)
-		sent += workers[i].count.sent;
-	assert_true(sent > 1000);
 	for (unsigned int i = 0; i < FRAMES; i++)
 		free(frames[i].bytes);
 }
