@@ -161,14 +161,6 @@ static void pull(struct node *node, const char *kind, const char *name)
 	}
 }
 
-static bool holds(struct item *const *items, size_t count, const struct item *item)
-{
-	for (size_t i = 0; i < count; i++)
-		if (items[i] == item)
-			return true;
-	return false;
-}
-
 static bool is_port_here(const struct node *node, const struct object *object)
 {
 	return object->present && strcmp(object->kind->name, "port") == 0 &&
@@ -199,12 +191,15 @@ static void replace_items(
 	json_array_foreach (list, i, json) {
 		e->items[i] = wanted_put(node, object, json_incref(json), pull);
 		e->items[i]->holders++;
+		e->items[i]->kept = true;
 	}
 	for (i = 0; i < old_count; i++) {
 		old[i]->holders--;
-		if (!holds(e->items, e->count, old[i]))
+		if (!old[i]->kept)
 			wanted_drop(node, object, old[i], pull);
 	}
+	for (i = 0; i < e->count; i++)
+		e->items[i]->kept = false;
 	free(old);
 }
 

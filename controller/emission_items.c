@@ -5,6 +5,7 @@
 #include "emission.h"
 #include "lib/kinds.h"
 #include "mem.h"
+#include "rule_parts.h"
 #include "rules.h"
 #include "wanted.h"
 
@@ -249,15 +250,14 @@ static json_t *rule_text(const json_t *json)
 
 static void security_group_items(const struct node *node, const struct object *group, json_t *out)
 {
-	json_t *rules, *rule;
-	size_t i;
+	const struct rule_parts *cut;
 
 	if (!group->present || !is_named(node, "group", group->name))
 		return;
-	rules = mem_json(json_array());
-	json_array_foreach (json_object_get(group->json, "rules"), i, rule)
-		json_array_append_new(rules, rule_text(rule));
-	add(out, json_pack("[s, s, o, I]", "group", group->name, rules, revision_of(group)));
+	add(out, json_pack("[s, s, I]", "group", group->name, revision_of(group)));
+	cut = rule_parts_of(group, rule_text);
+	for (size_t i = 0; i < cut->count; i++)
+		json_array_append(out, cut->parts[i].item);
 }
 
 /* The next hop port's address of the destination's family. */

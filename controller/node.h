@@ -24,6 +24,7 @@ struct item {
 	bool known;            /* the node has it */
 	unsigned refs;         /* wanted items that name it */
 	unsigned holders;      /* emissions that point to it */
+	bool kept;             /* of replace_items(): among the new ones */
 	struct object *source; /* what it was made from; NULL: of nothing but its own name */
 	char *told;            /* the refusal that was reported last; NULL: none */
 	char *rejected;        /* why the node refused it as it is now; NULL: it did not */

@@ -182,6 +182,23 @@ static void reject_dependants(struct node *node, struct push *push)
 	}
 }
 
+/* A group obeyed without some of its rules would let in what those deny: its parts go together or not at all. */
+static void reject_list(struct node *node, struct push *push, const struct item *part)
+{
+	static const char prefix[] = "rules\x1f";
+
+	if (strncmp(part->key, prefix, sizeof(prefix) - 1) != 0)
+		return;
+	snprintf(push->reason, sizeof(push->reason), "a part of the group was refused");
+	for (size_t i = 0; i < push->count; i++) {
+		struct item *item = push->items[i].item;
+
+		if (item != part && push->items[i].json != NULL && item->rejected == NULL &&
+			item->source == part->source)
+			reject(node, item, push->reason, false);
+	}
+}
+
 static void learn_from_failure(struct node *node, struct push *push)
 {
 	struct item *bad = push->count == 1 ? push->items[0].item : NULL;
@@ -202,6 +219,7 @@ static void learn_from_failure(struct node *node, struct push *push)
 		return;
 	}
 	reject(node, bad, push->reason, true);
+	reject_list(node, push, bad);
 	reject_dependants(node, push);
 }
 

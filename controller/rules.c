@@ -12,6 +12,7 @@ static const struct kind_rules *const all[] = {
 	&rules_node,
 	&rules_route,
 	&rules_peering,
+	&rules_security_group,
 };
 
 const struct kind_rules *rules_of(const struct kind *kind)

@@ -38,7 +38,7 @@ struct kind_rules {
 const struct kind_rules *rules_of(const struct kind *kind);
 
 extern const struct kind_rules rules_vpc, rules_subnet, rules_port, rules_node, rules_route,
-	rules_peering;
+	rules_peering, rules_security_group;
 
 /* `exhausted` with data.what. */
 bool rules_exhausted(struct resource_error *error, const char *path, const char *what,

@@ -153,6 +153,7 @@ bool item_refs(const json_t *json, item_ref_fn fn, void *arg)
 struct counting {
 	struct node *node;
 	int by;
+	bool parts; /* of a group: they follow it, and do not make it wanted */
 	wanted_pull_fn pull;
 };
 
@@ -162,7 +163,7 @@ static bool count_ref(const char *kind, const char *name, void *arg)
 	struct item *item;
 	char key[640];
 
-	if (!wanted_is_pulled(kind))
+	if (!wanted_is_pulled(kind) || (counting->parts && strcmp(kind, "group") == 0))
 		return true;
 	snprintf(key, sizeof(key), "%s\x1f%s", kind, name);
 	item = wanted_get(counting->node, key);
@@ -175,10 +176,13 @@ static bool count_ref(const char *kind, const char *name, void *arg)
 
 static void count_refs(struct node *node, const json_t *json, int by, wanted_pull_fn pull)
 {
+	const char *kind = json_string_value(json_array_get(json, 0));
 	struct counting counting = {.node = node, .by = by, .pull = pull};
 
-	if (json != NULL)
-		item_refs(json, count_ref, &counting);
+	if (json == NULL)
+		return;
+	counting.parts = strcmp(kind, "rules") == 0;
+	item_refs(json, count_ref, &counting);
 }
 
 /* ---- Wanting ---- */

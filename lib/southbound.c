@@ -47,9 +47,13 @@ const struct sb_kind sb_kinds[] = {
 	 .help = "named networks for rules"},
 	{"group", 1, COLUMNS(
 		{"name", SB_STRING},
-		{"rules", SB_RULES, .help = "in the order of the northbound object"},
 		{"revision", SB_UINT}),
-	 .help = "a security group"},
+	 .help = "a security group; its rules follow in parts"},
+	{"rules", 2, COLUMNS(
+		{"group", SB_STRING, .ref = "group"},
+		{"part", SB_UINT, .help = "the parts follow one another by this number; there may be gaps"},
+		{"rules", SB_RULES, .help = "in the order of the northbound object; at most 128"}),
+	 .help = "consecutive rules of a group, so that a changed rule is sent without the others"},
 	{"port", 1, COLUMNS(
 		{"name", SB_STRING},
 		{"vni", SB_UINT, .ref = "vpc"},

@@ -71,7 +71,8 @@ extern const size_t sb_kind_count;
 const struct sb_kind *sb_kind_find(const char *name);
 
 /*
- * A rule of a group is one text, so that a large group is read and compared quickly:
+ * A group's list of rules is the concatenation of its `rules` items by ascending part number. A rule is one text, so
+ * that a large group is read and compared quickly:
  *
  *	DIRECTION ACTION PRIORITY PROTOCOL PORT_FROM PORT_TO ICMP_TYPE ICMP_CODE REMOTE [NAME]
  *	i a 1000 6 443 443 -1 -1 cidr 10.0.0.0/8
@@ -90,6 +91,9 @@ struct sb_rule {
 	enum sb_remote remote;
 	const char *name; /* inside the text; "" for any */
 };
+
+/* A group's list is cut into items of at most so many rules, see kind `rules`. */
+#define SB_PART_RULES 128
 
 /* Room for a rule's text, whose name is that of an object (at most 63 characters) or a CIDR. */
 #define SB_RULE_TEXT 192

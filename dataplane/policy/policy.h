@@ -77,6 +77,9 @@ struct policy_rule {
 	struct ip_prefix remote_prefix;
 };
 
+/* 0, or -EINVAL with what is wrong with it. */
+int policy_rule_check(const struct policy_rule *rule, char *reason, size_t size);
+
 /* A rule that matches everything; to start from. */
 #define POLICY_RULE_INIT                                                                           \
 	{                                                                                          \

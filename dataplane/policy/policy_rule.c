@@ -114,3 +114,10 @@ int rule_spec_make(
 	int rc = key_make(&spec->key, rule, reason, size);
 	return rc ? rc : match_make(spec, rule, reason, size);
 }
+
+int policy_rule_check(const struct policy_rule *rule, char *reason, size_t size)
+{
+	struct rule_spec spec;
+
+	return rule_spec_make(&spec, rule, reason, size);
+}

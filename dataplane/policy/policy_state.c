@@ -11,6 +11,7 @@
 #include "core/rcu.h"
 #include "core/state.h"
 #include "lib/southbound.h"
+#include "policy/group_parts.h"
 
 /*
  * Names and handles. Groups and prefix lists have handles of their own each. A page of names stays where
@@ -23,6 +24,11 @@ struct handle {
 	char *name; /* first: compared by the tree */
 	uint32_t id;
 	_Atomic uint64_t revision;
+	/* Of groups; control thread. */
+	struct group_parts parts;
+	struct handle *next_touched; /* by the transaction that is being prepared */
+	bool is_touched;
+	bool is_going; /* it deletes the group */
 };
 
 struct handles {
@@ -32,6 +38,7 @@ struct handles {
 };
 
 static struct handles groups, lists;
+static struct handle *touched_groups;
 
 static int compare(const void *a, const void *b)
 {
@@ -189,30 +196,21 @@ static int fail(struct state_error *err, int rc)
  * Items.
  */
 
-enum column { NAME = 1, CONTENT, REVISION };
+/* Columns; the first one of each is the name. */
+enum group_column { GROUP_REVISION = 2 };
+enum rules_column { RULES_PART = 2, RULES_LIST };
+enum list_column { LIST_CIDRS = 2 };
 
-struct change {
-	struct handle *handle;
-	uint64_t revision;
-	bool deleted;
-};
-
-static int change_new(struct handles *handles, const json_t *item, const json_t *old,
-	struct change **change, struct state_error *err)
+static struct handle *item_handle(
+	struct handles *handles, const json_t *item, struct state_error *err)
 {
-	const json_t *any = item != NULL ? item : old;
-	struct change *c = calloc(1, sizeof(*c));
+	struct handle *handle =
+		db() != NULL ? handle_of(handles, json_string_value(json_array_get(item, 1)))
+			     : NULL;
 
-	if (c != NULL)
-		c->handle = handle_of(handles, json_string_value(json_array_get(any, NAME)));
-	if (c == NULL || c->handle == NULL || db() == NULL) {
-		free(c);
-		return fail(err, -ENOMEM);
-	}
-	c->deleted = item == NULL;
-	c->revision = (uint64_t)json_integer_value(json_array_get(any, REVISION));
-	*change = c;
-	return 0;
+	if (handle == NULL)
+		fail(err, -ENOMEM);
+	return handle;
 }
 
 static bool parse_remote(const struct sb_rule *text, struct policy_rule *rule)
@@ -258,58 +256,159 @@ static bool parse_rule(const json_t *r, struct policy_rule *rule)
 	return parse_remote(&text, rule);
 }
 
-static int stage_group(uint32_t id, const json_t *list, struct state_error *err)
-{
-	size_t n = json_array_size(list), i;
-	struct policy_rule *rules = calloc(n + 1, sizeof(*rules));
-	const json_t *entry;
-	int rc = rules != NULL ? 0 : -ENOMEM;
-
-	json_array_foreach (list, i, entry) {
-		if (rc != 0)
-			break;
-		if (!parse_rule(entry, &rules[i]))
-			rc = state_fail(err, -EINVAL, "rule %zu: bad remote", i);
-	}
-	if (rc == 0) {
-		rc = policy_group_set(db(), id, rules, (uint32_t)n);
-		if (rc != 0)
-			fail(err, rc);
-	}
-	free(rules);
-	return rc;
-}
+struct group_change {
+	struct handle *handle;
+	uint64_t revision;
+};
 
 static int group_prepare(
 	const json_t *item, const json_t *old, void **staged, struct state_error *err)
 {
-	struct change *c;
-	int rc = change_new(&groups, item, old, &c, err);
+	const json_t *any = item != NULL ? item : old;
+	struct handle *handle = item_handle(&groups, any, err);
+	struct group_change *c = handle != NULL ? calloc(1, sizeof(*c)) : NULL;
 
-	if (rc == 0 && item != NULL) {
-		rc = stage_group(c->handle->id, json_array_get(item, CONTENT), err);
-		if (rc != 0)
-			free(c);
-	}
-	*staged = rc == 0 ? c : NULL;
-	return rc;
+	if (c == NULL)
+		return fail(err, -ENOMEM);
+	c->handle = handle;
+	c->revision = (uint64_t)json_integer_value(json_array_get(any, GROUP_REVISION));
+	handle->is_going = item == NULL;
+	*staged = c;
+	return 0;
 }
 
 /* Deletions are staged when they commit: until the ports have moved to other policies the group's rules
  * must hold, and afterwards nobody asks for them, so that compiling them away may even wait. */
 static void group_commit(void *staged)
 {
-	struct change *c = staged;
+	struct group_change *c = staged;
 
 	policy_publish();
-	if (c->deleted)
+	if (c->handle->is_going)
 		policy_group_del(db(), c->handle->id);
+	c->handle->is_going = false;
 	c->handle->revision = c->revision;
 	free(c);
 }
 
+static void group_abort(void *staged)
+{
+	struct group_change *c = staged;
+
+	c->handle->is_going = false;
+	free(c);
+}
+
 STATE_KIND(group_kind, .name = "group", .order = 50, .prepare = group_prepare,
-	.commit = group_commit, .abort = free);
+	.commit = group_commit, .abort = group_abort);
+
+/*
+ * A group's rules come in parts. What a transaction changes of them is gathered at the handle; when all is
+ * prepared the hook gives each touched group's whole list to the compiler, which looks for what is new.
+ */
+
+static int parse_part(struct group_part *part, const json_t *list, struct state_error *err)
+{
+	char reason[128];
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (list, i, entry) {
+		if (!parse_rule(entry, &part->rules[i]))
+			return state_fail(err, -EINVAL, "rule %zu of the part: bad remote", i);
+		if (policy_rule_check(&part->rules[i], reason, sizeof(reason)) != 0)
+			return state_fail(err, -EINVAL, "rule %zu of the part: %s", i, reason);
+	}
+	return 0;
+}
+
+static int part_of(const json_t *item, struct group_part **part, struct state_error *err)
+{
+	const json_t *list = json_array_get(item, RULES_LIST);
+	uint64_t number = (uint64_t)json_integer_value(json_array_get(item, RULES_PART));
+	int rc;
+
+	if (json_array_size(list) > SB_PART_RULES)
+		return state_fail(
+			err, -EINVAL, "a part has at most %u rules", (unsigned int)SB_PART_RULES);
+	*part = group_part_new(number, (uint32_t)json_array_size(list));
+	if (*part == NULL)
+		return fail(err, -ENOMEM);
+	rc = parse_part(*part, list, err);
+	if (rc != 0)
+		free(*part);
+	return rc;
+}
+
+static void touch(struct handle *handle)
+{
+	if (handle->is_touched)
+		return;
+	handle->is_touched = true;
+	handle->next_touched = touched_groups;
+	touched_groups = handle;
+}
+
+static int rules_prepare(
+	const json_t *item, const json_t *old, void **staged, struct state_error *err)
+{
+	const json_t *any = item != NULL ? item : old;
+	struct handle *handle = item_handle(&groups, any, err);
+	struct group_part *part = NULL;
+	int rc = handle != NULL ? 0 : -ENOMEM;
+
+	if (rc == 0 && item != NULL)
+		rc = part_of(item, &part, err);
+	if (rc != 0)
+		return rc;
+	if (group_parts_stage(&handle->parts,
+		    (uint64_t)json_integer_value(json_array_get(any, RULES_PART)), part) != 0) {
+		free(part);
+		return fail(err, -ENOMEM);
+	}
+	touch(handle);
+	*staged = handle;
+	return 0;
+}
+
+/* The first of a group's parts commits all of them. */
+static void rules_commit(void *staged)
+{
+	struct handle *handle = staged;
+
+	policy_publish();
+	group_parts_commit(&handle->parts);
+}
+
+/* Aborted by the hook, for all parts at once. */
+STATE_KIND(
+	rules_kind, .name = "rules", .order = 51, .prepare = rules_prepare, .commit = rules_commit);
+
+static int compile_group(struct handle *handle)
+{
+	struct policy_rule *rules = NULL;
+	uint32_t n;
+	int rc = group_parts_merge(&handle->parts, &rules, &n);
+
+	/* What a group that goes says holds to the end: see group_commit(). */
+	if (rc == 0 && !handle->is_going)
+		rc = policy_group_set(db(), handle->id, rules, n);
+	free(rules);
+	return rc;
+}
+
+static void forget_touched(bool aborted)
+{
+	while (touched_groups != NULL) {
+		struct handle *handle = touched_groups;
+
+		touched_groups = handle->next_touched;
+		handle->next_touched = NULL;
+		handle->is_touched = false;
+		if (aborted)
+			group_parts_abort(&handle->parts);
+	}
+}
 
 static int stage_list(uint32_t id, const json_t *cidrs, struct state_error *err)
 {
@@ -334,24 +433,32 @@ static int stage_list(uint32_t id, const json_t *cidrs, struct state_error *err)
 	return rc;
 }
 
+struct list_change {
+	struct handle *handle;
+	bool deleted;
+};
+
 static int list_prepare(
 	const json_t *item, const json_t *old, void **staged, struct state_error *err)
 {
-	struct change *c;
-	int rc = change_new(&lists, item, old, &c, err);
+	struct handle *handle = item_handle(&lists, item != NULL ? item : old, err);
+	struct list_change *c = handle != NULL ? calloc(1, sizeof(*c)) : NULL;
+	int rc = c != NULL ? 0 : fail(err, -ENOMEM);
 
-	if (rc == 0 && item != NULL) {
-		rc = stage_list(c->handle->id, json_array_get(item, CONTENT), err);
-		if (rc != 0)
-			free(c);
+	if (rc == 0 && item != NULL)
+		rc = stage_list(handle->id, json_array_get(item, LIST_CIDRS), err);
+	if (rc != 0) {
+		free(c);
+		return rc;
 	}
-	*staged = rc == 0 ? c : NULL;
-	return rc;
+	*c = (struct list_change){handle, item == NULL};
+	*staged = c;
+	return 0;
 }
 
 static void list_commit(void *staged)
 {
-	struct change *c = staged;
+	struct list_change *c = staged;
 
 	policy_publish();
 	if (c->deleted)
@@ -364,19 +471,25 @@ STATE_KIND(list_kind, .name = "prefix_list", .order = 40, .prepare = list_prepar
 
 static int hook_prepare(struct state_error *err)
 {
-	int rc = db() != NULL ? policy_db_prepare(db()) : -ENOMEM;
+	int rc = db() != NULL ? 0 : -ENOMEM;
 
+	for (struct handle *g = touched_groups; g != NULL && rc == 0; g = g->next_touched)
+		rc = compile_group(g);
+	if (rc == 0)
+		rc = policy_db_prepare(db());
 	return rc == 0 ? 0 : fail(err, rc);
 }
 
 static void hook_abort(void)
 {
+	forget_touched(true);
 	if (db() != NULL)
 		policy_db_abort(db());
 }
 
 static void hook_after_commit(void)
 {
+	forget_touched(false);
 	if (db() != NULL && policy_db_prepare(db()) == 0)
 		policy_db_commit(db());
 }

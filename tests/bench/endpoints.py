@@ -27,7 +27,7 @@ from lib.wait import wait_for  # noqa: E402  pylint: disable=wrong-import-positi
 CHUNK = 1000  # items of a state.put
 AHEAD = 4  # calls under way
 VNI = 100
-RULES = [["i", "a", 1000, -1, 0, 65535, -1, -1, "any", None]]
+RULES = ["i a 1000 -1 0 65535 -1 -1 any"]
 
 
 def ready(path):
@@ -49,7 +49,8 @@ def base(spaces):
         ["vtep", "b", "192.0.2.2", False],
         ["vpc", VNI, "v", "default", 1450, "02:00:00:00:01:00", ["10.0.0.0/8"], [], 1],
         ["subnet", "s", VNI, "10.0.0.0/8", "10.0.0.1", None, None, True, [], 1],
-        ["group", "g", RULES, 1],
+        ["group", "g", 1],
+        ["rules", "g", 1, RULES],
         port("left", 10, spaces["left"].name),
         port("right", 11, spaces["right"].name),
     ]

@@ -29,6 +29,7 @@
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
 #include "lib/jsonrpc_client.h"
+#include "lib/southbound.h"
 #include "port/port.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
@@ -586,14 +587,10 @@ static int collect(void *arg, const char *text, size_t size)
 /* [kind, columns...] → [kind, key...]. */
 static json_t *key_of(const json_t *item)
 {
-	static const char *const two[] = {"endpoint", "route"};
-	size_t n = 2;
+	const struct sb_kind *kind = sb_kind_find(json_string_value(json_array_get(item, 0)));
 	json_t *key = json_array();
 
-	for (size_t i = 0; i < RTE_DIM(two); i++)
-		if (strcmp(json_string_value(json_array_get(item, 0)), two[i]) == 0)
-			n = 3;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i <= kind->n_key; i++)
 		json_array_append(key, json_array_get(item, i));
 	return key;
 }

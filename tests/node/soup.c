@@ -58,10 +58,10 @@ static const struct {
 	{"[" ENDPOINT("100", "10.0.1.20", MAC_R, "third", "web", "r") "]", "[]"},
 	{"[" ENDPOINT("100", "10.0.1.20", MAC_R, "other", "web", "r") "]", "[]"},
 	{"[]", "[[\"endpoint\", 100, \"10.0.1.20\"]]"},
-	{"[[\"group\", \"any\", [], 2]]", "[]"},
-	{"[[\"group\", \"any\", [" RULE_ANY "], 3]]", "[]"},
-	{"[[\"group\", \"any\", [\"i a 1 6 80 443 -1 -1 group any\", "
-	 "\"e d 1 17 0 65535 -1 -1 cidr 10.3.0.0/16\"], 4]]",
+	{"[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, []]]", "[]"},
+	{"[[\"group\", \"any\", 3], [\"rules\", \"any\", 0, [" RULE_ANY "]]]", "[]"},
+	{"[[\"group\", \"any\", 4], [\"rules\", \"any\", 0, [\"i a 1 6 80 443 -1 -1 group any\", "
+	 "\"e d 1 17 0 65535 -1 -1 cidr 10.3.0.0/16\"]]]",
 		"[]"},
 	{"[" CLOUD_VPC "]", "[]"},
 	{"[" PROD_PEERED "]", "[]"},
@@ -604,7 +604,8 @@ void soup_items(void)
 	graph_port_caps(PORT_CAP_MULTI_SEG | PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6);
 	graph_items(
 		"[" CLOUD_VPC ",[\"subnet\", \"web\", 100, \"10.0.1.0/24\", \"10.0.1.1\", null, "
-		"null, true, [], 1], [\"group\", \"any\", [], 1]," PORT_D "]");
+		"null, true, [], 1], [\"group\", \"any\", 1], [\"rules\", \"any\", 0, []]," PORT_D
+		"]");
 	graph_port_caps(PORT_CAP_MULTI_SEG);
 	graph_items(everything);
 }

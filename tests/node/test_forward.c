@@ -237,9 +237,9 @@ static void test_spoofed_into_session(void **state)
 /* A rule that goes cuts the flow it admitted; when it returns, UDP starts again and TCP does not. */
 static void test_rule_cuts_running_flow(void **state)
 {
-	static const char deny[] = "[[\"group\", \"any\", [], 2]]";
-	static const char allow[] =
-		"[[\"group\", \"any\", [\"i a 1000 -1 0 65535 -1 -1 any\"], 3]]";
+	static const char deny[] = "[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, []]]";
+	static const char allow[] = "[[\"group\", \"any\", 3], [\"rules\", \"any\", 0, [\"i a 1000 "
+				    "-1 0 65535 -1 -1 any\"]]]";
 	struct frame udp, syn, ack;
 
 	(void)state;
@@ -301,7 +301,7 @@ static void test_rule_cuts_silent_flow(void **state)
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
 	graph_expect_sent("b", &udp);
-	graph_items("[[\"group\", \"any\", [], 2]]");
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, []]]");
 	graph_pass_time(0);
 	assert_int_equal(session_used(), 0);
 }

@@ -118,7 +118,7 @@ static void test_refused(void **state)
 	const struct frame *whole = WHOLE(.ip_id = 4);
 
 	(void)state;
-	graph_items("[[\"group\", \"any\", [], 2]]");
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, []]]");
 	graph_expect_drop("a", PIECE(0, 200, true), DROP_POLICY_INGRESS);
 	graph_expect_drop("a", PIECE(200, 104, true), DROP_POLICY_INGRESS);
 	graph_expect_drop("a", PIECE(304, 96, false), DROP_POLICY_INGRESS);

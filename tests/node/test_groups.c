@@ -26,7 +26,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define RULES(rules) "[[\"group\", \"any\", [" rules "], 9]]"
+#define RULES(rules) "[[\"group\", \"any\", 9], [\"rules\", \"any\", 0, [" rules "]]]"
 #define A_TO_B .smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11"
 #define B_TO_A .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10"
 #define R_TO_B .smac = MAC_R, .dmac = MAC_B, .src = "10.0.1.20", .dst = "10.0.1.11"
@@ -99,9 +99,10 @@ static void test_membership(void **state)
 	const struct frame *r = FRAME(R_TO_B, .sport = 1, .dport = 2);
 
 	(void)state;
-	graph_items("[[\"group\", \"any\", [\"i a 1 -1 0 65535 -1 -1 group friends\"], 2]]");
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, [\"i a 1 -1 0 65535 -1 -1 "
+		    "group friends\"]]]");
 	graph_expect_drop("a", f, DROP_POLICY_INGRESS);
-	graph_items("[[\"group\", \"friends\", [], 1]," PORT_ITEM(
+	graph_items("[[\"group\", \"friends\", 1], [\"rules\", \"friends\", 0, []]," PORT_ITEM(
 		"a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"friends\"", "true", "") "]");
 	pass(f);
 	graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "", "true", "") "]");
@@ -125,13 +126,14 @@ static void test_next_hop_is_no_remote(void **state)
 		.dst = "198.51.100.1", .sport = 1, .dport = 2);
 
 	(void)state;
-	graph_items("[[\"group\", \"friends\", [" RULE_ANY "], 1], [\"group\", \"strict\", "
-		    "[\"e a 1 -1 0 65535 -1 -1 group friends\", \"e d 2 -1 0 65535 -1 -1 any\"], "
-		    "1], [\"route\", 100, "
-		    "\"198.51.100.0/24\", \"out\", \"endpoint\", \"10.0.2.10\", null, null, "
-		    "1]," PORT_ITEM("c", "100", "db", MAC_C, "\"10.0.2.10\"", "\"friends\"", "true",
-			    "") "," PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"",
-			    "\"strict\"", "true", "") "]");
+	graph_items(
+		"[[\"group\", \"friends\", 1], [\"rules\", \"friends\", 0, [" RULE_ANY
+		"]], [\"group\", \"strict\", 1], [\"rules\", \"strict\", 0, [\"e a 1 -1 0 65535 -1 "
+		"-1 group friends\", \"e d 2 -1 0 65535 -1 -1 any\"]], [\"route\", 100, "
+		"\"198.51.100.0/24\", \"out\", \"endpoint\", \"10.0.2.10\", null, null, "
+		"1]," PORT_ITEM("c", "100", "db", MAC_C, "\"10.0.2.10\"", "\"friends\"", "true",
+			"") "," PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"strict\"",
+			"true", "") "]");
 	graph_expect_pass("a", to_hop, "c",
 		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 1,
 			.dport = 2, .ttl = 63));
@@ -160,8 +162,8 @@ static void test_receiver_changes_groups(void **state)
 	(void)state;
 	pass(dns);
 	pass(ntp);
-	graph_items("[[\"group\", \"dns\", [\"i a 1 17 53 53 -1 -1 any\"], "
-		    "1]," PORT_ITEM(
+	graph_items("[[\"group\", \"dns\", 1], [\"rules\", \"dns\", 0, [\"i a 1 17 53 53 -1 -1 "
+		    "any\"]]," PORT_ITEM(
 			    "b", "100", "web", MAC_B, "\"10.0.1.11\"", "\"dns\"", "true", "") "]");
 	graph_expect_drop("b", FRAME(B_TO_A, .proto = IPPROTO_UDP, .sport = 123, .dport = 1),
 		DROP_POLICY_INGRESS);

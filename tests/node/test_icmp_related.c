@@ -48,8 +48,8 @@ static void test_error_passes(void **state)
 	struct frame f;
 
 	(void)state;
-	graph_items(
-		"[[\"group\", \"any\", [\"i a 1000 17 53 53 -1 -1 any\"], 2]]"); /* a rule for the flow, none for ICMP */
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, [\"i a 1000 17 53 53 -1 -1 "
+		    "any\"]]]"); /* a rule for the flow, none for ICMP */
 	asked = open_flow(&f);
 	error = ICMP_ERROR(asked, B_TO_A, PORT_UNREACHABLE);
 	graph_expect_pass("b", error, "a", error);

@@ -34,8 +34,9 @@ static int teardown(void **state)
 static void test_echo_reply_unasked(void **state)
 {
 	(void)state;
-	graph_items("[[\"group\", \"any\", [\"i a 1000 1 0 65535 8 -1 any\", \"i a 1000 58 0 65535 "
-		    "128 -1 any\"], 2]]");
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, [\"i a 1000 1 0 65535 8 -1 "
+		    "any\", \"i a 1000 58 0 65535 "
+		    "128 -1 any\"]]]");
 	graph_expect_drop("a",
 		FRAME(A_TO_B, .proto = IPPROTO_ICMP, .icmp_type = 0, .icmp_id = 0x0800),
 		DROP_NO_SESSION);

@@ -112,11 +112,11 @@ static void test_cut(void **state)
 {
 	(void)state;
 	handshake();
-	graph_items("[[\"group\", \"any\", [], 2]]");
+	graph_items("[[\"group\", \"any\", 2], [\"rules\", \"any\", 0, []]]");
 	graph_expect_drop("b",
 		FRAME(B_TO_A, .tcp_flags = ACK, .seq = 5001, .ack = 1001, .payload = 5),
 		DROP_POLICY_INGRESS);
-	graph_items("[[\"group\", \"any\", [" RULE_ANY "], 3]]");
+	graph_items("[[\"group\", \"any\", 3], [\"rules\", \"any\", 0, [" RULE_ANY "]]]");
 	graph_expect_drop(
 		"a", FRAME(A_TO_B, .tcp_flags = ACK, .seq = 1001, .ack = 5001), DROP_NO_SESSION);
 	graph_expect_drop(

@@ -30,7 +30,7 @@ def _finish(h):
 
 
 # Key columns of each kind (lib/southbound.c).
-KEYS = {"endpoint": 2, "route": 2}
+KEYS = {"endpoint": 2, "route": 2, "rules": 2}
 
 
 def key_of(item):
@@ -206,9 +206,17 @@ class Peer:
         return {"name": name, "state": "active", "reason": "", "counters": counters, **self.port_status.get(name, {})}
 
     def of(self, kind):
-        """Items of a kind, by their first key column (endpoint, route: by the second)."""
+        """Items of a kind, by their first key column (of two: by the second)."""
         with self.lock:
             return {item[KEYS.get(kind, 1)]: item for item in self.items.values() if item[0] == kind}
+
+
+    def rules(self, group):
+        """A group's list: its parts by their numbers."""
+        with self.lock:
+            parts = sorted(item[2:] for item in self.items.values() if item[:2] == ["rules", group])
+        assert all(0 < len(rules) <= 128 for _, rules in parts)
+        return [rule for _, rules in parts for rule in rules]
 
 
 class Refused(Exception):

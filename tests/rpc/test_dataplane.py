@@ -181,8 +181,10 @@ def test_hashes_agree(cloud):
     )
     wait_for(lambda: "group\x1fg" in state_of(cloud.host("a")))
     keys = state_of(cloud.host("a"))
-    group = ["group", "g", ["i a 1000 -1 0 65535 -1 -1 list l"], cloud.get("security_group", "g")["revision"]]
+    group = ["group", "g", cloud.get("security_group", "g")["revision"]]
     assert keys["group\x1fg"] == f"{item_hash(group):016x}"
+    rules = ["rules", "g", 1024, ["i a 1000 -1 0 65535 -1 -1 list l"]]
+    assert keys["rules\x1fg\x1f1024"] == f"{item_hash(rules):016x}"
     cloud.kill_controller()
     log_before = len(cloud.controller.log_text())
     cloud.start_controller()

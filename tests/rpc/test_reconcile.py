@@ -36,17 +36,20 @@ def test_a_node_is_told_what_it_needs_and_nothing_else(cluster):
     controller.apply(VPC, SUBNET, GROUP, wait=True)
     assert not a.items and not b.items, "nobody is in it yet"
     controller.apply(port("pa", "host-a", addresses=["10.0.1.10", "fd00::10"]), wait=True)
-    assert names(a) == {"vpc 10000", "subnet s", "group g", "port pa"} and not b.items
+    assert names(a) == {"vpc 10000", "subnet s", "group g", "rules g 1024", "port pa"} and not b.items
     controller.apply(port("pb", "host-b", addresses=["10.0.1.11"]), wait=True)
-    assert names(a) == {"vpc 10000", "subnet s", "group g", "port pa", "vtep host-b", "endpoint 10000 10.0.1.11"}
+    assert names(a) == {
+        *("vpc 10000", "subnet s", "group g", "rules g 1024", "port pa"),
+        *("vtep host-b", "endpoint 10000 10.0.1.11"),
+    }
     assert names(b) == {
-        *("vpc 10000", "subnet s", "group g", "port pb", "vtep host-a"),
+        *("vpc 10000", "subnet s", "group g", "rules g 1024", "port pb", "vtep host-a"),
         *("endpoint 10000 10.0.1.10", "endpoint 10000 fd00::10"),
     }
     assert not c.items
     assert a.of("vtep")["host-b"][2] == "192.0.2.2"
     assert a.of("endpoint")["10.0.1.11"][4:] == ["host-b", "s", "pb", ["g"]]
-    assert a.of("group")["g"][2] == ["i a 1000 6 80 90 -1 -1 any"]
+    assert a.rules("g") == ["i a 1000 6 80 90 -1 -1 any"]
     controller.call("port.delete", names=["pa", "pb"], wait=True)
     assert not a.items and not b.items
 
@@ -65,7 +68,7 @@ def test_rules_in_columns(cluster):
         port("p", "host-a"),
         wait=True,
     )
-    assert a.of("group")["g"][2] == [
+    assert a.rules("g") == [
         "e d 5 1 0 65535 8 0 any",
         "i a 1000 58 0 65535 -1 -1 cidr fd00::/16",
         "i a 1000 47 0 65535 -1 -1 group other",
@@ -217,7 +220,8 @@ def test_a_node_with_somebody_elses_state(cluster):
     for n in range(30):
         a.items[f"prefix_list\x1fold{n}"] = ["prefix_list", f"old{n}", [], n]
     a.items.pop("port\x1fp")
-    a.items["group\x1fg"] = ["group", "g", [], 1]
+    a.items["group\x1fg"] = ["group", "g", 1]
+    a.items["rules\x1fg\x1f7"] = ["rules", "g", 7, []]
     a.start()
     settled(controller)
     wait_for(lambda: a.items == wanted, 5, lambda: str(names(a)))

@@ -12,6 +12,7 @@
 #include "core/rpc.h"
 #include "core/state.h"
 #include "core/worker.h"
+#include "lib/southbound.h"
 #include "policy/policy_state.h"
 #include "underlay/underlay.h"
 
@@ -165,8 +166,7 @@ static int add_deletion(void *arg, const char *text, size_t size)
 	struct state_tx *tx = arg;
 	json_t *item = json_loadb(text, size, 0, NULL);
 	struct state_error err;
-	size_t n_key =
-		strncmp(text, "[\"endpoint", 10) == 0 || strncmp(text, "[\"route", 7) == 0 ? 2 : 1;
+	size_t n_key = sb_kind_find(json_string_value(json_array_get(item, 0)))->n_key;
 
 	while (json_array_size(item) > n_key + 1)
 		json_array_remove(item, json_array_size(item) - 1);
@@ -279,7 +279,7 @@ loc_t port(const char *name)
 void fixture_world(void)
 {
 	APPLY("['vtep','b','192.0.2.2',false]", "['vtep','c','192.0.2.3',false]",
-		"['vtep','gw','192.0.2.9',true]", "['group','g',[],1]",
+		"['vtep','gw','192.0.2.9',true]", "['group','g',1]",
 		"['vpc',100,'red','t',1450,'" RED_GW "',['10.0.0.0/16','fd00::/48'],[300],1]",
 		"['vpc',200,'blue','t',1450,'02:00:00:00:02:00',['10.0.0.0/16'],[],1]",
 		"['vpc',300,'green','t',1400,'02:00:00:00:03:00',['10.9.0.0/16'],[100],1]",
