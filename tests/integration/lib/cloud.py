@@ -18,6 +18,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 
 import yaml
 
@@ -451,7 +452,11 @@ class Cloud:
     # -- what it says about itself
 
     def drops(self, **filters):
-        """{reason: packets} over all nodes."""
+        """{reason: packets} over all nodes, once every packet they have taken is accounted for (an answer may be heard
+        before the packet it answers is counted as dropped)."""
+        end = time.monotonic() + 1
+        while any(self.imbalance(n) for n in self.call("status")["nodes"] if n["packets"]) and time.monotonic() < end:
+            pass
         reasons = {}
         for item in self.call("drops.list", **filters)["items"]:
             reasons[item["reason"]] = reasons.get(item["reason"], 0) + item["packets"]
