@@ -247,7 +247,8 @@ static void kind_section(const struct kind *kind, FILE *out)
 	fprintf(out, "### %s\n\n%s\n\n", kind->name, kind->help);
 	put_json(kind->example, out);
 	field_table(NULL, kind->fields, false, out);
-	METHOD_FOREACH (method) {
+	METHOD_FOREACH(method)
+	{
 		if (method->kind != kind)
 			continue;
 		fprintf(out, "%s `%s`", first ? "Methods:" : ",", method->name);

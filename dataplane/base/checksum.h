@@ -75,8 +75,8 @@ static inline uint32_t checksum_pseudo4(
 	uint64_t sum = (uint64_t)src + dst + rte_cpu_to_be_16(proto) + rte_cpu_to_be_16(l4_len);
 
 	sum = (sum & 0xffffffff) + (sum >> 32);
-	return checksum_fold((uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16 & 0xffff) +
-			     (uint32_t)(sum >> 32));
+	return checksum_fold(
+		(uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16 & 0xffff) + (uint32_t)(sum >> 32));
 }
 
 uint32_t checksum_pseudo6(

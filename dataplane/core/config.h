@@ -24,8 +24,8 @@ struct node_config {
 	const json_t *external; /* array */
 	uint32_t sessions, endpoints, ports, vpcs;
 	const json_t *timeouts; /* object, complete */
-	const json_t *eal; /* array of strings */
-	json_t *root;      /* owned */
+	const json_t *eal;      /* array of strings */
+	json_t *root;           /* owned */
 };
 
 /* Loads and checks; on a mistake it is said on stderr as FILE:LINE: key: reason. `path` NULL: defaults. 0 or -errno. */

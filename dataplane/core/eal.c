@@ -77,8 +77,8 @@ static void add_memory(struct arguments *a, const struct node_config *c)
 	}
 	add(a, "--no-huge");
 	if (c->hugepages)
-		log_info("memory without hugepages: not enough of them are free", LOG_UINT("mb", c->size_mb),
-			LOG_UINT("free_mb", free_huge_mb()));
+		log_info("memory without hugepages: not enough of them are free",
+			LOG_UINT("mb", c->size_mb), LOG_UINT("free_mb", free_huge_mb()));
 	else
 		log_info("memory without hugepages, as configured", LOG_UINT("mb", c->size_mb));
 }

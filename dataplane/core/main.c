@@ -70,8 +70,8 @@ static void restore(const struct node_config *c)
 	int err = c->state != NULL ? state_file_start(c->state) : 0;
 
 	if (err != 0)
-		log_warn("the state is not kept on disk", LOG_STR("path", c->state),
-			LOG_ERRNO(err));
+		log_warn(
+			"the state is not kept on disk", LOG_STR("path", c->state), LOG_ERRNO(err));
 }
 
 static int start(const struct node_config *c, struct event_base *base)

@@ -50,7 +50,8 @@ static __rte_always_inline void apply_ttl(uint8_t *l3, bool v6)
 	}
 }
 
-static __rte_always_inline bool apply_fits(const struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
+static __rte_always_inline bool apply_fits(
+	const struct rte_mbuf *m, const struct pkt *p, uint16_t mtu)
 {
 	if (likely(p->l3_len <= mtu))
 		return true;

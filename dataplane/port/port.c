@@ -14,7 +14,7 @@
 static struct port_driver *drivers;
 
 struct port_table port_table;
-static struct port **names;         /* [name_mask + 1] heads of chains by name */
+static struct port **names; /* [name_mask + 1] heads of chains by name */
 static uint32_t used, name_mask;
 static uint32_t next_index; /* the search for a free one starts here, so that an index rests long */
 
@@ -78,7 +78,8 @@ struct port *port_by_name(const char *name)
 
 struct port *port_next(struct port *previous)
 {
-	for (uint32_t i = previous == NULL ? 0 : previous->index + 1; i < port_table.capacity; i++) {
+	for (uint32_t i = previous == NULL ? 0 : previous->index + 1; i < port_table.capacity;
+		i++) {
 		if (port_table.ports[i] != NULL)
 			return port_table.ports[i];
 	}

@@ -30,13 +30,16 @@
 #define PORT_BURST_BYTES (128 << 10)
 
 enum port_cap {
-	PORT_CAP_CSUM = 1 << 0,     /* takes TX_{TCP,UDP}_CKSUM */
-	PORT_CAP_TSO4 = 1 << 1,     /* takes TX_TCP_SEG over IPv4 */
+	PORT_CAP_CSUM = 1 << 0, /* takes TX_{TCP,UDP}_CKSUM */
+	PORT_CAP_TSO4 = 1 << 1, /* takes TX_TCP_SEG over IPv4 */
 	PORT_CAP_TSO6 = 1 << 2,
-	PORT_CAP_USO = 1 << 3,      /* takes TX_UDP_SEG, both families */
+	PORT_CAP_USO = 1 << 3,       /* takes TX_UDP_SEG, both families */
 	PORT_CAP_MULTI_SEG = 1 << 4, /* takes chained mbufs */
-	PORT_CAP_COALESCE = 1 << 6,  /* each frame costs it much: TCP segments of a burst are put together (coalesce.h) */
-	PORT_CAP_UDP_SUPER = 1 << 5, /* equal-size UDP datagrams may leave as one GSO_UDP_L4 frame */
+	PORT_CAP_COALESCE =
+		1
+		<< 6, /* each frame costs it much: TCP segments of a burst are put together (coalesce.h) */
+	PORT_CAP_UDP_SUPER =
+		1 << 5, /* equal-size UDP datagrams may leave as one GSO_UDP_L4 frame */
 };
 
 enum port_state { PORT_DETACHED, PORT_ACTIVE, PORT_DOWN, PORT_ERROR };
@@ -55,9 +58,10 @@ struct port_spec {
 	uint32_t id;         /* memif */
 	const char *role;    /* memif: "server", "client" */
 	uint16_t mtu;        /* IP bytes */
-	struct rte_ether_addr mac;      /* of the tenant's vNIC (tap: set on the kernel side when moved) */
+	struct rte_ether_addr
+		mac; /* of the tenant's vNIC (tap: set on the kernel side when moved) */
 	/* tap with configure */
-	const char *const *addresses;   /* "10.0.0.5/24" … */
+	const char *const *addresses; /* "10.0.0.5/24" … */
 	unsigned int n_addresses;
 	const char *gateway4, *gateway6;
 };
@@ -93,28 +97,28 @@ struct port_counters { /* per worker; rx: what the port sent us, tx: what it was
 
 /* First cache line: what every packet of a burst reads. */
 struct port {
-	uint32_t index;                 /* 0 .. capacity-1; loc_port(index) */
-	uint32_t vpc_index;             /* PKT_VPC_NONE: not a tenant port (underlay, external) */
-	uint32_t caps;                  /* enum port_cap */
+	uint32_t index;     /* 0 .. capacity-1; loc_port(index) */
+	uint32_t vpc_index; /* PKT_VPC_NONE: not a tenant port (underlay, external) */
+	uint32_t caps;      /* enum port_cap */
 	uint16_t mtu;
 	uint8_t enabled;
-	uint8_t state;                  /* enum port_state; written by the control thread */
+	uint8_t state; /* enum port_state; written by the control thread */
 	struct rte_ether_addr mac;
-	struct rte_ether_addr gw_mac;   /* the VPC gateway's MAC: frames to it are routed */
+	struct rte_ether_addr gw_mac; /* the VPC gateway's MAC: frames to it are routed */
 	const struct port_driver *driver;
 	void *priv;
 	struct port_counters *counters; /* [worker_count], each on its own line */
 	uint8_t port_security;
 	uint8_t n_rx_queues;
-	uint8_t role;                   /* enum port_role */
-	uint8_t rx_worker;              /* worker that polls its first queue */
-	_Atomic bool polled;            /* handed to that worker. Written by the control thread */
+	uint8_t role;        /* enum port_role */
+	uint8_t rx_worker;   /* worker that polls its first queue */
+	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
-	int rx_fd __rte_cache_aligned;  /* to sleep on, or -1: must be polled */
+	int rx_fd __rte_cache_aligned; /* to sleep on, or -1: must be polled */
 	char name[PORT_NAME_MAX];
-	char reason[PORT_REASON_MAX];   /* why state is not active */
-	void *vnic;                     /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
-	struct port *next_of_name;      /* of the same hash; control thread */
+	char reason[PORT_REASON_MAX]; /* why state is not active */
+	void *vnic; /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
+	struct port *next_of_name; /* of the same hash; control thread */
 };
 
 enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL };

@@ -475,9 +475,10 @@ static int kv(const char *k, const char *v, void *o)
 		c->n = strtoull(v, NULL, 0);                                                       \
 		return 0;                                                                          \
 	}
-	U(rx)
-	U(size) U(sips) U(dips) U(swap) U(l4csum) U(rxgood) U(txcsum) U(vxlan) U(mtu) U(dumpn)
-		U(rss) U(ring) U(flows) U(dumpskip) U(sport) U(dport)
+	/* clang-format off */
+	U(rx) U(size) U(sips) U(dips) U(swap) U(l4csum) U(rxgood) U(txcsum) U(vxlan) U(mtu) U(dumpn)
+	U(rss) U(ring) U(flows) U(dumpskip) U(sport) U(dport)
+	/* clang-format on */
 #undef U
 #define A(n)                                                                                       \
 	if (!strcmp(k, #n)) {                                                                      \
@@ -486,7 +487,9 @@ static int kv(const char *k, const char *v, void *o)
 		c->n = ntohl(a.s_addr);                                                            \
 		return 0;                                                                          \
 	}
-			A(sip) A(dip) A(osip) A(odip)
+		/* clang-format off */
+	A(sip) A(dip) A(osip) A(odip)
+	/* clang-format on */
 #undef A
 #define M(n)                                                                                       \
 	if (!strcmp(k, #n)) {                                                                      \
@@ -494,9 +497,11 @@ static int kv(const char *k, const char *v, void *o)
 			c->has_mac = 1;                                                            \
 		return rte_ether_unformat_addr(v, &c->n);                                          \
 	}
-				M(smac) M(dmac) M(osmac) M(odmac) M(mac)
+		/* clang-format off */
+	M(smac) M(dmac) M(osmac) M(odmac) M(mac)
+	/* clang-format on */
 #undef M
-					if (!strcmp(k, "proto"))
+			if (!strcmp(k, "proto"))
 	{
 		c->syn = !strcmp(v, "syn");
 		return 0;
