@@ -119,6 +119,9 @@ static void test_race(void **state)
 		session_sweep(session_high_water(), clock_ms(), ask_again);
 	}
 	atomic_store(&sending, false);
+	/* What is under way has arrived, then: it may have been a fragment that waits. */
+	rcu_synchronize();
+	rcu_synchronize();
 	for (unsigned int n = 0; fragment_held() != 0 && n < 1000; n++)
 		rte_delay_us_sleep(10000); /* until held ones time out */
 	rcu_synchronize();
