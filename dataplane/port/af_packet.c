@@ -7,17 +7,15 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
 
 #include "port/drops.h"
-#include "port/ifconf.h"
+#include "port/netdev.h"
 #include "port/offload.h"
 #include "port/port.h"
 #include "port/rx_buf.h"
@@ -40,8 +38,7 @@ struct af_packet {
 	unsigned int held_n, held_pos;
 	_Atomic bool no_super; /* the kernel refused one. Written by workers */
 	int tx_fd[WORKER_MAX];
-	int ifindex;
-	char ifname[IFNAMSIZ];
+	struct netdev dev;
 };
 
 /* What recvmmsg fills; an entry that was not used stays ready for the next call. */
@@ -106,7 +103,6 @@ static int bind_socket(int fd, int ifindex, uint16_t protocol)
 
 static int open_rx(struct af_packet *p)
 {
-	struct packet_mreq all = {.mr_ifindex = p->ifindex, .mr_type = PACKET_MR_PROMISC};
 	int rc, fd = make_socket(SO_RCVBUFFORCE);
 
 	if (fd < 0)
@@ -115,10 +111,8 @@ static int open_rx(struct af_packet *p)
 	rc = set_option(fd, SOL_PACKET, PACKET_AUXDATA, 1);
 	if (rc == 0)
 		rc = set_option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-	if (rc == 0 && setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0)
-		rc = -errno;
 	if (rc == 0)
-		rc = bind_socket(fd, p->ifindex, ETH_P_ALL);
+		rc = bind_socket(fd, p->dev.ifindex, ETH_P_ALL);
 	return rc;
 }
 
@@ -131,7 +125,7 @@ static int open_tx(struct af_packet *p)
 		if (p->tx_fd[i] < 0)
 			return p->tx_fd[i];
 		set_option(p->tx_fd[i], SOL_PACKET, PACKET_QDISC_BYPASS, 1);
-		rc = bind_socket(p->tx_fd[i], p->ifindex, 0);
+		rc = bind_socket(p->tx_fd[i], p->dev.ifindex, 0);
 		if (rc < 0)
 			return rc;
 	}
@@ -140,6 +134,7 @@ static int open_tx(struct af_packet *p)
 
 static void close_sockets(struct af_packet *p)
 {
+	netdev_close(&p->dev);
 	if (p->rx_fd >= 0)
 		close(p->rx_fd);
 	for (unsigned int i = 0; i < worker_count; i++) {
@@ -148,48 +143,16 @@ static void close_sockets(struct af_packet *p)
 	}
 }
 
-/* The interface as it is, up and with room for the port's MTU. */
-static int prepare_interface(struct port *port, const struct af_packet *p)
-{
-	struct rte_ether_addr mac;
-	int mtu = ifconf_get_mtu(p->ifname);
-	int rc = ifconf_get_mac(p->ifname, &mac);
-
-	if (mtu < 0 || rc < 0)
-		return port_fail(port, rc < 0 ? rc : mtu, "%s is no Ethernet interface", p->ifname);
-	if (rte_is_zero_ether_addr(&port->mac))
-		port->mac = mac;
-	if (port->mtu == 0)
-		port->mtu = (uint16_t)RTE_MIN(mtu, UINT16_MAX);
-	if (port->mtu > mtu) {
-		rc = ifconf_set_mtu(p->ifname, port->mtu);
-		if (rc < 0)
-			return port_fail(port, rc, "%s has an MTU of %d, %u is needed: %s",
-				p->ifname, mtu, port->mtu, strerror(-rc));
-	}
-	rc = ifconf_set_up(p->ifname);
-	if (rc < 0)
-		return port_fail(port, rc, "%s up: %s", p->ifname, strerror(-rc));
-	return 0;
-}
-
 static int af_packet_open(struct port *port, const struct port_spec *spec)
 {
 	struct af_packet *p = port->priv;
 	int rc;
 
-	if (spec->mode != NULL && strcmp(spec->mode, "af_packet") != 0)
-		return port_fail(port, -ENOTSUP, "mode %s is not there; use af_packet", spec->mode);
-	if (!ifconf_name_valid(spec->ifname) || ifconf_index(spec->ifname) < 0)
-		return port_fail(
-			port, -ENODEV, "no interface %s", spec->ifname == NULL ? "" : spec->ifname);
-	memcpy(p->ifname, spec->ifname, strlen(spec->ifname));
-	p->ifindex = ifconf_index(spec->ifname);
-	p->rx_fd = -1;
-	memset(p->tx_fd, 0xff, sizeof(p->tx_fd));
-	rc = prepare_interface(port, p);
+	rc = netdev_open(port, spec, &p->dev);
 	if (rc < 0)
 		return rc;
+	p->rx_fd = -1;
+	memset(p->tx_fd, 0xff, sizeof(p->tx_fd));
 	rc = make_rings();
 	if (rc == 0)
 		rc = open_rx(p);
@@ -197,8 +160,8 @@ static int af_packet_open(struct port *port, const struct port_spec *spec)
 		rc = open_tx(p);
 	if (rc < 0) {
 		close_sockets(p);
-		return port_fail(port, rc, "packet socket on %s: %s%s", p->ifname, strerror(-rc),
-			rc == -EPERM ? " (needs CAP_NET_RAW)" : "");
+		return port_fail(port, rc, "packet socket on %s: %s%s", p->dev.ifname,
+			strerror(-rc), rc == -EPERM ? " (needs CAP_NET_RAW)" : "");
 	}
 	port->rx_fd = p->rx_fd;
 	port->caps = AF_PACKET_CAPS;
@@ -547,33 +510,18 @@ static uint16_t af_packet_tx_burst(
 static bool af_packet_link_up(struct port *port)
 {
 	const struct af_packet *p = port->priv;
-	struct ifreq ifr = {0};
 
-	ifr.ifr_ifindex = p->ifindex;
-	/* By index: another interface may have taken the name. */
-	if (ioctl(p->rx_fd, SIOCGIFNAME, &ifr) < 0) {
-		port_fail(port, 0, "interface %s was deleted; attach the port again", p->ifname);
-		return false;
-	}
-	if (ioctl(p->rx_fd, SIOCGIFFLAGS, &ifr) < 0 || !(ifr.ifr_flags & IFF_UP)) {
-		port_fail(port, 0, "interface %s is down", p->ifname);
-		return false;
-	}
-	if (!(ifr.ifr_flags & IFF_RUNNING)) {
-		port_fail(port, 0, "interface %s has no carrier", p->ifname);
-		return false;
-	}
-	return true;
+	return netdev_link_up(port, &p->dev);
 }
 
 static int af_packet_set_mtu(struct port *port, uint16_t mtu)
 {
 	const struct af_packet *p = port->priv;
-	int now = ifconf_get_mtu(p->ifname);
 
-	return now >= mtu ? 0 : ifconf_set_mtu(p->ifname, mtu);
+	return netdev_set_mtu(&p->dev, mtu);
 }
 
-PORT_DRIVER(af_packet_driver, .type = "netdev", .priv_size = sizeof(struct af_packet),
-	.open = af_packet_open, .close = af_packet_close, .rx_burst = af_packet_rx_burst,
-	.tx_burst = af_packet_tx_burst, .link_up = af_packet_link_up, .set_mtu = af_packet_set_mtu);
+PORT_DRIVER(af_packet_driver, .type = "netdev", .mode = "af_packet",
+	.priv_size = sizeof(struct af_packet), .open = af_packet_open, .close = af_packet_close,
+	.rx_burst = af_packet_rx_burst, .tx_burst = af_packet_tx_burst,
+	.link_up = af_packet_link_up, .set_mtu = af_packet_set_mtu);

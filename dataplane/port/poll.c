@@ -18,6 +18,8 @@
 #define WAKE_DATA UINT64_MAX
 #define POLL_SLOTS 256
 #define UPLINK_WEIGHT 16 /* an underlay or external port counts as so many tenants' */
+/* Active entries beyond one a port: further queues, and those of ports that went away and were not looked at since. */
+#define ACTIVE_EXTRA 4096
 
 /* A queue without a file descriptor. The control thread fills and empties slots; a slot is used again only after
  * the grace period of port_close(). */
@@ -35,13 +37,13 @@ struct poll_set {
 	bool more_events;         /* the last answer was full */
 	int n_events;             /* in `events`, not taken yet */
 	uint64_t asked_tsc;
-	uint32_t *active; /* indexes of readable ports, in no order */
-	unsigned int n_active, cursor;
-	uint8_t *is_active; /* by port index */
+	uint32_t *active; /* readable queues (queue_ref()), in no order */
+	unsigned int n_active, max_active, cursor;
+	uint64_t *is_active; /* by port index: a bit a queue */
 	struct epoll_event events[EVENTS];
 	/* Written by the control thread. */
 	int epoll_fd __rte_cache_aligned;
-	_Atomic uint32_t fd_ports;
+	_Atomic uint32_t fd_queues;
 	_Atomic uint32_t n_slots; /* those behind were never used */
 	struct poll_slot slots[POLL_SLOTS];
 	unsigned int load; /* of this worker, to place new ports */
@@ -50,14 +52,38 @@ struct poll_set {
 static struct poll_set *sets;                 /* [worker_count] */
 static uint64_t busy_interval, idle_interval; /* TSC */
 
-static void activate(struct poll_set *s, struct worker *w, uint32_t index)
+/* A queue that is read when its file descriptor says so: the index of its port, which has 16 bits, and its number. */
+static uint32_t queue_ref(const struct port *port, uint16_t queue)
 {
-	const struct port *port = port_get(index);
+	return port->index | (uint32_t)queue << 16;
+}
 
-	if (port == NULL || s->is_active[index] || port->rx_worker != w->id)
+static struct port *ref_port(uint32_t ref)
+{
+	return port_get(ref & 0xffff);
+}
+
+static uint16_t ref_queue(uint32_t ref)
+{
+	return (uint16_t)(ref >> 16);
+}
+
+/* The worker of a port's queue. */
+static unsigned int owner(const struct port *port, uint16_t queue)
+{
+	return (port->rx_worker + queue) % worker_count;
+}
+
+static void activate(struct poll_set *s, struct worker *w, uint32_t ref)
+{
+	const struct port *port = ref_port(ref);
+	uint64_t bit = UINT64_C(1) << ref_queue(ref);
+
+	if (port == NULL || (s->is_active[port->index] & bit) ||
+		owner(port, ref_queue(ref)) != w->id || s->n_active == s->max_active)
 		return;
-	s->is_active[index] = 1;
-	s->active[s->n_active++] = index;
+	s->is_active[port->index] |= bit;
+	s->active[s->n_active++] = ref;
 }
 
 static void take_events(struct poll_set *s, struct worker *w)
@@ -83,7 +109,7 @@ void port_poll_begin(struct worker *w)
 {
 	struct poll_set *s = &sets[w->id];
 
-	if (s->n_events == 0 && atomic_load_explicit(&s->fd_ports, memory_order_relaxed) > 0 &&
+	if (s->n_events == 0 && atomic_load_explicit(&s->fd_queues, memory_order_relaxed) > 0 &&
 		time_to_ask(s, w->now_tsc)) {
 		s->asked_tsc = w->now_tsc;
 		s->n_events = RTE_MAX(0, epoll_wait(s->epoll_fd, s->events, EVENTS, 0));
@@ -112,26 +138,29 @@ static uint16_t read_port(struct worker *w, struct port *port, uint16_t queue,
 
 static void leave(struct poll_set *s, unsigned int pos)
 {
-	s->is_active[s->active[pos]] = 0;
+	uint32_t ref = s->active[pos];
+
+	s->is_active[ref & 0xffff] &= ~(UINT64_C(1) << ref_queue(ref));
 	s->active[pos] = s->active[--s->n_active];
 }
 
-/* The next active port that gives frames, round after round until the turn's budget is used up: a long turn makes long bursts
- * for the nodes behind and for the outputs. A port that is drained, gone or another worker's leaves the list. */
+/* The next active queue that gives frames, round after round until the turn's budget is used up: a long turn makes long bursts
+ * for the nodes behind and for the outputs. A queue that is drained, gone or another worker's leaves the list. */
 static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **port,
 	struct rte_mbuf **pkts, uint16_t n)
 {
 	while (s->n_active > 0 && s->budget > 0) {
 		uint32_t bytes = 0;
-		uint16_t got = 0;
+		uint16_t got = 0, queue;
 		struct port *p;
 
 		if (s->cursor >= s->n_active)
 			s->cursor = 0;
-		p = port_get(s->active[s->cursor]);
-		if (p != NULL && p->rx_worker == w->id &&
+		p = ref_port(s->active[s->cursor]);
+		queue = ref_queue(s->active[s->cursor]);
+		if (p != NULL && owner(p, queue) == w->id &&
 			atomic_load_explicit(&p->polled, memory_order_acquire))
-			got = read_port(w, p, 0, pkts, n, &bytes);
+			got = read_port(w, p, queue, pkts, n, &bytes);
 		if (got == 0) {
 			leave(s, s->cursor);
 			continue;
@@ -194,8 +223,9 @@ static int set_init(struct poll_set *s, const struct worker *w, uint32_t capacit
 {
 	struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA};
 
-	s->active = calloc(capacity, sizeof(*s->active));
-	s->is_active = calloc(capacity, 1);
+	s->max_active = capacity + ACTIVE_EXTRA;
+	s->active = calloc(s->max_active, sizeof(*s->active));
+	s->is_active = calloc(capacity, sizeof(*s->is_active));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->active == NULL || s->is_active == NULL || s->epoll_fd < 0)
 		return -ENOMEM;
@@ -234,12 +264,6 @@ static unsigned int least_loaded(void)
 	return best;
 }
 
-/* The worker of a port's queue. */
-static unsigned int owner(const struct port *port, uint16_t queue)
-{
-	return (port->rx_worker + queue) % worker_count;
-}
-
 static int add_slot(struct poll_set *s, struct port *port, uint16_t queue)
 {
 	uint32_t n = s->n_slots;
@@ -272,23 +296,35 @@ static void remove_slots(struct poll_set *s, const struct port *port)
 	atomic_store_explicit(&s->n_slots, n, memory_order_release);
 }
 
-static int add_fd(struct poll_set *s, struct port *port)
+static int fd_of(const struct port *port, uint16_t queue)
 {
-	struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.u64 = port->index};
+	return port->rx_fds != NULL ? port->rx_fds[queue] : port->rx_fd;
+}
 
-	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, port->rx_fd, &e) < 0)
+static int add_fd(struct poll_set *s, const struct port *port, uint16_t queue)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.u64 = queue_ref(port, queue)};
+
+	if (s->fd_queues == s->max_active)
+		return -ENOSPC;
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd_of(port, queue), &e) < 0)
 		return -errno;
-	atomic_fetch_add_explicit(&s->fd_ports, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->fd_queues, 1, memory_order_relaxed);
 	return 0;
+}
+
+static void remove_fd(struct poll_set *s, const struct port *port, uint16_t queue)
+{
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd_of(port, queue), NULL) == 0)
+		atomic_fetch_sub_explicit(&s->fd_queues, 1, memory_order_relaxed);
 }
 
 /* The queues' share of their workers' load, put on (1) or taken off (-1). */
 static void account(const struct port *port, int sign)
 {
 	int weight = port->role == PORT_TENANT ? 1 : UPLINK_WEIGHT;
-	uint16_t n = port->rx_fd >= 0 ? 1 : port->n_rx_queues;
 
-	for (uint16_t q = 0; q < n; q++)
+	for (uint16_t q = 0; q < port->n_rx_queues; q++)
 		sets[owner(port, q)].load += (unsigned int)(sign * weight);
 }
 
@@ -299,10 +335,11 @@ int port_poll_add(struct port *port)
 	port->rx_worker = (uint8_t)least_loaded();
 	account(port, 1);
 	atomic_store_explicit(&port->polled, true, memory_order_release);
-	if (port->rx_fd >= 0)
-		rc = add_fd(&sets[port->rx_worker], port);
-	for (uint16_t q = 0; port->rx_fd < 0 && rc == 0 && q < port->n_rx_queues; q++)
-		rc = add_slot(&sets[owner(port, q)], port, q);
+	for (uint16_t q = 0; rc == 0 && q < port->n_rx_queues; q++) {
+		struct poll_set *s = &sets[owner(port, q)];
+
+		rc = port->rx_fd >= 0 ? add_fd(s, port, q) : add_slot(s, port, q);
+	}
 	if (rc < 0)
 		port_poll_remove(port);
 	worker_wake_all();
@@ -314,9 +351,11 @@ void port_poll_remove(struct port *port)
 	if (!atomic_exchange_explicit(&port->polled, false, memory_order_acq_rel))
 		return;
 	account(port, -1);
-	for (unsigned int i = 0; i < worker_count; i++)
-		remove_slots(&sets[i], port);
-	if (port->rx_fd >= 0 &&
-		epoll_ctl(sets[port->rx_worker].epoll_fd, EPOLL_CTL_DEL, port->rx_fd, NULL) == 0)
-		atomic_fetch_sub_explicit(&sets[port->rx_worker].fd_ports, 1, memory_order_relaxed);
+	if (port->rx_fd < 0) {
+		for (unsigned int i = 0; i < worker_count; i++)
+			remove_slots(&sets[i], port);
+		return;
+	}
+	for (uint16_t q = 0; q < port->n_rx_queues; q++)
+		remove_fd(&sets[owner(port, q)], port, q);
 }

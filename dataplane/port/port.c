@@ -24,10 +24,13 @@ void port_driver_register(struct port_driver *driver)
 	drivers = driver;
 }
 
-static const struct port_driver *driver_by_type(const char *type)
+/* Of types with several modes packet sockets are the usual one. */
+static const struct port_driver *driver_of(const char *type, const char *mode)
 {
 	for (const struct port_driver *d = drivers; d != NULL; d = d->next) {
-		if (strcmp(d->type, type) == 0)
+		if (strcmp(d->type, type) == 0 &&
+			(d->mode == NULL ||
+				strcmp(d->mode, mode != NULL ? mode : "af_packet") == 0))
 			return d;
 	}
 	return NULL;
@@ -149,18 +152,20 @@ static void close_device(struct port *port)
 	port->priv = NULL;
 	port->driver = NULL;
 	port->rx_fd = -1;
+	port->rx_fds = NULL;
 	port->n_rx_queues = 0;
 	port->caps = 0;
 }
 
 static int open_device(struct port *port, const struct port_spec *spec)
 {
-	const struct port_driver *driver = driver_by_type(spec->type);
+	const struct port_driver *driver = driver_of(spec->type, spec->mode);
 	int rc;
 
 	if (driver == NULL)
-		return port_fail(
-			port, -ENOTSUP, "attachment type %s is not known here", spec->type);
+		return port_fail(port, -ENOTSUP, "attachment type %s%s%s is not known here",
+			spec->type, spec->mode != NULL ? " with mode " : "",
+			spec->mode != NULL ? spec->mode : "");
 	port->priv = calloc(1, driver->priv_size);
 	if (port->priv == NULL)
 		return port_fail(port, -ENOMEM, "out of memory");
@@ -173,6 +178,7 @@ static int open_device(struct port *port, const struct port_spec *spec)
 		free(port->priv);
 		port->priv = NULL;
 		port->rx_fd = -1;
+		port->rx_fds = NULL;
 		return rc;
 	}
 	port->driver = driver;

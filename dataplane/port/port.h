@@ -26,6 +26,7 @@
 
 #define PORT_NAME_MAX 64
 #define PORT_REASON_MAX 160
+#define PORT_QUEUES_MAX 64
 /* A driver of GSO frames ends a burst here, so that the frames are still in the cache when they are sent. */
 #define PORT_BURST_BYTES (128 << 10)
 
@@ -52,7 +53,7 @@ struct port_spec {
 	const char *ifname;  /* tap, netdev */
 	const char *netns;   /* tap: name under /run/netns or a path, or NULL */
 	bool configure;      /* tap: set addresses, default routes, bring it up */
-	const char *mode;    /* netdev: "af_packet" */
+	const char *mode;    /* netdev: "af_packet" (also NULL), "af_xdp" */
 	const char *devargs; /* device */
 	const char *socket;  /* memif */
 	uint32_t id;         /* memif */
@@ -68,8 +69,10 @@ struct port_spec {
 
 struct port_driver {
 	const char *type;
+	const char *mode; /* of a type that has several; NULL: any */
 	size_t priv_size;
-	/* 0 or -errno with the reason in port->reason. Sets caps, n_rx_queues, rx_fd. */
+	/* 0 or -errno with the reason in port->reason. Sets caps, n_rx_queues (at most
+	 * PORT_QUEUES_MAX), rx_fd, rx_fds. */
 	int (*open)(struct port *port, const struct port_spec *spec);
 	void (*close)(struct port *port);
 	/* With an rx_fd, 0 means that the device is drained: its fd tells of the next frame (edge-triggered). */
@@ -114,7 +117,8 @@ struct port {
 	uint8_t rx_worker;   /* worker that polls its first queue */
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
-	int rx_fd __rte_cache_aligned; /* to sleep on, or -1: must be polled */
+	int rx_fd __rte_cache_aligned; /* of the first queue, to sleep on; or -1: must be polled */
+	const int *rx_fds;             /* of all queues, when there are several; the driver's */
 	char name[PORT_NAME_MAX];
 	char reason[PORT_REASON_MAX]; /* why state is not active */
 	void *vnic; /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */

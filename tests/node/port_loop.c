@@ -2,7 +2,7 @@
 /* Ports back to back: what enters an even port leaves by the next odd one and the other way round.
  *
  *	port_loop [--caps MASK] [--sleep] [--vxlan] PORT PORT [PORT PORT ...]
- *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME | memif,SOCKET,ROLE | device,DEVARGS
+ *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME[,MODE[,MTU]] | memif,SOCKET,ROLE | device,DEVARGS
  *
  * Port names and addresses are separated by commas. --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
  * its standard input ends, then prints counters as JSON. The rest of the dataplane is not there: the stubs below are
@@ -174,7 +174,7 @@ static const char *word(char **rest)
 static void open_port(const char *name, bool odd, char *text, uint32_t caps)
 {
 	struct port_spec spec = {.mtu = vxlan ? odd ? 1500 : 1450 : 1500};
-	const char *addresses[4];
+	const char *addresses[4], *mtu;
 	struct port *port = port_new(name, vxlan && odd ? PORT_UNDERLAY : PORT_TENANT);
 
 	spec.type = word(&text);
@@ -190,7 +190,10 @@ static void open_port(const char *name, bool odd, char *text, uint32_t caps)
 		rte_eth_random_addr(spec.mac.addr_bytes);
 	} else if (strcmp(spec.type, "netdev") == 0) {
 		spec.ifname = word(&text);
-		spec.mode = "af_packet";
+		spec.mode = word(&text);
+		mtu = word(&text);
+		if (mtu != NULL)
+			spec.mtu = (uint16_t)atoi(mtu);
 	} else if (strcmp(spec.type, "memif") == 0) {
 		spec.socket = word(&text);
 		spec.role = word(&text);

@@ -80,6 +80,10 @@ def veth(host, space, side):
     return f"netdev,{name}"
 
 
+def xdp(host, space, side):
+    return veth(host, space, side) + ",af_xdp"
+
+
 def make_socket(kind, address):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     s.settimeout(20)
@@ -145,7 +149,9 @@ def check_udp(pair, family, size=1000):
 
 
 @pytest.mark.parametrize("caps", ["0xff", hex(CSUM | MULTI_SEG), hex(MULTI_SEG), "0"])
-@pytest.mark.parametrize("kinds", [(tap, tap), (veth, veth), (tap, veth)], ids=["tap", "veth", "tap-veth"])
+@pytest.mark.parametrize(
+    "kinds", [(tap, tap), (veth, veth), (tap, veth), (xdp, xdp), (tap, xdp)], ids=["tap", "veth", "tap-veth", "xdp", "tap-xdp"]
+)
 def test_traffic(pair, kinds, caps):
     """Whatever the outputs can not do is done in software: nothing, segmenting, checksums, both and chains."""
     host = pair[2]
@@ -156,10 +162,13 @@ def test_traffic(pair, kinds, caps):
         check_tcp(pair, family)
         check_udp(pair, family)
     counters = loop.stop()
-    assert (counters["generated"] > 0) == (caps != "0xff")
+    # An XDP socket neither gives nor takes more than a frame of the wire.
+    large = kinds != (xdp, xdp)
+    assert (counters["generated"] > 0) == (large and (caps != "0xff" or xdp in kinds))
 
 
-def test_vxlan(pair):
+@pytest.mark.parametrize("mode", ["af_packet", "af_xdp"])
+def test_vxlan(pair, mode):
     """Two processes, a tunnel between them over a veth: runs of frames travel as one, segments come together again.
 
     a: tap ══ port_loop (host) ── veth ── port_loop (host2) ══ tap :b
@@ -169,8 +178,8 @@ def test_vxlan(pair):
         connect(pair[2], "u0", far, "u0")
         for host in (pair[2], far):
             host.sysctl(net__ipv6__conf__u0__disable_ipv6=1)
-        near_loop = Loop(pair[2], "--sleep", "--vxlan", tap(None, pair[0], 0), "netdev,u0")
-        far_loop = Loop(far, "--sleep", "--vxlan", tap(None, pair[1], 1), "netdev,u0")
+        near_loop = Loop(pair[2], "--sleep", "--vxlan", tap(None, pair[0], 0), f"netdev,u0,{mode}")
+        far_loop = Loop(far, "--sleep", "--vxlan", tap(None, pair[1], 1), f"netdev,u0,{mode}")
         assert near_loop.line == "ready"
         assert far_loop.line == "ready"
         for family in (4, 6):
@@ -182,8 +191,10 @@ def test_vxlan(pair):
         far.delete()
 
 
-def test_kernel_vxlan(pair):
-    """A kernel's VXLAN device at the other end hands over large frames whose inner TCP is unfinished.
+@pytest.mark.parametrize("mode", ["af_packet", "af_xdp"])
+def test_kernel_vxlan(pair, mode):
+    """A kernel's VXLAN device at the other end hands over large frames whose inner TCP is unfinished; to an XDP socket small
+    ones, just as unfinished.
 
     a: tap ══ port_loop (host) ── veth ── b: vxlan device
     """
@@ -199,13 +210,53 @@ def test_kernel_vxlan(pair):
         f"addr add {ADDRESSES[4][1]}/24 dev vx0",
         f"addr add {ADDRESSES[6][1]}/64 dev vx0 nodad",
     )
-    loop = Loop(host, "--sleep", "--vxlan", tap(None, near, 0), "netdev,u0")
+    loop = Loop(host, "--sleep", "--vxlan", tap(None, near, 0), f"netdev,u0,{mode}")
     assert loop.line == "ready"
     for family in (4, 6):
         check_tcp(pair, family)
         check_udp(pair, family)
     # Cut into segments it would be more than 17,000.
-    assert loop.stop()["received"] < 12000
+    assert (loop.stop()["received"] < 12000) == (mode == "af_packet")
+
+
+def xdp_program(space, ifname):
+    """The id of the program on an interface, or None."""
+    link = json.loads(space.run("ip", "-j", "-d", "link", "show", "dev", ifname).stdout)[0]
+    return link.get("xdp", {}).get("prog", {}).get("id")
+
+
+def test_xdp_program(pair):
+    """It comes with the port, alone, and goes with it, also when the process is killed; then it can come again."""
+    host = pair[2]
+    port = xdp(host, pair[0], 0)
+    first = Loop(host, port, tap(None, pair[1], 1))
+    assert first.line == "ready"
+    assert xdp_program(host, "veth0")
+    second = Loop(host, port, "netdev,lo")
+    assert "veth0 has another XDP program" in second.line
+    first.process.kill()
+    first.process.wait()
+    wait_for(lambda: not xdp_program(host, "veth0"), 5, "the kernel takes the program off")
+    third = Loop(host, "--sleep", port, tap(None, pair[1], 1))
+    assert third.line == "ready"
+    check_udp(pair, 4)
+    third.stop()
+    assert not xdp_program(host, "veth0")
+
+
+def test_xdp_queues(pair):
+    """An interface with several queues: a socket for each, and every one of them is heard."""
+    host, near = pair[2], pair[0]
+    host.ip(
+        f"link add veth0 numrxqueues 4 numtxqueues 4 type veth peer name eth0 numrxqueues 4 numtxqueues 4 netns {near.name}",
+        "link set veth0 up",
+    )
+    near.ip("link set eth0 up", f"addr add {ADDRESSES[4][0]}/24 dev eth0")
+    loop = Loop(host, "--sleep", "netdev,veth0,af_xdp", tap(None, pair[1], 1))
+    assert loop.line == "ready"
+    for _ in range(20):  # the kernel chooses the queue by the flow
+        check_udp(pair, 4)
+    loop.stop()
 
 
 def test_memif(pair, tmp_path):
@@ -257,6 +308,9 @@ def test_deleted_from_outside(pair):
         ("tap,eth0,{netns},,,10.9.0.300/24", "10.9.0.300/24 is no address"),
         ("netdev,no_such_if", "no interface no_such_if"),
         ("netdev,lo", "lo is no Ethernet interface"),
+        ("netdev,lo,af_xdp", "lo is no Ethernet interface"),
+        ("netdev,lo,af_xdp,4000", "an MTU of 4000 does not fit the frames of af_xdp (at most 3498); use af_packet"),
+        ("netdev,lo,netmap", "attachment type netdev with mode netmap is not known"),
         ("device,no_such_device", "device no_such_device"),
         ("memif,/tmp/x,neither", "role must be server or client"),
         ("wire,x", "attachment type wire is not known"),
