@@ -7,6 +7,7 @@
 #include "emission.h"
 #include "events.h"
 #include "http.h"
+#include "lib/json_memo.h"
 #include "lib/log.h"
 #include "mem.h"
 #include "metrics.h"
@@ -252,4 +253,5 @@ void controller_stop(struct controller *c)
 	metrics_free(c->metrics);
 	model_fini(&c->model);
 	store_close(c->store);
+	json_memo_clear();
 }

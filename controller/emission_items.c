@@ -250,14 +250,14 @@ static json_t *rule_text(const json_t *json)
 
 static void security_group_items(const struct node *node, const struct object *group, json_t *out)
 {
-	const struct rule_parts *cut;
+	const struct list_cut *cut;
 
 	if (!group->present || !is_named(node, "group", group->name))
 		return;
 	add(out, json_pack("[s, s, I]", "group", group->name, revision_of(group)));
 	cut = rule_parts_of(group, rule_text);
 	for (size_t i = 0; i < cut->count; i++)
-		json_array_append(out, cut->parts[i].item);
+		json_array_append(out, cut->parts[i].data);
 }
 
 /* The next hop port's address of the destination's family. */

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store.h"
+#include "store_internal.h"
 
 #include "lib/log.h"
 #include "mem.h"
+#include "store_lists.h"
 #include "store_schema.h"
 
 #include <errno.h>
 #include <libgen.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum statement { PUT, DELETE, SET, UNSET, GET, EVENT_ADD, EVENT_TRIM, STATEMENT_COUNT };
-
 static const char *const statements[STATEMENT_COUNT] = {
 	[PUT] = "REPLACE INTO objects (kind, name, tenant, revision, json) VALUES (?,?,?,?,?)",
 	[DELETE] = "DELETE FROM objects WHERE kind = ? AND name = ?",
+	[PART_PUT] = "REPLACE INTO list_parts (kind, name, field, part, json) VALUES (?,?,?,?,?)",
+	[PART_DELETE] =
+		"DELETE FROM list_parts WHERE kind = ? AND name = ? AND field = ? AND part = ?",
+	[LIST_DELETE] = "DELETE FROM list_parts WHERE kind = ? AND name = ? AND field = ?",
+	[LISTS_DELETE] = "DELETE FROM list_parts WHERE kind = ? AND name = ?",
 	[SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?,?)",
 	[UNSET] = "DELETE FROM meta WHERE key = ?",
 	[GET] = "SELECT value FROM meta WHERE key = ?",
@@ -25,14 +28,7 @@ static const char *const statements[STATEMENT_COUNT] = {
 	[EVENT_TRIM] = "DELETE FROM events WHERE number <= ?",
 };
 
-struct store {
-	sqlite3 *db;
-	sqlite3_stmt *stmt[STATEMENT_COUNT];
-	bool open;   /* a transaction has begun */
-	bool failed; /* a part of it did not work */
-};
-
-static int complain(struct store *store, const char *what)
+int store_complain(struct store *store, const char *what)
 {
 	log_error(
 		"store failed", LOG_STR("what", what), LOG_STR("error", sqlite3_errmsg(store->db)));
@@ -43,7 +39,7 @@ static int run(struct store *store, const char *sql)
 {
 	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	return complain(store, sql);
+	return store_complain(store, sql);
 }
 
 /* ---- Opening ---- */
@@ -75,7 +71,7 @@ static int schema_version(struct store *store)
 	int version = 0;
 
 	if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
-		return complain(store, "user_version");
+		return store_complain(store, "user_version");
 	if (sqlite3_step(st) == SQLITE_ROW)
 		version = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
@@ -113,7 +109,7 @@ static int prepare(struct store *store)
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (sqlite3_prepare_v3(store->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
 			    &store->stmt[i], NULL) != SQLITE_OK)
-			return complain(store, statements[i]);
+			return store_complain(store, statements[i]);
 	return 0;
 }
 
@@ -128,7 +124,7 @@ int store_open(struct store **result, const char *url)
 			"cannot make the store's directory", LOG_STR("path", path), LOG_ERRNO(rc));
 	} else if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 			   NULL) != SQLITE_OK) {
-		rc = complain(store, path);
+		rc = store_complain(store, path);
 	} else {
 		/* The exclusive lock keeps a second controller out and needs no shared memory file. */
 		sqlite3_busy_timeout(store->db, 2000);
@@ -153,37 +149,65 @@ void store_close(struct store *store)
 		return;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->stmt[i]);
+	store_lists_forget(store);
 	sqlite3_close(store->db);
 	free(store);
 }
 
 /* ---- Reading ---- */
 
+/* NULL when the row is no object: logged. */
+static json_t *read_object(sqlite3_stmt *st)
+{
+	json_error_t error;
+	json_t *object = json_loadb((const char *)sqlite3_column_text(st, 2),
+		(size_t)sqlite3_column_bytes(st, 2), 0, &error);
+
+	if (object == NULL)
+		log_error("an object in the store is damaged",
+			LOG_STR("kind", (const char *)sqlite3_column_text(st, 0)),
+			LOG_STR("name", (const char *)sqlite3_column_text(st, 1)),
+			LOG_STR("error", error.text));
+	return object;
+}
+
+static int read_objects(struct store *store, sqlite3_stmt *st, struct store_lists_reader *lists,
+	store_object_fn fn, void *arg)
+{
+	int step, rc;
+
+	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *kind = (const char *)sqlite3_column_text(st, 0);
+		json_t *object = read_object(st);
+
+		if (object == NULL)
+			return -EINVAL;
+		rc = store_lists_read(
+			lists, kind, (const char *)sqlite3_column_text(st, 1), object);
+		if (rc < 0) {
+			json_decref(object);
+			return rc;
+		}
+		fn(kind, object, arg);
+	}
+	return step == SQLITE_DONE ? store_lists_read_end(lists) : store_complain(store, "objects");
+}
+
 int store_load(struct store *store, store_object_fn fn, void *arg)
 {
+	static const char sql[] = "SELECT kind, name, json FROM objects ORDER BY kind, name";
+	struct store_lists_reader *lists;
 	sqlite3_stmt *st;
-	int step;
+	int rc = -EIO;
 
-	if (sqlite3_prepare_v2(store->db, "SELECT kind, name, json FROM objects", -1, &st, NULL) !=
-		SQLITE_OK)
-		return complain(store, "objects");
-	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-		json_error_t error;
-		json_t *object = json_loadb((const char *)sqlite3_column_text(st, 2),
-			(size_t)sqlite3_column_bytes(st, 2), 0, &error);
-
-		if (object == NULL) {
-			log_error("an object in the store is damaged",
-				LOG_STR("kind", (const char *)sqlite3_column_text(st, 0)),
-				LOG_STR("name", (const char *)sqlite3_column_text(st, 1)),
-				LOG_STR("error", error.text));
-			sqlite3_finalize(st);
-			return -EINVAL;
-		}
-		fn((const char *)sqlite3_column_text(st, 0), object, arg);
-	}
+	if (sqlite3_prepare_v2(store->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return store_complain(store, "objects");
+	lists = store_lists_reader_new(store);
+	if (lists != NULL)
+		rc = read_objects(store, st, lists, fn, arg);
+	store_lists_reader_free(lists);
 	sqlite3_finalize(st);
-	return step == SQLITE_DONE ? 0 : complain(store, "objects");
+	return rc;
 }
 
 int store_event_load(struct store *store, store_event_fn fn, void *arg)
@@ -193,7 +217,7 @@ int store_event_load(struct store *store, store_event_fn fn, void *arg)
 
 	if (sqlite3_prepare_v2(store->db, "SELECT number, json FROM events ORDER BY number", -1,
 		    &st, NULL) != SQLITE_OK)
-		return complain(store, "events");
+		return store_complain(store, "events");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		json_t *event = json_loads((const char *)sqlite3_column_text(st, 1), 0, NULL);
 
@@ -201,7 +225,7 @@ int store_event_load(struct store *store, store_event_fn fn, void *arg)
 			fn(sqlite3_column_int64(st, 0), event, arg);
 	}
 	sqlite3_finalize(st);
-	return step == SQLITE_DONE ? 0 : complain(store, "events");
+	return step == SQLITE_DONE ? 0 : store_complain(store, "events");
 }
 
 char *store_get(struct store *store, const char *key)
@@ -218,7 +242,7 @@ char *store_get(struct store *store, const char *key)
 
 /* ---- Writing ---- */
 
-static sqlite3_stmt *begin(struct store *store, enum statement which)
+sqlite3_stmt *store_begin(struct store *store, enum statement which)
 {
 	if (!store->open) {
 		store->open = true;
@@ -227,10 +251,10 @@ static sqlite3_stmt *begin(struct store *store, enum statement which)
 	return store->stmt[which];
 }
 
-static void finish(struct store *store, sqlite3_stmt *st)
+void store_step(struct store *store, sqlite3_stmt *st)
 {
 	if (!store->failed && sqlite3_step(st) != SQLITE_DONE) {
-		complain(store, sqlite3_sql(st));
+		store_complain(store, sqlite3_sql(st));
 		store->failed = true;
 	}
 	sqlite3_reset(st);
@@ -240,45 +264,48 @@ static void finish(struct store *store, sqlite3_stmt *st)
 void store_put(struct store *store, const char *kind, const char *name, const char *tenant,
 	uint64_t revision, const json_t *object)
 {
-	sqlite3_stmt *st = begin(store, PUT);
+	json_t *row = store_lists_put(store, kind, name, object);
+	sqlite3_stmt *st = store_begin(store, PUT);
 
 	sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, tenant, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 4, (sqlite3_int64)revision);
-	sqlite3_bind_text(st, 5, json_dumps(object, JSON_COMPACT), -1, free);
-	finish(store, st);
+	sqlite3_bind_text(st, 5, json_dumps(row, JSON_COMPACT), -1, free);
+	store_step(store, st);
+	json_decref(row);
 }
 
 void store_delete(struct store *store, const char *kind, const char *name)
 {
-	sqlite3_stmt *st = begin(store, DELETE);
+	sqlite3_stmt *st = store_begin(store, DELETE);
 
 	sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
-	finish(store, st);
+	store_step(store, st);
+	store_lists_delete(store, kind, name);
 }
 
 void store_set(struct store *store, const char *key, const char *value)
 {
-	sqlite3_stmt *st = begin(store, value != NULL ? SET : UNSET);
+	sqlite3_stmt *st = store_begin(store, value != NULL ? SET : UNSET);
 
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 	if (value != NULL)
 		sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
-	finish(store, st);
+	store_step(store, st);
 }
 
 void store_event_add(struct store *store, int64_t number, const char *text, int64_t keep)
 {
-	sqlite3_stmt *st = begin(store, EVENT_ADD);
+	sqlite3_stmt *st = store_begin(store, EVENT_ADD);
 
 	sqlite3_bind_int64(st, 1, number);
 	sqlite3_bind_text(st, 2, text, -1, SQLITE_STATIC);
-	finish(store, st);
-	st = begin(store, EVENT_TRIM);
+	store_step(store, st);
+	st = store_begin(store, EVENT_TRIM);
 	sqlite3_bind_int64(st, 1, number - keep);
-	finish(store, st);
+	store_step(store, st);
 }
 
 int store_commit(struct store *store)
@@ -289,6 +316,7 @@ int store_commit(struct store *store)
 		return 0;
 	if (store->failed || run(store, "COMMIT") < 0) {
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+		store_lists_forget(store);
 		rc = -EIO;
 	}
 	store->open = store->failed = false;

@@ -8,6 +8,9 @@ const struct store_step store_steps[] = {
 	    " revision INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT "
 	    "ROWID;"},
 	{2, "CREATE TABLE events (number INTEGER PRIMARY KEY, json TEXT NOT NULL);"},
+	{3, "CREATE TABLE list_parts (kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL,"
+	    " part INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, name, field, part))"
+	    " WITHOUT ROWID;"},
 };
 
 const size_t store_step_count = sizeof(store_steps) / sizeof(store_steps[0]);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "lib/json_text.h"
 #include "lib/jsonrpc.h"
 
 json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size)
@@ -81,19 +82,11 @@ json_t *jsonrpc_make_error(json_t *id, int code, const char *message, json_t *da
 
 char *jsonrpc_text(const json_t *message, size_t *len)
 {
-	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-	char *text = json_dumps(message, flags);
-	char *line;
+	char *text = json_text(message, 1, len);
 
 	if (text == NULL)
 		return NULL;
-	*len = strlen(text);
-	line = realloc(text, *len + 2);
-	if (line == NULL) {
-		free(text);
-		return NULL;
-	}
-	line[(*len)++] = '\n';
-	line[*len] = '\0';
-	return line;
+	text[(*len)++] = '\n';
+	text[*len] = '\0';
+	return text;
 }

@@ -19,6 +19,8 @@
  */
 #define READ_BYTES ((size_t)256 << 10)
 #define TURN_NS 2000000
+/* What is written at a time: about what a Unix socket takes. */
+#define WRITE_BYTES ((size_t)256 << 10)
 /* Answers above this size are queued without a copy. */
 #define REFERENCE_BYTES 4096
 
@@ -372,6 +374,7 @@ static bool conn_init(struct jsonrpc_conn *conn, const char *name)
 	fill_peer(conn, name);
 	bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, READ_BYTES);
+	bufferevent_set_max_single_write(conn->bev, WRITE_BYTES);
 	bufferevent_setwatermark(conn->bev, EV_WRITE, l->output_pause_bytes / 2, 0);
 	bufferevent_set_timeouts(conn->bev, NULL, &write_timeout);
 	return bufferevent_enable(conn->bev, EV_READ | EV_WRITE) == 0;

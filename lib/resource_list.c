@@ -4,54 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* ---- Hash of a value: equal values (json_equal) have equal hashes ---- */
-
-static uint64_t mix(uint64_t hash)
-{
-	hash ^= hash >> 32;
-	hash *= 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 29;
-}
-
-static uint64_t text_hash(const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
-	return mix(hash);
-}
-
-static uint64_t value_hash(const json_t *value)
-{
-	uint64_t hash = (uint64_t)json_typeof(value);
-	const char *key;
-	json_t *item;
-	size_t index;
-
-	switch (json_typeof(value)) {
-	case JSON_OBJECT: /* a sum: the order of members is of no account */
-		json_object_foreach ((json_t *)value, key, item)
-			hash += mix(text_hash(key) + value_hash(item));
-		break;
-	case JSON_ARRAY:
-		json_array_foreach ((json_t *)value, index, item)
-			hash = mix(hash + value_hash(item));
-		break;
-	case JSON_STRING:
-		hash += text_hash(json_string_value(value));
-		break;
-	case JSON_INTEGER:
-		hash += (uint64_t)json_integer_value(value) << 3;
-		break;
-	case JSON_REAL:
-	case JSON_TRUE:
-	case JSON_FALSE:
-	case JSON_NULL:
-		break;
-	}
-	return mix(hash);
-}
+#include "lib/json_memo.h"
 
 /* ---- A set of the items of one list: open addressing, at most half full ---- */
 
@@ -93,7 +46,7 @@ static struct slot *set_find(const struct set *set, const json_t *value, uint64_
 /* False when an equal value is in the set already. */
 static bool set_add(struct set *set, const json_t *value, size_t index)
 {
-	uint64_t hash = value_hash(value);
+	uint64_t hash = json_memo_hash(value);
 	struct slot *slot = set_find(set, value, hash);
 
 	if (slot->value)
@@ -131,7 +84,7 @@ static void mark_present(struct set *set, const json_t *wanted, const json_t *li
 	json_array_foreach ((json_t *)wanted, index, item)
 		set_add(set, item, index);
 	json_array_foreach ((json_t *)list, index, item) {
-		struct slot *slot = set_find(set, item, value_hash(item));
+		struct slot *slot = set_find(set, item, json_memo_hash(item));
 
 		if (slot->value)
 			slot->marked = true;
@@ -146,7 +99,7 @@ json_t *resource_list_add(const json_t *list, const json_t *more)
 
 	mark_present(&set, more, list);
 	json_array_foreach ((json_t *)more, index, item) {
-		struct slot *slot = set_find(&set, item, value_hash(item));
+		struct slot *slot = set_find(&set, item, json_memo_hash(item));
 
 		if (!slot->marked)
 			json_array_append(result, item);
@@ -182,7 +135,7 @@ bool resource_list_remove(const json_t *list, const json_t *less, json_t **out, 
 	if (all_marked(&set, missing)) {
 		*out = json_array();
 		json_array_foreach ((json_t *)list, index, item)
-			if (!set_find(&set, item, value_hash(item))->value)
+			if (!set_find(&set, item, json_memo_hash(item))->value)
 				json_array_append(*out, item);
 	}
 	free(set.slots);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/json_memo.h"
 #include "lib/resource_internal.h"
 
 static bool values_equal(const json_t *a, const json_t *b)
@@ -222,6 +223,7 @@ struct ref_walk {
 	char path[RESOURCE_PATH_MAX];
 	resource_ref_fn fn;
 	void *arg;
+	size_t found;
 };
 
 static bool walk_members(
@@ -237,6 +239,7 @@ static bool walk_value(
 	case FIELD_REF:
 		ref = (struct resource_ref){walk->path, field, kind_find(field->ref),
 			json_string_value(value), field->flags & FIELD_ANY_TENANT};
+		walk->found++;
 		return !ref.kind || !ref.name || walk->fn(&ref, walk->arg);
 	case FIELD_OBJECT:
 		return walk_members(walk, length, field->fields, value);
@@ -255,13 +258,18 @@ static bool walk_list(
 	json_t *item;
 
 	json_array_foreach ((json_t *)list, index, item) {
+		struct json_memo *memo = json_memo_find(item);
+		size_t end, found = walk->found;
 		char number[24];
-		size_t end;
 
+		if (memo && memo->names_nobody)
+			continue;
 		snprintf(number, sizeof(number), "%zu", index);
 		end = resource_pointer_append(walk->path, sizeof(walk->path), length, number);
 		if (!walk_value(walk, end, field, item))
 			return false;
+		if (memo)
+			memo->names_nobody = walk->found == found;
 	}
 	return true;
 }
