@@ -14,6 +14,7 @@
 #include "session/session.h"
 #include "underlay/underlay.h"
 #include "vpc/claim.h"
+#include "vpc/ra.h"
 #include "vpc/vpc.h"
 
 /* The hand goes once around the table in about a second: TICKS turns of TICK_MS. */
@@ -53,6 +54,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	rcu_poll();
 	claim_take();
+	ra_tick(clock_ms());
 	retry_ports(clock_ms());
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);

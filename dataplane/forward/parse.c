@@ -12,6 +12,8 @@ enum {
 	ICMP6_ECHO = 128,
 	ICMP6_ECHO_REPLY = 129,
 	ICMP6_ND_FIRST = 133,
+	ICMP6_RA = 134,
+	ICMP6_REDIRECT = 137,
 	ICMP6_ND_LAST = 137,
 };
 
@@ -68,6 +70,12 @@ static void icmp_ports(bool v6, const uint8_t *icmp, uint16_t *sport, uint16_t *
 	}
 }
 
+/* Neighbour discovery in fragments is nobody's (RFC 6980 section 5); hiding a router's words is what it is good for. */
+static enum drop_reason nd_fragment(uint8_t type)
+{
+	return type == ICMP6_RA || type == ICMP6_REDIRECT ? DROP_ROGUE_RA : DROP_MALFORMED;
+}
+
 static enum parse_verdict parse_icmp(struct pkt *p, const uint8_t *icmp, uint32_t l4_len)
 {
 	bool v6 = p->flags & PKT_F_V6;
@@ -79,8 +87,7 @@ static enum parse_verdict parse_icmp(struct pkt *p, const uint8_t *icmp, uint32_
 		return PARSE_OTHER;
 	}
 	if (v6 && icmp[0] >= ICMP6_ND_FIRST && icmp[0] <= ICMP6_ND_LAST)
-		return p->flags & PKT_F_FRAGMENT ? bad(p, DROP_MALFORMED) /* RFC 6980 section 5 */
-						 : PARSE_OTHER;
+		return p->flags & PKT_F_FRAGMENT ? bad(p, nd_fragment(icmp[0])) : PARSE_OTHER;
 	icmp_ports(v6, icmp, &p->sport, &p->dport);
 	p->flags |= PKT_F_L4;
 	return PARSE_SESSION;

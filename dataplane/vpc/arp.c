@@ -50,6 +50,8 @@ enum service_result arp_serve(struct service *s)
 		service_announced(s, &sender);
 	if (f->arp.arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST) || ip_addr_equal(&sender, &target))
 		return SERVICE_CONSUMED; /* nobody else learns from announcements and unasked replies */
+	if (f->arp.arp_data.arp_sip == 0 && service_may_take(s, &target))
+		return SERVICE_CONSUMED;
 	owner = service_owner(s, &target, &own, &is_gateway);
 	if (owner == NULL)
 		return own ? SERVICE_CONSUMED : service_drop(s, DROP_NO_ROUTE);

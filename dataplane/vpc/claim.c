@@ -14,7 +14,6 @@
 #include "vpc/vpc_internal.h"
 
 #define NA_OVERRIDE RTE_BE32(1u << 29)
-#define OPT_TLLA 2
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_FULL };
 
@@ -166,18 +165,17 @@ static uint16_t arp_announcement(uint8_t *frame, const struct endpoint *e)
 /* RFC 4861 section 7.2.6. */
 static uint16_t nd_announcement(uint8_t *frame, const struct endpoint *e)
 {
-	static const struct ip_addr all_nodes = {.bytes = {0xff, 2, [15] = 1}};
 	struct icmp6_frame *f = (struct icmp6_frame *)frame;
 	uint8_t *body = (uint8_t *)(f + 1);
 
-	f->eth.dst_addr = (struct rte_ether_addr){{0x33, 0x33, 0, 0, 0, 1}};
+	f->eth.dst_addr = ether_all_nodes;
 	f->eth.src_addr = e->mac;
 	f->icmp = (struct icmp6_hdr){.type = ICMP6_NA, .body = NA_OVERRIDE};
 	memcpy(body, e->addr.bytes, 16);
-	body[16] = OPT_TLLA;
+	body[16] = ICMP6_OPT_TLLA;
 	body[17] = 1;
 	memcpy(body + 18, &e->mac, sizeof(e->mac));
-	icmp6_finish(f, &e->addr, &all_nodes, sizeof(f->icmp) + 24);
+	icmp6_finish(f, &e->addr, &ip_all_nodes, sizeof(f->icmp) + 24);
 	return sizeof(*f) + 24;
 }
 

@@ -125,12 +125,15 @@ static enum service_result serve_client(struct service *s, struct frame *f)
 enum service_result dhcp_serve(struct service *s)
 {
 	struct frame *f = (struct frame *)s->frame;
+	const struct rte_udp_hdr *udp = service_l4(s, offsetof(struct frame, udp), sizeof(*udp));
 	struct ip_addr src;
 
+	if (udp == NULL)
+		return service_drop(s, DROP_MALFORMED);
+	if (udp->dst_port != SERVER_PORT)
+		return service_drop(s, DROP_ROGUE_DHCP); /* a server's words, from a tenant */
 	if (s->len < offsetof(struct frame, dhcp) || f->ip.version_ihl != 0x45)
 		return service_drop(s, DROP_MALFORMED);
-	if (f->udp.dst_port != SERVER_PORT)
-		return service_drop(s, DROP_ROGUE_DHCP); /* a server's words, from a tenant */
 	src = ip_addr_from_v4(f->ip.src_addr);
 	if (!service_source_ok(s, &f->eth.src_addr, &src))
 		return SERVICE_DROP;

@@ -20,6 +20,23 @@ enum {
 	ICMP6_REDIRECT = 137,
 };
 
+/* Options of RFC 4861 section 4.6, RFC 8106. */
+enum {
+	ICMP6_OPT_SLLA = 1,
+	ICMP6_OPT_TLLA = 2,
+	ICMP6_OPT_PREFIX = 3,
+	ICMP6_OPT_MTU = 5,
+	ICMP6_OPT_RDNSS = 25,
+};
+
+struct icmp6_opt_mac {
+	uint8_t type, units; /* of 8 bytes */
+	struct rte_ether_addr mac;
+};
+
+static const struct ip_addr ip_all_nodes = {.bytes = {0xff, 2, [15] = 1}};
+static const struct rte_ether_addr ether_all_nodes = {{0x33, 0x33, 0, 0, 0, 1}};
+
 struct icmp6_hdr {
 	uint8_t type, code;
 	rte_be16_t checksum;

@@ -3,6 +3,7 @@
 
 #include "underlay/underlay.h"
 #include "vpc/claim.h"
+#include "vpc/vnic.h"
 #include "vpc/vpc_internal.h"
 
 static bool gone(struct service *s)
@@ -104,6 +105,11 @@ const struct rte_ether_addr *service_owner(
 	if (*own)
 		return NULL;
 	return &ep->mac;
+}
+
+bool service_may_take(const struct service *s, const struct ip_addr *addr)
+{
+	return s->vnic != NULL && vnic_shares(s->vnic, s->vpc->index, addr);
 }
 
 void service_announced(const struct service *s, const struct ip_addr *addr)

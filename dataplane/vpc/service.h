@@ -26,6 +26,8 @@ struct service {
 	uint16_t
 		room; /* how long an answer may be. Equal to len where the frame is in several pieces, of
 			* which these bytes are the first: no length may change then */
+	uint16_t
+		l4_off; /* of the upper layer, behind options and extension headers; 0: there are none */
 	loc_t in;
 	const struct vpc *vpc;
 	const struct port *port;     /* NULL from a tunnel */
@@ -36,13 +38,21 @@ struct service {
 
 typedef enum service_result (*service_fn)(struct service *s);
 
-/* Fills everything but frame, len and room. False: the port or VPC is gone (reason is set). */
+/* Fills everything but frame, len, room and l4_off. False: the port or VPC is gone (reason is set). */
 bool service_begin(struct service *s, loc_t in, uint32_t vpc_index);
 
 static inline enum service_result service_drop(struct service *s, enum drop_reason reason)
 {
 	s->reason = reason;
 	return SERVICE_DROP;
+}
+
+/* The upper layer's header of `size` bytes; `plain`: where it is behind a plain header. NULL: the frame is shorter. */
+static inline void *service_l4(const struct service *s, size_t plain, size_t size)
+{
+	size_t off = s->l4_off != 0 ? s->l4_off : plain;
+
+	return off + size <= s->len ? s->frame + off : NULL;
 }
 
 /* May the sender use these source addresses? False with the reason. The all-zero address (probes, DHCP
@@ -54,6 +64,9 @@ bool service_source_ok(
 const struct rte_ether_addr *service_owner(
 	const struct service *s, const struct ip_addr *target, bool *own, bool *is_gateway);
 
+/* Is it an address that the sender may take over from whoever has it (keepalived)? Its probes are not answered. */
+bool service_may_take(const struct service *s, const struct ip_addr *addr);
+
 /* The sender says that an address, which it may use, is now behind it. */
 void service_announced(const struct service *s, const struct ip_addr *addr);
 
@@ -62,5 +75,6 @@ enum service_result arp_serve(struct service *s);
 enum service_result nd_serve(struct service *s);
 enum service_result gateway_serve(struct service *s);
 enum service_result dhcp_serve(struct service *s);
+enum service_result dhcp6_serve(struct service *s);
 
 #endif

@@ -39,6 +39,7 @@ static inline void service_one(
 	}
 	s.frame = rte_pktmbuf_mtod(m, uint8_t *);
 	s.len = m->data_len;
+	s.l4_off = p->l4_off;
 	s.room = (uint16_t)(m->data_len + (m->nb_segs == 1 ? rte_pktmbuf_tailroom(m) : 0));
 	switch (fn(&s)) {
 	case SERVICE_REPLY:

@@ -97,15 +97,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	started = true;
 	if (size < 4 || size > 2000)
 		return 0;
-	switch (data[0] % 6) {
+	switch (data[0] % 7) {
 	case 4:
 		try_error(data[1], data + 3, size - 3);
 		break;
 	case 5:
 		try_fragment(data[1], data + 3, size - 3);
 		break;
+	case 6:
+		try_service(dhcp6_serve, data[1], data[2], data + 3, size - 3);
+		break;
 	default:
-		try_service(services[data[0] % 6], data[1], data[2], data + 3, size - 3);
+		try_service(services[data[0] % 7], data[1], data[2], data + 3, size - 3);
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <event2/event.h>
 
+#include "core/node.h"
 #include "core/rpc.h"
 #include "core/state.h"
 #include "example/curfew.h"
@@ -31,6 +32,15 @@ void __real_state_kind_register(struct state_kind *kind);
 void __wrap_state_kind_register(struct state_kind *kind);
 void __real_rpc_method_register(struct rpc_method *method);
 void __wrap_rpc_method_register(struct rpc_method *method);
+void __real_node_attach_classify(struct classify_attachment *attachment);
+void __wrap_node_attach_classify(struct classify_attachment *attachment);
+
+/* The example's node takes the place of the dataplane's own. */
+void __wrap_node_attach_classify(struct classify_attachment *attachment)
+{
+	if (strcmp(attachment->node, "dhcp6") != 0)
+		__real_node_attach_classify(attachment);
+}
 
 void __wrap_state_kind_register(struct state_kind *kind)
 {

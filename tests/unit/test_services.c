@@ -363,6 +363,48 @@ static void advertisements_claim(void **context)
 	assert_result(serve(nd_serve, "w1", 100), SERVICE_DROP, DROP_MALFORMED);
 }
 
+/* A router's or a DHCP server's words are found behind extension headers, too. */
+static void wrapped_words_are_found(void **context)
+{
+	struct icmp6_frame *f;
+	struct service s = {.frame = frame, .room = sizeof(frame)};
+
+	(void)context;
+	fixture_world();
+	for (uint8_t type = ICMP6_RS; type <= ICMP6_REDIRECT; type++) {
+		f = icmp6(W1, "fe80::ff:fe00:111", "ff02::1", type, frame, 40);
+		memmove((uint8_t *)&f->icmp + 8, &f->icmp, 48);
+		memcpy(&f->icmp, "\x3a\0\1\4\0\0\0\0", 8); /* destination options: padding */
+		f->ip.proto = IPPROTO_DSTOPTS;
+		s.len = (uint16_t)(frame_len + 8);
+		s.l4_off = sizeof(f->eth) + sizeof(f->ip) + 8;
+		assert_true(service_begin(&s, port("w1"), vpc_by_vni(100)->index));
+		assert_int_equal(nd_serve(&s), SERVICE_DROP);
+		assert_int_equal(s.reason, type == ICMP6_RA || type == ICMP6_REDIRECT
+						   ? DROP_ROGUE_RA
+						   : DROP_MALFORMED);
+	}
+}
+
+/* RFC 5227, RFC 4862: a port that may take over a shared address is told of no conflict when it probes; anybody else is. */
+static void probes_for_shared_addresses(void **context)
+{
+	(void)context;
+	fixture_world();
+	APPLY(VIP_ITEM("w1", W1, "10.0.1.5"), VIP_ITEM("w3", OTHER, "10.0.1.7"));
+	assert_int_equal(place_of("10.0.1.100"), port("w1"));
+	arp(RTE_ARP_OP_REQUEST, OTHER, "0.0.0.0", "10.0.1.100");
+	assert_result(serve(arp_serve, "w3", 100), SERVICE_CONSUMED, 0);
+	arp(RTE_ARP_OP_REQUEST, OTHER, "10.0.1.7", "10.0.1.100");
+	assert_result(serve(arp_serve, "w3", 100), SERVICE_REPLY, 0);
+	arp(RTE_ARP_OP_REQUEST, OTHER, "0.0.0.0", "10.0.1.5");
+	assert_result(serve(arp_serve, "w3", 100), SERVICE_REPLY, 0);
+	solicit(OTHER, "::", "fd00:0:0:1::100");
+	assert_result(serve(nd_serve, "w3", 100), SERVICE_CONSUMED, 0);
+	solicit(OTHER, "::", "fd00:0:0:1::6");
+	assert_result(serve(nd_serve, "w3", 100), SERVICE_REPLY, 0);
+}
+
 static void routers_are_advertised(void **context)
 {
 	struct icmp6_frame *f;
@@ -380,8 +422,8 @@ static void routers_are_advertised(void **context)
 	assert_int_equal(icmp6_checksum(f, icmp6_len(f, frame_len)), 0);
 	assert_memory_equal(f->ip.src_addr, &ll, 16);
 	assert_int_equal(f->ip.hop_limits, 255);
-	/* hop limit 64, M set, lifetime 1800 s */
-	assert_int_equal(rte_be_to_cpu_32(f->icmp.body), 64u << 24 | 0x80u << 16 | 1800);
+	/* hop limit 64, M and O set, lifetime 1800 s */
+	assert_int_equal(rte_be_to_cpu_32(f->icmp.body), 64u << 24 | 0xc0u << 16 | 1800);
 	b = (const uint8_t *)(f + 1) + 8;
 	assert_memory_equal(b, "\x01\x01", 2);
 	assert_mac_is(b + 2, RED_GW);
@@ -723,6 +765,8 @@ int main(void)
 		cmocka_unit_test_setup(advertisements_claim, fixture_empty),
 		cmocka_unit_test_setup(solicitations_are_answered, fixture_empty),
 		cmocka_unit_test_setup(nd_is_checked, fixture_empty),
+		cmocka_unit_test_setup(wrapped_words_are_found, fixture_empty),
+		cmocka_unit_test_setup(probes_for_shared_addresses, fixture_empty),
 		cmocka_unit_test_setup(routers_are_advertised, fixture_empty),
 		cmocka_unit_test_setup(gateway_answers_ping, fixture_empty),
 		cmocka_unit_test_setup(gateway_refuses_the_rest, fixture_empty),

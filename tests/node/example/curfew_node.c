@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Node `curfew_dhcp6`: DHCPv6 is heard and not answered. A service is a function from a frame to what becomes of it; the
- * macro makes a node of it and attaches that to its kind of frame. */
+/* Node `curfew_dhcp6`, in the place of vpc/dhcp6_node.c: a kind of frame has one node. DHCPv6 is heard and not answered. A
+ * service is a function from a frame to what becomes of it; the macro makes a node of it and attaches that to its kind. */
 #include "vpc/service_node.h"
 
 static enum service_result listen(struct service *s)
