@@ -106,7 +106,7 @@ static void stop(void)
 	state_file_stop();
 	for (p = port_next(NULL); p != NULL; p = next) {
 		next = port_next(p);
-		port_close(p);
+		port_leave(p);
 	}
 	underlay_stop();
 	upkeep_stop();

@@ -236,6 +236,55 @@ int ifconf_apply(struct port *port, const struct port_spec *spec)
 	return rc;
 }
 
+static int alias_found(struct nl_msg *msg, void *arg)
+{
+	const struct nlattr *attr =
+		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_IFALIAS);
+
+	if (attr != NULL)
+		nla_strlcpy(arg, attr, IFCONF_ALIAS_MAX);
+	return NL_OK;
+}
+
+/* A socket, one request about the interface, `attr` added to it unless NULL. */
+static int about_link(int type, const char *ifname, const char *alias, char *found)
+{
+	struct ifinfomsg ifi = {.ifi_family = AF_UNSPEC, .ifi_index = ifconf_index(ifname)};
+	struct nl_sock *nl;
+	struct nl_msg *msg;
+	int rc = -ENOMEM;
+
+	if (ifi.ifi_index < 0)
+		return ifi.ifi_index;
+	nl = nl_socket_alloc();
+	msg = message(type, 0, &ifi, sizeof(ifi));
+	if (nl == NULL || msg == NULL) {
+		nlmsg_free(msg);
+	} else if (nl_connect(nl, NETLINK_ROUTE) < 0) {
+		nlmsg_free(msg);
+		rc = -EIO;
+	} else {
+		if (alias != NULL)
+			nla_put(msg, IFLA_IFALIAS, (int)strlen(alias), alias);
+		if (found != NULL)
+			nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, alias_found, found);
+		rc = transact(nl, msg);
+	}
+	nl_socket_free(nl);
+	return rc;
+}
+
+int ifconf_get_alias(const char *ifname, char alias[IFCONF_ALIAS_MAX])
+{
+	alias[0] = '\0';
+	return about_link(RTM_GETLINK, ifname, NULL, alias);
+}
+
+int ifconf_set_alias(const char *ifname, const char *alias)
+{
+	return about_link(RTM_SETLINK, ifname, alias, NULL);
+}
+
 bool ifconf_name_valid(const char *ifname)
 {
 	size_t len = ifname == NULL ? 0 : strlen(ifname);

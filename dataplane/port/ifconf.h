@@ -13,6 +13,10 @@
 int ifconf_apply(struct port *port, const struct port_spec *spec);
 /* The index of an interface's name, or -errno. */
 int ifconf_index(const char *ifname);
+/* The text that administrators see as `alias`; "" when there is none. -ENODEV without such an interface. */
+#define IFCONF_ALIAS_MAX 256
+int ifconf_get_alias(const char *ifname, char alias[IFCONF_ALIAS_MAX]);
+int ifconf_set_alias(const char *ifname, const char *alias);
 int ifconf_set_mtu(const char *ifname, uint16_t mtu);
 int ifconf_set_up(const char *ifname);
 int ifconf_get_mtu(const char *ifname);

@@ -228,6 +228,13 @@ void port_close(struct port *port)
 	close_device(port);
 }
 
+void port_leave(struct port *port)
+{
+	port->leaving = true;
+	port_close(port);
+	port->leaving = false;
+}
+
 static void port_release(void *arg)
 {
 	struct port *port = arg;

@@ -65,6 +65,10 @@ struct port_spec {
 	const char *const *addresses; /* "10.0.0.5/24" … */
 	unsigned int n_addresses;
 	const char *gateway4, *gateway6;
+	/* tap: who it belongs to over restarts of this process, "vpc NODE PORT", and the VPC's VNI. NULL: it goes with the
+	 * process. */
+	const char *owner;
+	uint32_t vni;
 };
 
 struct port_driver {
@@ -115,6 +119,7 @@ struct port {
 	uint8_t n_rx_queues;
 	uint8_t role;        /* enum port_role */
 	uint8_t rx_worker;   /* worker that polls its first queue */
+	bool leaving;        /* port_leave(): for the driver's close */
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
 	int rx_fd __rte_cache_aligned; /* of the first queue, to sleep on; or -1: must be polled */
@@ -148,6 +153,8 @@ struct port *port_new(const char *name, enum port_role role);
 int port_open(struct port *port, const struct port_spec *spec);
 /* Stops polling, waits a grace period, closes the device; the object stays, detached. Blocks for at most some ms. */
 void port_close(struct port *port);
+/* The same at the end of the process: what can outlive it does, for the next one to adopt (a TAP with its addresses). */
+void port_leave(struct port *port);
 /* Closes and, after a grace period, frees. */
 void port_free(struct port *port);
 struct port *port_by_name(const char *name);

@@ -2,18 +2,22 @@
 /* TAP interfaces with offloads: frames travel to and from the kernel with partial checksums and as GSO frames of up to
  * 64 kB, described by the header of vnet_hdr.h.
  *
- * The interface is made in the namespace it is to live in, so its name needs to be free only there.
+ * The interface is made in the namespace it is to live in, so its name needs to be free only there. One with an owner is
+ * persistent: it stays when this process ends, with whatever its machine set on it, and the next process adopts it. Its alias says
+ * whose it is and, as a hash, what it was made for. It becomes persistent last, so one that is there is complete.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
+#include <rte_jhash.h>
 
 #include "port/drops.h"
 #include "port/ifconf.h"
@@ -37,6 +41,7 @@
 
 struct tap {
 	int fd;
+	bool persistent;
 	_Atomic bool gone; /* the interface was deleted from outside. Written by workers */
 	char ifname[IFNAMSIZ];
 };
@@ -52,22 +57,80 @@ struct tap_opening {
 	const struct port_spec *spec;
 };
 
+static uint32_t jhash_string(const char *text, uint32_t h)
+{
+	return text == NULL ? h : rte_jhash(text, (uint32_t)strlen(text), h);
+}
+
+/* What the interface is made for: with another answer it is made anew. */
+static uint32_t purpose(const struct port_spec *spec)
+{
+	uint32_t h = jhash_string(spec->gateway4, jhash_string(spec->gateway6, spec->vni));
+
+	h = rte_jhash(&spec->mac, sizeof(spec->mac), h + spec->mtu);
+	for (unsigned int i = 0; spec->configure && i < spec->n_addresses; i++)
+		h = jhash_string(spec->addresses[i], h);
+	return h + spec->configure;
+}
+
+/* Opens the interface or, with IFF_TUN_EXCL, makes it. */
+static int take(struct tap *tap, short flags)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags)};
+
+	memcpy(ifr.ifr_name, tap->ifname, sizeof(ifr.ifr_name));
+	tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (tap->fd < 0)
+		return -errno;
+	if (ioctl(tap->fd, TUNSETIFF, &ifr) < 0) {
+		int error = errno;
+
+		close(tap->fd);
+		return -error;
+	}
+	return 0;
+}
+
+static int refuse(struct port *port, const struct tap *tap, const char *alias)
+{
+	return port_fail(port, -EEXIST,
+		"an interface named %s exists already%s%.60s; delete it or choose another name",
+		tap->ifname, alias[0] != '\0' ? " and belongs to: " : "", alias);
+}
+
+/* Of an interface that is there and ours: 0 when it is taken, -ENOENT when it was for another purpose and is gone now. */
+static int adopt(struct port *port, struct tap *tap, bool same)
+{
+	int rc = take(tap, 0);
+
+	if (rc == -EBUSY)
+		return port_fail(port, rc, "TAP %s is in use by another process", tap->ifname);
+	if (rc < 0)
+		return port_fail(port, rc, "TAP %s: %s", tap->ifname, strerror(-rc));
+	if (same)
+		return 0;
+	ioctl(tap->fd, TUNSETPERSIST, 0);
+	close(tap->fd);
+	return -ENOENT;
+}
+
 static int create(struct port *port, struct tap *tap)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
+	int rc = take(tap, IFF_TUN_EXCL);
+
+	if (rc == -EBUSY || rc == -EEXIST)
+		return refuse(port, tap, "");
+	if (rc < 0)
+		return port_fail(port, rc, "TAP %s: %s%s", tap->ifname, strerror(-rc),
+			rc == -EPERM ? " (needs CAP_NET_ADMIN)" : "");
+	return 0;
+}
+
+static int set_up(struct port *port, struct tap *tap)
+{
 	int hdr_size = sizeof(struct vnet_hdr);
 	unsigned int offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
-	memcpy(ifr.ifr_name, tap->ifname, sizeof(ifr.ifr_name));
-	if (ioctl(tap->fd, TUNSETIFF, &ifr) < 0) {
-		if (errno == EBUSY || errno == EEXIST)
-			return port_fail(port, -EEXIST,
-				"an interface named %s exists already; delete it or choose another "
-				"name",
-				tap->ifname);
-		return port_fail(port, -errno, "TAP %s: %s%s", tap->ifname, strerror(errno),
-			errno == EPERM ? " (needs CAP_NET_ADMIN)" : "");
-	}
 	if (ioctl(tap->fd, TUNSETVNETHDRSZ, &hdr_size) < 0)
 		return port_fail(
 			port, -errno, "TAP %s: vnet header: %s", tap->ifname, strerror(errno));
@@ -80,18 +143,56 @@ static int create(struct port *port, struct tap *tap)
 	return 0;
 }
 
+/* From here on it stays when its file descriptor is closed. */
+static int persist(struct port *port, struct tap *tap, const char *alias)
+{
+	int rc = ifconf_set_alias(tap->ifname, alias);
+
+	if (rc == 0 && ioctl(tap->fd, TUNSETPERSIST, 1) < 0)
+		rc = -errno;
+	tap->persistent = rc == 0;
+	return rc < 0 ? port_fail(port, rc, "TAP %s: to make it persistent: %s", tap->ifname,
+				strerror(-rc))
+		      : 0;
+}
+
+static int make(struct port *port, struct tap *tap, const struct port_spec *spec, const char *alias)
+{
+	int rc = create(port, tap);
+
+	if (rc < 0)
+		return rc;
+	rc = set_up(port, tap);
+	if (rc == 0)
+		rc = ifconf_apply(port, spec);
+	if (rc == 0 && spec->owner != NULL)
+		rc = persist(port, tap, alias);
+	if (rc < 0)
+		close(tap->fd);
+	return rc;
+}
+
 /* In the interface's namespace. */
 static int open_there(void *arg)
 {
 	struct tap_opening *o = arg;
+	char alias[IFCONF_ALIAS_MAX], found[IFCONF_ALIAS_MAX];
 	int rc;
 
-	o->tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (o->tap->fd < 0)
-		return port_fail(o->port, -errno, "/dev/net/tun: %s", strerror(errno));
-	rc = create(o->port, o->tap);
-	if (rc == 0)
-		rc = ifconf_apply(o->port, o->spec);
+	if (o->spec->owner == NULL)
+		return make(o->port, o->tap, o->spec, "");
+	snprintf(alias, sizeof(alias), "%s #%08x", o->spec->owner, purpose(o->spec));
+	if (ifconf_get_alias(o->tap->ifname, found) < 0) /* the usual case: it is not there */
+		return make(o->port, o->tap, o->spec, alias);
+	if (strncmp(found, alias, strlen(o->spec->owner) + 2) != 0)
+		return refuse(o->port, o->tap, found);
+	rc = adopt(o->port, o->tap, strcmp(found, alias) == 0);
+	if (rc == -ENOENT)
+		return make(o->port, o->tap, o->spec, alias);
+	if (rc < 0)
+		return rc;
+	o->tap->persistent = true;
+	rc = set_up(o->port, o->tap);
 	if (rc < 0)
 		close(o->tap->fd);
 	return rc;
@@ -118,11 +219,13 @@ static int tap_open(struct port *port, const struct port_spec *spec)
 	return 0;
 }
 
-/* The interface goes with its last file descriptor. */
+/* The interface goes with its last file descriptor, unless it is persistent. */
 static void tap_close(struct port *port)
 {
 	struct tap *tap = port->priv;
 
+	if (tap->persistent && !port->leaving)
+		ioctl(tap->fd, TUNSETPERSIST, 0);
 	close(tap->fd);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/ip_text.h"
+#include "core/config.h"
 #include "core/rcu.h"
 #include "policy/policy_state.h"
 #include "vpc/claim.h"
@@ -109,6 +110,7 @@ unsigned int vnic_failures(void)
 
 static int open_device(struct vnic *vnic)
 {
+	char owner[160];
 	char text[RTE_DIM(vnic->addrs)][NET_PREFIX_TEXT], gw4[NET_ADDR_TEXT], gw6[NET_ADDR_TEXT];
 	const char *addresses[RTE_DIM(vnic->addrs)];
 	const struct subnet *subnet = vnic->subnet;
@@ -125,8 +127,12 @@ static int open_device(struct vnic *vnic)
 		.mtu = vnic->vpc->mtu,
 		.mac = vnic->port->mac,
 		.addresses = addresses,
+		.owner = owner,
+		.vni = vnic->vpc->vni,
 	};
 	int rc;
+
+	snprintf(owner, sizeof(owner), "vpc %s %s", node_config.node, vnic->port->name);
 
 	for (unsigned int n = 0; subnet != NULL && n < vnic->n_addrs; n++)
 		if (with_length(subnet, &vnic->addrs[n], text[spec.n_addresses], sizeof(text[0]))) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config.h"
 #include "core/control.h"
 #include "core/epoch.h"
 #include "core/rcu.h"
@@ -25,6 +26,7 @@
 static struct port *_Atomic ports[PORTS];
 struct port_table port_table = {.ports = ports, .capacity = PORTS};
 struct fixture_open fixture_open;
+struct node_config node_config = {.node = "test"};
 
 struct port *port_by_name(const char *name)
 {
