@@ -129,8 +129,11 @@ int eal_start(const struct node_config *c)
 	}
 	if (!mentions(c->eal, "-a") && !mentions(c->eal, "--allow"))
 		add(&a, "--no-pci"); /* devices are probed when a port or the underlay names them */
-	if (!mentions(c->eal, "--log-level"))
+	if (!mentions(c->eal, "--log-level")) {
 		add(&a, "--log-level=warning");
+		/* It warns of each try to connect; ports say in their state who is away. */
+		add(&a, "--log-level=lib.vhost.config:error");
+	}
 	json_array_foreach (c->eal, i, entry)
 		add(&a, json_string_value(entry));
 	memcpy(order, a.v, (size_t)a.n * sizeof(a.v[0]));

@@ -78,7 +78,13 @@ static void look_at_links(evutil_socket_t fd, short what, void *arg)
 	port_check_links(link_changed);
 }
 
-static struct event *timers[2];
+static void links_call(evutil_socket_t fd, short what, void *arg)
+{
+	port_links_looked();
+	look_at_links(fd, what, arg);
+}
+
+static struct event *timers[2], *links;
 
 static int every(struct event **timer, struct event_base *base, long ms, event_callback_fn fn)
 {
@@ -92,7 +98,12 @@ int upkeep_start(struct event_base *base)
 {
 	int err = every(&timers[0], base, TICK_MS, turn);
 
-	return err != 0 ? err : every(&timers[1], base, 1000, look_at_links);
+	if (err == 0)
+		err = every(&timers[1], base, 1000, look_at_links);
+	if (err != 0)
+		return err;
+	links = event_new(base, port_links_fd(), EV_READ | EV_PERSIST, links_call, NULL);
+	return links != NULL && event_add(links, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 void upkeep_stop(void)
@@ -100,4 +111,6 @@ void upkeep_stop(void)
 	for (unsigned int i = 0; i < RTE_DIM(timers); i++)
 		if (timers[i] != NULL)
 			event_free(timers[i]);
+	if (links != NULL)
+		event_free(links);
 }

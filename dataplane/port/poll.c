@@ -145,13 +145,17 @@ static void leave(struct poll_set *s, unsigned int pos)
 }
 
 /* The next active queue that gives frames, round after round until the turn's budget is used up: a long turn makes long bursts
- * for the nodes behind and for the outputs. A queue that is drained, gone or another worker's leaves the list. */
+ * for the nodes behind and for the outputs. A queue that is drained, gone or another worker's leaves the list; one that may not
+ * be left to its file descriptor yet stays, and the turn ends when all that are left are such. */
 static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **port,
 	struct rte_mbuf **pkts, uint16_t n)
 {
-	while (s->n_active > 0 && s->budget > 0) {
+	unsigned int staying = 0;
+
+	while (staying < s->n_active && s->budget > 0) {
 		uint32_t bytes = 0;
 		uint16_t got = 0, queue;
+		bool stays = false;
 		struct port *p;
 
 		if (s->cursor >= s->n_active)
@@ -159,8 +163,15 @@ static uint16_t next_active(struct poll_set *s, struct worker *w, struct port **
 		p = ref_port(s->active[s->cursor]);
 		queue = ref_queue(s->active[s->cursor]);
 		if (p != NULL && owner(p, queue) == w->id &&
-			atomic_load_explicit(&p->polled, memory_order_acquire))
+			atomic_load_explicit(&p->polled, memory_order_acquire)) {
 			got = read_port(w, p, queue, pkts, n, &bytes);
+			stays = got == 0 && p->driver->rest != NULL && !p->driver->rest(p, queue);
+		}
+		if (stays) {
+			staying++;
+			s->cursor++;
+			continue;
+		}
 		if (got == 0) {
 			leave(s, s->cursor);
 			continue;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "core/node.h"
 #include "core/rcu.h"
@@ -16,6 +17,7 @@ static struct port_driver *drivers;
 struct port_table port_table;
 static struct port **names; /* [name_mask + 1] heads of chains by name */
 static uint32_t used, name_mask;
+static int links_fd = -1;   /* eventfd */
 static uint32_t next_index; /* the search for a free one starts here, so that an index rests long */
 
 void port_driver_register(struct port_driver *driver)
@@ -54,7 +56,8 @@ int port_init(uint32_t max)
 		heads *= 2;
 	port_table.ports = calloc(max, sizeof(*port_table.ports));
 	names = calloc(heads, sizeof(*names));
-	if (port_table.ports == NULL || names == NULL)
+	links_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (port_table.ports == NULL || names == NULL || links_fd < 0)
 		return -ENOMEM;
 	port_table.capacity = max;
 	name_mask = heads - 1;
@@ -286,4 +289,21 @@ void port_check_links(void (*changed)(struct port *port))
 		if (changed != NULL)
 			changed(port);
 	}
+}
+
+void port_links_look(void)
+{
+	eventfd_write(links_fd, 1);
+}
+
+int port_links_fd(void)
+{
+	return links_fd;
+}
+
+void port_links_looked(void)
+{
+	eventfd_t n;
+
+	eventfd_read(links_fd, &n);
 }

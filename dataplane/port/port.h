@@ -29,6 +29,8 @@
 #define PORT_QUEUES_MAX 64
 /* A driver of GSO frames ends a burst here, so that the frames are still in the cache when they are sent. */
 #define PORT_BURST_BYTES (128 << 10)
+/* The most frames that tx_burst is given. */
+#define PORT_TX_MAX 64
 
 enum port_cap {
 	PORT_CAP_CSUM = 1 << 0, /* takes TX_{TCP,UDP}_CKSUM */
@@ -49,15 +51,16 @@ struct port;
 
 /* What to open; strings belong to the caller and live until open returns. */
 struct port_spec {
-	const char *type;    /* "tap", "netdev", "device", "memif" */
+	const char *type;    /* "tap", "netdev", "device", "memif", "vhost_user" */
 	const char *ifname;  /* tap, netdev */
 	const char *netns;   /* tap: name under /run/netns or a path, or NULL */
 	bool configure;      /* tap: set addresses, default routes, bring it up */
 	const char *mode;    /* netdev: "af_packet" (also NULL), "af_xdp" */
 	const char *devargs; /* device */
-	const char *socket;  /* memif */
+	const char *socket;  /* memif, vhost_user */
 	uint32_t id;         /* memif */
-	const char *role;    /* memif: "server", "client" */
+	const char *role;    /* memif, vhost_user: "server", "client" */
+	uint32_t queues;     /* vhost_user: pairs */
 	uint16_t mtu;        /* IP bytes */
 	struct rte_ether_addr
 		mac; /* of the tenant's vNIC (tap: set on the kernel side when moved) */
@@ -82,8 +85,12 @@ struct port_driver {
 	/* With an rx_fd, 0 means that the device is drained: its fd tells of the next frame (edge-triggered). */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	/* Takes ownership of the first `returned` packets (sent); the rest stay with the caller. When fewer are
-	 * taken rte_errno says why: EAGAIN (full), ENETDOWN, or what is wrong with the first one left. */
+	 * taken rte_errno says why: EAGAIN (full), ENETDOWN, or what is wrong with the first one left. It may re-order them
+	 * between flows. */
 	uint16_t (*tx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/* Optional, with an rx_fd whose events have to be asked for: rx_burst has found nothing; ask now. False: read on, either it is
+	 * too early for that or a frame came meanwhile. The worker that reads the queue. */
+	bool (*rest)(struct port *port, uint16_t queue);
 	/* Optional: able to carry; when not, port->reason says why. Control thread, about once a second. */
 	bool (*link_up)(struct port *port);
 	int (*set_mtu)(struct port *port, uint16_t mtu);
@@ -165,6 +172,11 @@ struct port_counters port_counters_sum(const struct port *port);
 /* Asks the drivers whether links are up and sets states; calls `changed` (may be NULL) for each that differs. Control
  * thread, from a timer of about a second. */
 void port_check_links(void (*changed)(struct port *port));
+/* For drivers: links have changed, port_check_links() shall run soon. Any thread. */
+void port_links_look(void);
+/* Readable after that until port_links_looked(); for the control thread's event loop. */
+int port_links_fd(void);
+void port_links_looked(void);
 
 /* For drivers: the text of port->reason; returns `error`. */
 int port_fail(struct port *port, int error, const char *fmt, ...)

@@ -9,7 +9,7 @@
 #include "port/offload.h"
 #include "port/port.h"
 
-#define BATCH 64
+#define BATCH PORT_TX_MAX
 #define COALESCE_CAPS                                                                              \
 	(PORT_CAP_COALESCE | PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
 
@@ -49,15 +49,15 @@ static void batch_flush(struct batch *b)
 
 	while (pos < b->n) {
 		uint64_t bytes = 0;
-		uint32_t len[BATCH]; /* a sent frame is not ours to look at any more */
 		uint16_t sent;
 
+		/* A sent frame is not ours to look at any more. */
 		for (unsigned int i = pos; i < b->n; i++)
-			len[i] = b->pkts[i]->pkt_len;
+			bytes += b->pkts[i]->pkt_len;
 		sent = b->port->driver->tx_burst(
 			b->port, (uint16_t)b->w->id, b->pkts + pos, (uint16_t)(b->n - pos));
-		for (unsigned int i = pos; i < pos + sent; i++)
-			bytes += len[i];
+		for (unsigned int i = pos + sent; i < b->n; i++)
+			bytes -= b->pkts[i]->pkt_len;
 		c->tx_packets += sent;
 		c->tx_bytes += bytes;
 		b->w->count.sent += sent;

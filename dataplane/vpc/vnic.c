@@ -124,6 +124,7 @@ static int open_device(struct vnic *vnic)
 		.socket = text_of(vnic, "socket"),
 		.id = (uint32_t)json_integer_value(json_object_get(vnic->attachment, "id")),
 		.role = text_of(vnic, "role"),
+		.queues = (uint32_t)json_integer_value(json_object_get(vnic->attachment, "queues")),
 		.mtu = vnic->vpc->mtu,
 		.mac = vnic->port->mac,
 		.addresses = addresses,

@@ -2,13 +2,15 @@
 /* Ports back to back: what enters an even port leaves by the next odd one and the other way round.
  *
  *	port_loop [--caps MASK] [--sleep] [--vxlan] PORT PORT [PORT PORT ...]
- *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME[,MODE[,MTU]] | memif,SOCKET,ROLE | device,DEVARGS
+ *	PORT: tap,IFNAME,NETNS[,GATEWAY4,GATEWAY6,ADDRESS...] | netdev,IFNAME[,MODE[,MTU]] | memif,SOCKET,ROLE |
+ *	      vhost_user,SOCKET,ROLE,QUEUES | device,DEVARGS
  *
  * Port names and addresses are separated by commas. --caps takes capabilities away from the ports, so that the software does their work. Prints "ready", runs until
  * its standard input ends, then prints counters as JSON. The rest of the dataplane is not there: the stubs below are
  * all that the port layer needs of it.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,6 +199,10 @@ static void open_port(const char *name, bool odd, char *text, uint32_t caps)
 	} else if (strcmp(spec.type, "memif") == 0) {
 		spec.socket = word(&text);
 		spec.role = word(&text);
+	} else if (strcmp(spec.type, "vhost_user") == 0) {
+		spec.socket = word(&text);
+		spec.role = word(&text);
+		spec.queues = (uint32_t)atoi(word(&text));
 	} else {
 		spec.devargs = text;
 	}
@@ -291,6 +297,7 @@ int main(int argc, char **argv)
 		"256", "--lcores=0@0,1@1", "--log-level=4", prefix};
 	int i = 1, n = 0;
 
+	signal(SIGPIPE, SIG_IGN); /* a virtio_user device whose backend is gone */
 	snprintf(prefix, sizeof(prefix), "--file-prefix=pl%d", getpid());
 	if (rte_eal_init(RTE_DIM(eal), eal) < 0)
 		return 1;
