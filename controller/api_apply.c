@@ -36,6 +36,7 @@ static bool take_known(struct apply *a, struct object *object, json_t *resource,
 		resource_error_prefix(&a->error.base, "/resources/%zu", index);
 		return false;
 	}
+	resource_share(kind, object->json, resource);
 	if (resource_equal(kind, object->json, resource)) {
 		a->unchanged++;
 		return true;

@@ -123,6 +123,7 @@ void api_update(struct api_call *call)
 
 	if (object == NULL)
 		return;
+	resource_share(kind, object->json, call->params);
 	if (!resource_merge(kind, object->json, call->params, &new, &error.base)) {
 		api_fail_error(call, &error);
 		return;

@@ -2,6 +2,7 @@
 #include "audit.h"
 
 #include "api.h"
+#include "lib/json_text.h"
 #include "lib/log.h"
 #include "mem.h"
 
@@ -115,12 +116,13 @@ static json_t *digest_of(const char *text)
 
 static json_t *params_of(const json_t *params)
 {
-	char *text = params != NULL ? json_dumps(params, JSON_COMPACT) : NULL;
+	size_t len;
+	char *text = json_text(params, 0, &len);
 	json_t *shown;
 
 	if (text == NULL)
 		return json_null();
-	shown = strlen(text) > PARAMS_MAX ? digest_of(text) : json_deep_copy(params);
+	shown = len > PARAMS_MAX ? digest_of(text) : json_deep_copy(params);
 	free(text);
 	return shown;
 }

@@ -228,6 +228,12 @@ void resource_keep_automatic(const struct kind *kind, const json_t *old, json_t 
 bool resource_check_immutable(const struct kind *kind, const json_t *old, const json_t *new,
 	struct resource_error *error);
 
+/*
+ * Before `object` (valid, its lists are its own) replaces `old`, or is laid over it: what their long lists have in
+ * common becomes the same values, so that nobody needs to look into them again.
+ */
+void resource_share(const struct kind *kind, const json_t *old, json_t *object);
+
 /* Are all fields equal, read-only ones left out? Both are canonical. */
 bool resource_equal(const struct kind *kind, const json_t *a, const json_t *b);
 

@@ -141,3 +141,25 @@ bool resource_list_remove(const json_t *list, const json_t *less, json_t **out, 
 	free(set.slots);
 	return *out != NULL;
 }
+
+bool resource_list_share(const json_t *old, json_t *list)
+{
+	size_t n_old = json_array_size(old), n = json_array_size(list), before = 0, behind = 0;
+	size_t most = n_old < n ? n_old : n;
+
+	for (; before < most; before++) {
+		json_t *item = json_array_get(old, before);
+
+		if (!json_equal(item, json_array_get(list, before)))
+			break;
+		json_array_set(list, before, item);
+	}
+	for (; behind < most - before; behind++) {
+		json_t *item = json_array_get(old, n_old - 1 - behind);
+
+		if (!json_equal(item, json_array_get(list, n - 1 - behind)))
+			break;
+		json_array_set(list, n - 1 - behind, item);
+	}
+	return before == n && n == n_old;
+}

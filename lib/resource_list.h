@@ -21,4 +21,10 @@ json_t *resource_list_add(const json_t *list, const json_t *more);
  */
 bool resource_list_remove(const json_t *list, const json_t *less, json_t **out, size_t *missing);
 
+/*
+ * Puts the items of `old` into `list` where it has equal ones before and behind the place where the two differ: who
+ * compares them later sees it by their addresses. True when nothing differs.
+ */
+bool resource_list_share(const json_t *old, json_t *list);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "lib/json_memo.h"
 #include "lib/resource_internal.h"
+#include "lib/resource_list.h"
 
 static bool values_equal(const json_t *a, const json_t *b)
 {
@@ -135,6 +136,21 @@ bool resource_check_immutable(
 }
 
 /* ---- Comparison and export ---- */
+
+void resource_share(const struct kind *kind, const json_t *old, json_t *object)
+{
+	const struct field *field;
+
+	FIELD_FOREACH(field, kind->fields)
+	{
+		json_t *before = json_object_get(old, field->name);
+		json_t *list = json_object_get(object, field->name);
+
+		if (field->flags & FIELD_LIST && json_array_size(list) >= JSON_MEMO_LONG &&
+			resource_list_share(before, list))
+			json_object_set_nocheck(object, field->name, before);
+	}
+}
 
 bool resource_equal(const struct kind *kind, const json_t *a, const json_t *b)
 {

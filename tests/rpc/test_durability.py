@@ -3,13 +3,15 @@
 
 import json
 import os
+import random
 import sqlite3
 import threading
 import time
 
 import pytest
 from harness import NODE, Controller, Exited, RpcError, counts
-from lib.wait import SLOWNESS
+from lib.rpc import Rpc
+from lib.wait import SLOWNESS, wait_for
 
 
 def stream(controller, number, acknowledged, stop):
@@ -59,6 +61,95 @@ def test_kill_loses_nothing_acknowledged(make_controller):
         revisions = [item["revision"] for item in controller.call("prefix_list.list")["items"]]
         assert controller.call("status")["revision"] >= max(revisions)
         controller.call("prefix_list.delete", names=sorted(there))
+
+
+def rule(n):
+    return {"direction": "ingress", "protocol": "tcp", "ports": str(n)}
+
+
+def ports_of(rules):
+    return [int(r["ports"]) for r in rules]
+
+
+class Rules:
+    """A long group that one client changes, rule by rule: what was acknowledged, and what it has asked for since."""
+
+    def __init__(self, controller, name, seed):
+        self.controller, self.name = controller, name
+        self.generator = random.Random(seed)
+        self.acknowledged = list(range(1, 1001))
+        self.asked = self.acknowledged
+        self.changes = 0
+        controller.call("security_group.create", name=name, rules=[rule(n) for n in self.acknowledged])
+
+    def change(self, client):
+        some = self.generator.choice((1, 1, 1, 2, 60))
+        if self.generator.random() < 0.5:
+            free = self.generator.sample(sorted(set(range(1, 10000)) - set(self.acknowledged)), some)
+            self.asked = self.acknowledged + free
+            client.call("security_group.add_rules", name=self.name, rules=[rule(n) for n in free])
+        elif self.generator.random() < 0.8:
+            at = self.generator.randrange(len(self.acknowledged) - some)
+            self.asked = self.acknowledged[:at] + self.acknowledged[at + some :]
+            gone = [rule(n) for n in self.acknowledged[at : at + some]]
+            client.call("security_group.remove_rules", name=self.name, rules=gone)
+        else:
+            at = self.generator.randrange(len(self.acknowledged))
+            self.asked = self.acknowledged[at:] + self.acknowledged[:at]
+            client.call("security_group.update", name=self.name, rules=[rule(n) for n in self.asked])
+        self.acknowledged = self.asked
+        self.changes += 1
+
+    def run(self):
+        with Rpc(self.controller.socket_path) as client:
+            try:
+                while True:
+                    self.change(client)
+            except (OSError, ConnectionError):
+                pass
+
+    def check(self):
+        there = ports_of(self.controller.call("security_group.get", name=self.name)["rules"])
+        assert there in (self.acknowledged, self.asked), f"{self.name} after {self.changes} changes"
+        self.acknowledged = self.asked = there
+
+
+def stored_rules(path):
+    """What is in the file, put together as docs/architecture.md says: {group: ports}, and the number of parts."""
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT name, json FROM list_parts WHERE field = 'rules' ORDER BY name, part").fetchall()
+        groups = {name: json.loads(text) for name, text in db.execute("SELECT name, json FROM objects")}
+    db.close()
+    rules = {name: [] for name in groups}
+    for name, text in rows:
+        assert groups[name]["rules"] == []
+        rules[name] += ports_of(json.loads(text))
+    return rules, len(rows)
+
+
+def test_kill_while_the_rules_of_long_groups_change(make_controller):
+    """One rule is one small row: after kill -9 at any instant the list is the one acknowledged, or the one asked for."""
+    controller = make_controller()
+    groups = [Rules(controller, f"g{n}", n) for n in range(3)]
+    generator = random.Random(7)
+    for _ in range(8):
+        before = sum(group.changes for group in groups)
+        threads = [threading.Thread(target=group.run) for group in groups]
+        for thread in threads:
+            thread.start()
+        enough = before + generator.randint(5, 40)
+        wait_for(lambda: sum(group.changes for group in groups) >= enough, 30, interval_s=0.001)  # pylint: disable=W0640
+        time.sleep(generator.random() * 0.01)
+        controller.kill()
+        for thread in threads:
+            thread.join()
+        controller.start()
+        for group in groups:
+            group.check()
+    assert controller.stop() == 0
+    rules, parts = stored_rules(os.path.join(controller.dir, "state.db"))
+    assert rules == {group.name: group.acknowledged for group in groups}
+    assert parts <= sum(len(group.acknowledged) for group in groups) / 16 + 30
 
 
 def test_a_transaction_is_there_whole_or_not_at_all(make_controller):
@@ -168,6 +259,32 @@ def test_a_hundred_thousand_objects_start_quickly(make_controller):
     controller.start()
     assert controller.cpu_s() < 5 * SLOWNESS, f"{controller.cpu_s():.1f} s"
     assert len(controller.call("port.list", limit=10000)["items"]) == 10000
+
+
+def test_a_rule_that_finds_no_room_changes_nothing(make_controller, tmp_path):
+    """A long group whose rules change until the disk is full; what is stored then goes on being the group."""
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=2m none {tmp_path} 2>/dev/null") != 0:
+        pytest.skip("needs to mount a tmpfs")
+    try:
+        controller = make_controller(store=f"sqlite:{tmp_path}/state.db")
+        group = Rules(controller, "g", 3)
+        with Rpc(controller.socket_path) as client, pytest.raises(RpcError) as refused:
+            for _ in range(2000):
+                group.change(client)
+        assert refused.value.code == 7, refused.value
+        assert ports_of(controller.call("security_group.get", name="g")["rules"]) == group.acknowledged
+        group.asked = group.acknowledged
+        os.system(f"mount -o remount,size=16m {tmp_path}")
+        with Rpc(controller.socket_path) as client:
+            for _ in range(20):
+                group.change(client)
+        controller.kill()
+        controller.start()
+        group.check()
+        assert controller.stop() == 0
+        assert stored_rules(tmp_path / "state.db")[0] == {"g": group.acknowledged}
+    finally:
+        os.system(f"umount {tmp_path}")
 
 
 def test_a_disk_that_is_full_changes_nothing(make_controller, tmp_path):

@@ -511,6 +511,43 @@ static void test_list_add_remove(void **state)
 	}
 }
 
+static void test_list_share(void **state)
+{
+	static const struct {
+		const char *old, *list;
+		bool same;
+		size_t before, behind; /* items that are the old list's afterwards */
+	} cases[] = {
+		{"[]", "[]", true, 0, 0},
+		{"[]", "[\"a\"]", false, 0, 0},
+		{"[\"a\",\"b\"]", "[\"a\",\"b\"]", true, 2, 0},
+		{"[\"a\",\"b\"]", "[\"a\",\"b\",\"c\"]", false, 2, 0},
+		{"[\"a\",\"b\"]", "[\"b\"]", false, 0, 1},
+		{"[\"a\",\"b\",\"c\"]", "[\"a\",\"x\",\"c\"]", false, 1, 1},
+		{"[\"a\",\"a\"]", "[\"a\",\"a\",\"a\"]", false, 2, 0},
+		{"[{\"a\":1}]", "[\"x\",{\"a\":1}]", false, 0, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *old = parse(cases[i].old), *list = parse(cases[i].list);
+		size_t n_old = json_array_size(old), n = json_array_size(list);
+
+		assert_int_equal(resource_list_share(old, list), cases[i].same);
+		for (size_t k = 0; k < n; k++) {
+			bool before = k < cases[i].before, behind = n - k <= cases[i].behind;
+			const json_t *item = json_array_get(list, k);
+
+			assert_int_equal(item == json_array_get(old, k) ||
+						 item == json_array_get(old, n_old - n + k),
+				before || behind);
+		}
+		assert_json(list, cases[i].list);
+		json_decref(old);
+		json_decref(list);
+	}
+}
+
 /* Half of 20,000 rules removed and added again: quick, and the same afterwards. */
 static void test_list_large(void **state)
 {
@@ -548,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_set_of_many),
 		cmocka_unit_test(test_list_add_remove),
+		cmocka_unit_test(test_list_share),
 		cmocka_unit_test(test_list_large),
 	};
 
