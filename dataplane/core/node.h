@@ -36,10 +36,7 @@ enum node_edge { EDGE_DROP, EDGE_PORT_TX, EDGE_UNDERLAY_TX, EDGE_COMMON };
 static inline void node_drop(
 	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m, enum drop_reason reason)
 {
-	struct pkt *p = pkt_of(m);
-
-	p->reason = (uint8_t)reason;
-	p->flags |= PKT_F_VERDICT;
+	pkt_of(m)->reason = (uint8_t)reason;
 	rte_node_enqueue_x1(graph, node, EDGE_DROP, m);
 }
 

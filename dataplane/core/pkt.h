@@ -19,7 +19,6 @@ enum pkt_flag {
 	PKT_F_V6 = 1 << 3, /* set by parse */
 	PKT_F_L4 = 1 << 4, /* sport/dport (or ICMP id) are valid. Set by parse */
 	PKT_F_ICMP_ERROR = 1 << 5, /* an ICMP error; related to the flow it quotes. Set by parse */
-	PKT_F_VERDICT = 1 << 6,    /* `reason` holds; set by whoever sends to `drop` */
 };
 
 struct pkt {
@@ -28,15 +27,14 @@ struct pkt {
 	uint32_t vpc;     /* VPC index it is in now. Set by port_rx, vxlan_decap; read by all */
 	uint32_t out_vni; /* VNI to stamp. Set with `out` when that is a tunnel */
 	uint32_t hash; /* session hash. Set by fast_path; read by road, vxlan_encap (source port) */
-	uint16_t l3_off;   /* from the frame's start. Set by parse */
-	uint16_t l4_off;   /* from the frame's start. Set by parse */
-	uint16_t l3_len;   /* IP total length, as the header says. Set by parse */
-	uint8_t proto;     /* IP protocol after extension headers. Set by parse */
-	uint8_t flags;     /* enum pkt_flag */
-	uint8_t reason;    /* enum drop_reason. Set by whoever sends to `drop` */
-	uint8_t outer_ecn; /* ECN bits of the outer header. Set by vxlan_decap */
-	uint16_t sport;    /* network order; ICMP: id. Set by parse */
-	uint16_t dport;    /* network order; ICMP: id */
+	uint16_t l3_off; /* from the frame's start. Set by parse */
+	uint16_t l4_off; /* from the frame's start. Set by parse */
+	uint16_t l3_len; /* IP total length, as the header says. Set by parse */
+	uint8_t proto;   /* IP protocol after extension headers. Set by parse */
+	uint8_t flags;   /* enum pkt_flag */
+	uint8_t reason;  /* enum drop_reason. Set by whoever sends to `drop` */
+	uint16_t sport;  /* network order; ICMP: id. Set by parse */
+	uint16_t dport;  /* network order; ICMP: id */
 	uint32_t
 		session; /* session reference (index << 1 | direction) or UINT32_MAX. Set by fast_path */
 };

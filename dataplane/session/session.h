@@ -54,8 +54,6 @@ enum session_flag {
 	SESSION_F_V6 = 1 << 4,
 	SESSION_F_MIRROR = 1 << 5, /* clone: look in the mirror table */
 	SESSION_F_METER = 1 << 6,  /* pass a shaper beyond the port's own */
-	SESSION_F_CUT = 1 << 7,    /* no longer allowed: drop without asking until it is removed */
-	SESSION_F_EXT = 1 << 8,    /* anything unusual: go through the general path of apply */
 };
 
 /* Read line of one direction. */

@@ -73,7 +73,6 @@ static inline enum drop_reason decap(
 	offload_decap(m);
 	p->in = loc_tunnel(vtep->index);
 	p->vpc = vpc->index;
-	p->outer_ecn = info->ecn;
 	return vxlan_ecn_in(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, info->ecn);
 }
 
