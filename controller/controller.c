@@ -12,6 +12,7 @@
 #include "mem.h"
 #include "metrics.h"
 #include "model_mtu.h"
+#include "move.h"
 #include "node.h"
 #include "txn.h"
 #include "wait.h"
@@ -194,6 +195,7 @@ static int start_parts(struct controller *c)
 	c->watches = watches_new();
 	c->waits = waits_new(c);
 	c->waves = waves_new(c);
+	c->moves = moves_new(c);
 	c->nodes = nodes_new();
 	c->metrics = metrics_new();
 	c->events = events_new(c);
@@ -244,6 +246,8 @@ void controller_stop(struct controller *c)
 	waves_free(c->waves);
 	c->waves = NULL;
 	nodes_free(c->nodes); /* calls that ask them are answered now */
+	moves_free(c->moves);
+	c->moves = NULL;
 	http_stop(c->http);
 	if (c->server != NULL)
 		jsonrpc_server_free(c->server);

@@ -26,6 +26,7 @@ struct controller {
 	struct watches *watches;
 	struct waits *waits;
 	struct waves *waves;
+	struct moves *moves;
 	struct audit *audit;
 	struct nodes *nodes;
 	struct http *http;

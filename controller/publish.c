@@ -4,6 +4,7 @@
 #include "claims.h"
 #include "controller.h"
 #include "emission.h"
+#include "move.h"
 #include "node.h"
 #include "rules.h"
 #include "watch.h"
@@ -47,8 +48,17 @@ static void forget_live(const struct change *ch)
 	s->live = NULL;
 }
 
+static void follow(struct controller *c, const struct change *ch)
+{
+	const char *from = resource_text(ch->old, "node"), *to = resource_text(ch->new, "node");
+
+	if (from != NULL && to != NULL && strcmp(from, to) != 0)
+		move_begin(c, ch->object->name, from, to);
+}
+
 static void touch_port(struct controller *c, const struct change *ch)
 {
+	follow(c, ch);
 	forget_live(ch);
 	claims_touch(c, ch->old);
 	claims_touch(c, ch->new);

@@ -6,6 +6,7 @@
 #include "lib/errors.h"
 #include "lib/log.h"
 #include "mem.h"
+#include "move.h"
 #include "wait.h"
 #include "wanted.h"
 #include "wave.h"
@@ -280,6 +281,7 @@ static void on_answer(const struct jsonrpc_outcome *outcome, void *arg)
 		land(node);
 	push_start(node);
 	wave_look(node->c);
+	move_look(node->c);
 }
 
 /* ---- Sending ---- */

@@ -5,6 +5,7 @@
 #include "controller.h"
 #include "lib/log.h"
 #include "mem.h"
+#include "move.h"
 #include "push.h"
 #include "wanted.h"
 
@@ -40,6 +41,7 @@ static void synced(struct node *node)
 	log_info("node compared", LOG_STR("node", node->name),
 		LOG_UINT("items", node->wanted_count));
 	push_start(node);
+	move_look(node->c);
 }
 
 /* [kind, key columns..., "hash"] */

@@ -20,6 +20,11 @@
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   session.list, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
+ *   Sessions of a port that moves to another node (texts: dataplane/session/record.h):
+ *   session.keep {port} → {}   to the old node while the port is there: its sessions are to outlive it, for some seconds
+ *   session.export {port, cursor} → {items: ["..", ..], cursor: string|null}   once the port is gone from there; after the last page they go
+ *   session.import {port, items: ["..", ..]} → {imported, present, refused}   to the new node, which has the port; at most 1000 a call
+ *   session.recover {port} → {}   to the new node: there are none to be had, TCP connections are picked up in their middle for recover_s
  *   explain {in: {port} | {vtep, vni}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
  *     → {verdict, reason, out: {port} | {vtep, vni} | null, packet: {before, after: as above | null}, steps: [..]}
  *   notification from the dataplane: event {severity, kind, name, reason, message}

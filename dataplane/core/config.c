@@ -77,7 +77,7 @@ static const struct field timeout_fields[] = {
 static const struct field node_fields[] = {
 	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
-	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: beside the socket; empty: none)", .max = 4000},
+	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: NAME.state in " NODE_STATE_DIR ", NAME being the socket's; beside a socket that is not in /run; empty: none)", .max = 4000},
 	{"workers", FIELD_INTEGER, .flags = FIELD_LIST, .help = "CPU ids of the forwarding threads (default: the last CPU)", .max = 4095, .max_items = WORKER_MAX},
 	{"main_cpu", FIELD_INTEGER, .help = "CPU id of everything else", .def = "0", .max = 4095},
 	{"idle", FIELD_ENUM, .help = "what a worker does when nothing arrives", .def = "\"adaptive\"",
@@ -87,6 +87,8 @@ static const struct field node_fields[] = {
 	{"external", FIELD_OBJECT, .flags = FIELD_LIST, .help = "outside networks of a gateway node", .fields = external_fields},
 	{"capacity", FIELD_OBJECT, .help = "sizes of tables", .fields = capacity_fields, .def = "{}"},
 	{"timeouts", FIELD_OBJECT, .help = "idle times after which a session is removed", .fields = timeout_fields, .def = "{}"},
+	{"recover_s", FIELD_INTEGER, .def = "60", .max = 3600, .unit = "seconds",
+	 .help = "after a start, TCP connections in progress are picked up where rules would admit them for so long"},
 	{"eal", FIELD_STRING, .flags = FIELD_LIST, .help = "further EAL arguments", .def = "[]"},
 	{.type = FIELD_END},
 };
@@ -193,20 +195,24 @@ static int check_underlay(struct config *file, const struct node_config *c)
 	return err;
 }
 
-/* As configured; else the socket's name with another ending. NULL: none. */
+/* As configured; else the socket's name with another ending, and where a reboot does not take it away. NULL: none. */
 static const char *state_path(const struct node_config *c)
 {
 	static char path[4096];
 	const char *given = resource_text(c->root, "state");
-	size_t len = strlen(c->rpc);
+	const char *socket = c->rpc[0] == '/' ? c->rpc : "/run/vpc/dataplane.sock";
+	bool volatile_place = strncmp(socket, "/run/", 5) == 0;
+	size_t len;
 
 	if (given != NULL)
 		return *given != '\0' ? given : NULL;
-	if (c->rpc[0] != '/')
-		return NULL; /* no socket of this host */
-	if (len > 5 && strcmp(c->rpc + len - 5, ".sock") == 0)
+	if (volatile_place)
+		socket = strrchr(socket, '/') + 1;
+	len = strlen(socket);
+	if (len > 5 && strcmp(socket + len - 5, ".sock") == 0)
 		len -= 5;
-	snprintf(path, sizeof(path), "%.*s.state", (int)len, c->rpc);
+	snprintf(path, sizeof(path), "%s%.*s.state", volatile_place ? NODE_STATE_DIR "/" : "",
+		(int)len, socket);
 	return path;
 }
 
@@ -239,6 +245,7 @@ int node_config_load(struct node_config *c, const char *path)
 	capacity = json_object_get(c->root, "capacity");
 	c->sessions = (uint32_t)resource_integer(capacity, "sessions", 0);
 	c->timeouts = json_object_get(c->root, "timeouts");
+	c->recover_s = (uint32_t)resource_integer(c->root, "recover_s", 0);
 	c->endpoints = (uint32_t)resource_integer(capacity, "endpoints", 0);
 	c->ports = (uint32_t)resource_integer(capacity, "ports", 0);
 	c->vpcs = (uint32_t)resource_integer(capacity, "vpcs", 0);

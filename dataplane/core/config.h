@@ -8,6 +8,9 @@
 
 #include "core/worker.h"
 
+/* Of root alone: who may write here decides what the node forwards. */
+#define NODE_STATE_DIR "/var/lib/vpc-dataplane"
+
 enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
 
 struct node_config {
@@ -17,13 +20,17 @@ struct node_config {
 	unsigned int workers[WORKER_MAX];
 	unsigned int n_workers;
 	unsigned int main_cpu;
-	enum idle_mode idle;
+	/* Of root alone: who may write here decides what the node forwards. */
+#define NODE_STATE_DIR "/var/lib/vpc-dataplane"
+
+enum idle_mode idle;
 	bool hugepages; /* may use them */
 	unsigned int size_mb;
 	const json_t *underlay; /* object or NULL; underlay/ reads it */
 	const json_t *external; /* array */
 	uint32_t sessions, endpoints, ports, vpcs;
 	const json_t *timeouts; /* object, complete */
+	uint32_t recover_s;     /* connections in progress are picked up so long after a start */
 	const json_t *eal;      /* array of strings */
 	json_t *root;           /* owned */
 };

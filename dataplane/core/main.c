@@ -16,6 +16,7 @@
 #include "core/state_file.h"
 #include "core/upkeep.h"
 #include "core/worker.h"
+#include "forward/recover.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
 #include "lib/resource.h"
@@ -92,8 +93,10 @@ static int start(const struct node_config *c, struct event_base *base)
 		err = upkeep_start(base);
 	if (err == 0)
 		err = rpc_start(base);
-	if (err == 0)
-		restore(c); /* before the first call is answered */
+	if (err == 0) {
+		recover_start(c->recover_s, clock_ms()); /* before the first packet */
+		restore(c);                              /* before the first call is answered */
+	}
 	return err;
 }
 

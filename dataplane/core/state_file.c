@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/state.h"
@@ -173,12 +174,25 @@ static void journal_end(uint64_t revision)
 		give_up(rc);
 }
 
+/* The last directory of `path`, for its owner only. */
+static void make_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash != NULL && slash > path ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	/* What can not be made is said when the file can not be either. */
+	if (dir != NULL)
+		(void)mkdir(dir, 0700);
+	free(dir);
+}
+
 int state_file_start(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	char bad[4096];
 	int rc;
 
+	make_directory(path);
 	file_path = strdup(path);
 	if (file_path == NULL)
 		return -ENOMEM;

@@ -9,8 +9,10 @@
 #include "core/rcu.h"
 #include "core/rpc.h"
 #include "core/worker.h"
+#include "forward/recover.h"
 #include "forward/verdict.h"
 #include "port/port.h"
+#include "session/parked.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
 #include "vpc/claim.h"
@@ -56,6 +58,8 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	claim_take();
 	ra_tick(clock_ms());
 	retry_ports(clock_ms());
+	parked_turn(clock_ms());
+	recover_turn(clock_ms());
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 }

@@ -7,7 +7,10 @@
  *   a session whose verdict is stale                            → asked again
  *   the first packet of a flow                                  → walked, becomes a session
  */
+#include <errno.h>
+
 #include "forward/apply.h"
+#include "forward/recover.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
 
@@ -121,18 +124,39 @@ static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return checked(w, m, p, ref);
 }
 
-/* Key of a parsed packet (the fast path's is gone by now). */
-static struct session_key key_of(const struct flow *f)
-{
-	if (f->v6)
-		return session_key_v6(f->vpc_index, f->proto, &f->src, &f->dst, f->sport, f->dport);
-	return session_key_v4(f->vpc_index, f->proto, ip_addr_v4(&f->src), ip_addr_v4(&f->dst),
-		f->sport, f->dport);
-}
-
 static enum drop_reason insert_error(int err)
 {
 	return err == -EDQUOT ? DROP_SESSION_SHARE : DROP_SESSION_TABLE_FULL;
+}
+
+/* A segment from the middle of a connection that began before we did. */
+static unsigned int pick_up(struct worker *w, struct rte_mbuf *m, struct pkt *p,
+	const struct flow *packet, const struct rte_tcp_hdr *tcp)
+{
+	uint32_t l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
+	uint32_t change = epoch_change(), ref;
+	struct session_key arrived = verdict_key(packet), key;
+	struct flow f;
+	int err;
+
+	if (recover_was_refused(&arrived))
+		return drop(p, DROP_NO_SESSION);
+	if (!recover_walk(packet, &f)) {
+		if (f.reason == DROP_POLICY_EGRESS || f.reason == DROP_POLICY_INGRESS)
+			recover_note_refused(&arrived);
+		return drop_towards(p, f.out, f.reason);
+	}
+	key = verdict_key(&f);
+	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
+	if (err != 0 && err != -EEXIST)
+		return drop(p, insert_error(err));
+	/* In the direction of this segment, be it the client's or the server's. */
+	ref = session_lookup(&arrived, session_hash(&arrived), &packet->src, &packet->dst);
+	if (ref == SESSION_NONE)
+		return drop(p, DROP_STALE);
+	if (err == 0)
+		tcp_start(ref, tcp, l4_len, true);
+	return forward_apply(w, m, p, ref, true);
 }
 
 static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
@@ -146,18 +170,21 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 	if (parse_is_answer(m, p))
 		return drop(p, DROP_NO_SESSION);
+	if (p->proto == IPPROTO_TCP)
+		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
 	verdict_flow_of_packet(&f, m, p);
+	if (tcp != NULL && recover_is_open() && tcp_first_ok(tcp, l4_len, true) == DROP_NONE &&
+		tcp_first_ok(tcp, l4_len, false) != DROP_NONE)
+		return pick_up(w, m, p, &f, tcp);
 	if (!road_walk(&f))
 		return drop_towards(p, f.out, f.reason);
-	if (p->proto == IPPROTO_TCP) {
-		enum drop_reason reason;
+	if (tcp != NULL) {
+		enum drop_reason reason = tcp_first_ok(tcp, l4_len, false);
 
-		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
-		reason = tcp_first_ok(tcp, l4_len, false);
 		if (reason != DROP_NONE)
 			return drop(p, reason);
 	}
-	key = key_of(&f);
+	key = verdict_key(&f);
 	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
 	if (err == -EEXIST)
 		ref = session_lookup(&key, session_hash(&key), &f.src, &f.dst);
@@ -169,6 +196,20 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	if (err == 0 && tcp != NULL)
 		tcp_start(ref, tcp, l4_len, false);
 	return forward_apply(w, m, p, ref, true);
+}
+
+/* Without its session now, as a connection that is opened again, or with another one in its place: as if it were the first of a flow,
+ * if it can be. */
+static unsigned int again(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	struct session_key key;
+	struct flow f;
+	uint32_t ref;
+
+	verdict_flow_of_packet(&f, m, p);
+	key = verdict_key(&f);
+	ref = session_lookup(&key, session_hash(&key), &f.src, &f.dst);
+	return ref != SESSION_NONE ? forward_apply(w, m, p, ref, true) : first(w, m, p);
 }
 
 static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
@@ -185,10 +226,9 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	} else {
 		edge = first(w, m, p);
 	}
-	/* Without its session now, as a connection that is opened again: as if it were the first of a flow, if it can be. */
 	if (edge == EDGE_ROAD)
 		edge = p->flags & (PKT_F_ICMP_ERROR | PKT_F_LATER) ? drop(p, DROP_NO_SESSION)
-								   : first(w, m, p);
+								   : again(w, m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
 	return edge;

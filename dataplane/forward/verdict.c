@@ -2,10 +2,15 @@
 #include "forward/verdict.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <string.h>
+
+#include <rte_pause.h>
 
 #include "core/worker.h"
 #include "forward/parse.h"
+#include "forward/recover.h"
+#include "session/parked.h"
 #include "vpc/vpc.h"
 
 static bool flow_is_icmp(const struct flow *f)
@@ -14,7 +19,7 @@ static bool flow_is_icmp(const struct flow *f)
 }
 
 /* A query's ports are (id, type << 8 | code): see forward/parse.h. */
-static void flow_set_icmp(struct flow *f)
+void verdict_set_icmp(struct flow *f)
 {
 	uint16_t type_code = flow_is_icmp(f) ? rte_be_to_cpu_16(f->dport) : 0;
 
@@ -43,7 +48,7 @@ void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const stru
 	f->sport = p->sport;
 	f->dport = p->dport;
 	f->icmp_error = p->flags & PKT_F_ICMP_ERROR;
-	flow_set_icmp(f);
+	verdict_set_icmp(f);
 	f->l3_len = wire_len(m, p);
 	f->smac = eth->src_addr;
 	f->dmac = eth->dst_addr;
@@ -74,7 +79,7 @@ void verdict_flow_of_session(struct flow *f, uint32_t index)
 	f->dst = session_dst(index, d);
 	f->sport = d->key.sport;
 	f->dport = d->key.dport;
-	flow_set_icmp(f);
+	verdict_set_icmp(f);
 	f->smac = r->dmac;
 	f->dmac = d->dmac;
 	vpc = vpc_get(f->vpc_index);
@@ -92,6 +97,19 @@ static bool still_there(const struct flow *f)
 	       (!port->port_security || vnic_may_use(vnic, &f->src));
 }
 
+/* … a port's in its own, and what crosses subnets to the gateway. */
+static void enter_by_port(struct flow *f, loc_t where, bool routed)
+{
+	const struct port *port = port_get(loc_index(where));
+	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
+
+	if (vnic == NULL)
+		return;
+	f->vpc_index = vnic->vpc->index;
+	if (routed)
+		f->dmac = vnic->vpc->gw_mac;
+}
+
 /* The initiator may have moved: its packets enter from where it lives now. What crosses subnets is routed once, on the
  * source's node, so a frame comes to the gateway's MAC from a port and to its receiver's from a tunnel. */
 static void follow_initiator(struct flow *f, uint32_t index)
@@ -106,10 +124,14 @@ static void follow_initiator(struct flow *f, uint32_t index)
 	origin_find(vpc, &f->src, &o);
 	if (o.where == LOC_NONE || o.where == f->in)
 		return;
-	if (loc_is_port(f->in) && loc_is_tunnel(o.where))
+	if (loc_is_port(f->in) && loc_is_tunnel(o.where)) {
+		/* Over a peering a tunnel's packets come in the receiver's VPC. */
 		f->dmac = d->dmac;
-	else if (loc_is_tunnel(f->in) && loc_is_port(o.where) && (r->flags & SESSION_F_ROUTED))
-		f->dmac = vpc->gw_mac;
+		if (loc_is_port(d->out))
+			f->vpc_index = session_key_vpc(&r->key);
+	} else if (loc_is_port(o.where)) {
+		enter_by_port(f, o.where, loc_is_tunnel(f->in) && (r->flags & SESSION_F_ROUTED));
+	}
 	f->in = o.where;
 }
 
@@ -146,30 +168,60 @@ static uint32_t walked_sum(const struct flow *f, uint32_t change)
 	return epoch_change() == change ? sum : sum - 1;
 }
 
+struct session_key verdict_key(const struct flow *f)
+{
+	if (f->v6)
+		return session_key_v6(f->vpc_index, f->proto, &f->src, &f->dst, f->sport, f->dport);
+	return session_key_v4(f->vpc_index, f->proto, ip_addr_v4(&f->src), ip_addr_v4(&f->dst),
+		f->sport, f->dport);
+}
+
+static struct session_key answers_key(const struct flow *f)
+{
+	if (f->v6)
+		return session_key_v6(f->out_vpc_index, f->proto, &f->new_dst, &f->new_src,
+			f->new_dport, f->new_sport);
+	return session_key_v4(f->out_vpc_index, f->proto, ip_addr_v4(&f->new_dst),
+		ip_addr_v4(&f->new_src), f->new_dport, f->new_sport);
+}
+
+static void fill_new(
+	struct session_new *n, const struct flow *f, const struct session_key *key, uint32_t change)
+{
+	memset(n, 0, sizeof(*n));
+	fill_dirs(n->dir, f);
+	n->dir[0].key = *key;
+	n->dir[1].key = answers_key(f);
+	if (f->v6) {
+		n->src[0] = f->src;
+		n->dst[0] = f->dst;
+		n->src[1] = f->new_dst;
+		n->dst[1] = f->new_src;
+	}
+	memcpy(n->deps, f->deps, sizeof(n->deps));
+	n->epoch_sum = walked_sum(f, change);
+	n->change = change;
+	n->vpc_index = f->vpc_index;
+}
+
 int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,
 	uint32_t now_ms, uint32_t *ref)
 {
 	struct session_new n;
 
-	memset(&n, 0, sizeof(n));
-	fill_dirs(n.dir, f);
-	n.dir[0].key = *key;
-	if (f->v6) {
-		n.src[0] = f->src;
-		n.dst[0] = f->dst;
-		n.src[1] = f->new_dst;
-		n.dst[1] = f->new_src;
-		n.dir[1].key = session_key_v6(f->out_vpc_index, f->proto, &n.src[1], &n.dst[1],
-			f->new_dport, f->new_sport);
-	} else {
-		n.dir[1].key = session_key_v4(f->out_vpc_index, f->proto, ip_addr_v4(&f->new_dst),
-			ip_addr_v4(&f->new_src), f->new_dport, f->new_sport);
-	}
-	memcpy(n.deps, f->deps, sizeof(n.deps));
-	n.epoch_sum = walked_sum(f, change);
-	n.change = change;
+	fill_new(&n, f, key, change);
 	n.now_ms = now_ms;
-	n.vpc_index = f->vpc_index;
+	return session_insert(&n, ref);
+}
+
+int verdict_restore(
+	const struct flow *f, uint32_t change, const struct session_history *history, uint32_t *ref)
+{
+	struct session_key key = verdict_key(f);
+	struct session_new n;
+
+	fill_new(&n, f, &key, change);
+	n.history = history;
 	return session_insert(&n, ref);
 }
 
@@ -191,8 +243,7 @@ static bool same_verdict(const struct session_dir *a, const struct session_dir *
 	       rte_is_same_ether_addr(&a->smac, &b->smac);
 }
 
-/* Writers racing here write the same values, or values that a later change word makes stale again. A reader that meets a
- * record half written sends one packet by a mixture of two verdicts of the same flow. */
+/* A reader that meets a record half written sends one packet by a mixture of two verdicts of the same flow. */
 static void store_verdict(struct session_dir *to, const struct session_dir *from)
 {
 	to->in = from->in;
@@ -204,38 +255,132 @@ static void store_verdict(struct session_dir *to, const struct session_dir *from
 	to->mtu = from->mtu;
 }
 
-/* Do the answers still arrive in the VPC that their key says? Over a peering that is the receiver's own on its node, else the
- * sender's; the keys of a record never change. */
-static bool same_scopes(const struct flow *f, uint32_t index)
+/* One asks for a session at a time, whoever of the workers and the control thread needs it first. */
+#define CLAIMS 1024u
+#define SPINS 64u
+static _Atomic bool claims[CLAIMS];
+
+static _Atomic bool *claim(uint32_t index)
 {
-	return f->out_vpc_index == session_key_vpc(&session_dir_of(index << 1 | 1)->key);
+	_Atomic bool *c = &claims[index % CLAIMS];
+
+	for (;;) {
+		bool taken = false;
+
+		if (atomic_compare_exchange_weak_explicit(
+			    c, &taken, true, memory_order_acquire, memory_order_relaxed))
+			return c;
+		/* A walk takes a microsecond; only one that lost its CPU takes longer. */
+		for (unsigned int spins = 0; atomic_load_explicit(c, memory_order_relaxed);
+			spins++) {
+			if (spins < SPINS)
+				rte_pause();
+			else
+				sched_yield();
+		}
+	}
 }
 
-enum drop_reason verdict_refresh(uint32_t index)
+static void unclaim(_Atomic bool *c)
 {
-	uint32_t change = epoch_change();
+	atomic_store_explicit(c, false, memory_order_release);
+}
+
+static bool by_rules(enum drop_reason reason)
+{
+	return reason == DROP_POLICY_EGRESS || reason == DROP_POLICY_INGRESS;
+}
+
+/* Not to resume, should a rule return while connections are picked up. */
+static void remember_cut(uint32_t index)
+{
+	for (unsigned int dir = 0; dir < 2; dir++)
+		recover_note_refused(&session_dir_of(index << 1 | dir)->key);
+}
+
+static enum drop_reason cut(uint32_t index, enum drop_reason reason)
+{
+	const struct session_dir *d = session_dir_of(index << 1);
+
+	if (by_rules(reason) && recover_is_open())
+		remember_cut(index);
+	if (by_rules(reason) || !parked_holds(d->in, d->out))
+		session_remove(index);
+	return reason != DROP_NONE ? reason : DROP_STALE;
+}
+
+/* The keys of a record never change, but over a peering an end that moves between node and tunnel changes the VPC in which its packets
+ * arrive: then another record takes this one's place. */
+static bool same_keys(const struct flow *f, uint32_t index)
+{
+	return f->vpc_index == session_key_vpc(&session_dir_of(index << 1)->key) &&
+	       f->out_vpc_index == session_key_vpc(&session_dir_of(index << 1 | 1)->key);
+}
+
+static enum drop_reason replace(const struct flow *f, uint32_t index, uint32_t change)
+{
+	struct session_history history;
+	uint32_t ref;
+
+	session_history_of(index, &history);
+	session_remove(index);
+	/* Without room it is as if the connection had ended. */
+	(void)verdict_restore(f, change, &history, &ref);
+	return DROP_STALE;
+}
+
+static void store(const struct flow *f, uint32_t index, uint32_t change)
+{
 	struct session_cold *cold = &session_colds[index];
 	struct session_dir now[2];
-	struct flow f;
 
-	verdict_flow_of_session(&f, index);
-	follow_initiator(&f, index);
-	if (!road_walk(&f) || !same_scopes(&f, index)) {
-		session_remove(index);
-		return f.reason != DROP_NONE ? f.reason : DROP_STALE;
-	}
 	memset(now, 0, sizeof(now));
-	fill_dirs(now, &f);
+	fill_dirs(now, f);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		struct session_dir *d = session_dir_of(index << 1 | dir);
 
 		if (!same_verdict(d, &now[dir]))
 			store_verdict(d, &now[dir]);
 	}
-	memcpy(cold->deps, f.deps, sizeof(cold->deps));
-	atomic_store_explicit(&cold->epoch_sum, walked_sum(&f, change), memory_order_release);
+	memcpy(cold->deps, f->deps, sizeof(cold->deps));
+	atomic_store_explicit(&cold->epoch_sum, walked_sum(f, change), memory_order_release);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		atomic_store_explicit(
 			&session_dir_of(index << 1 | dir)->change, change, memory_order_release);
+}
+
+static bool sum_stands(uint32_t index)
+{
+	const struct session_cold *c = &session_colds[index];
+
+	return epoch_sum(c->deps) == atomic_load_explicit(&c->epoch_sum, memory_order_acquire);
+}
+
+static enum drop_reason ask(uint32_t index)
+{
+	uint32_t change = epoch_change();
+	struct flow f;
+
+	/* Somebody was here first. */
+	if (!session_alive(index))
+		return DROP_STALE;
+	if (sum_stands(index))
+		return DROP_NONE;
+	verdict_flow_of_session(&f, index);
+	follow_initiator(&f, index);
+	if (!road_walk(&f))
+		return cut(index, f.reason);
+	if (!same_keys(&f, index))
+		return replace(&f, index, change);
+	store(&f, index, change);
 	return DROP_NONE;
+}
+
+enum drop_reason verdict_refresh(uint32_t index)
+{
+	_Atomic bool *claimed = claim(index);
+	enum drop_reason reason = ask(index);
+
+	unclaim(claimed);
+	return reason;
 }

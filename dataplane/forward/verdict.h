@@ -18,6 +18,9 @@
 /* The packet's part of a flow. The packet is parsed. */
 void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const struct pkt *p);
 
+/* The ICMP type and code of a described flow, from its ports. */
+void verdict_set_icmp(struct flow *f);
+
 /* The initiator's first packet again, from its session. */
 void verdict_flow_of_session(struct flow *f, uint32_t index);
 
@@ -25,13 +28,19 @@ void verdict_flow_of_session(struct flow *f, uint32_t index);
  * As session_insert(). */
 int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,
 	uint32_t now_ms, uint32_t *ref);
+/* The same of a session that has a past. */
+int verdict_restore(const struct flow *f, uint32_t change, const struct session_history *history,
+	uint32_t *ref);
+
+/* The key of a flow's first packet. */
+struct session_key verdict_key(const struct flow *f);
 
 /* Is the session's verdict still what its objects say? Cheap: sums its epochs. Then the direction's record is marked fresh. */
 bool verdict_still_fresh(uint32_t ref, uint32_t change);
 
 /* Walks the road again for a stale session, always with the initiator's tuple and direction, from where the initiator lives now. Allowed: the
- * records are brought up to date, DROP_NONE. No longer allowed: the session is removed, the reason is returned; DROP_STALE when another session could say
- * what this one can not. */
+ * records are brought up to date, DROP_NONE. No longer allowed: the session is removed, the reason is returned; DROP_STALE when another session says
+ * what this one can not (its keys are others now), or could. Of several callers one asks, the others wait for it. */
 enum drop_reason verdict_refresh(uint32_t index);
 
 #endif

@@ -50,6 +50,8 @@ static uint32_t timeout_of(uint32_t index, bool *open)
 	switch (session_key_proto(&session_dirs[index << 1].key)) {
 	case IPPROTO_TCP:
 		state = tcp_state_of(index);
+		if (state == TCP_ESTABLISHED && tcp_is_one_sided(index))
+			state = TCP_SYN_RECEIVED;
 		*open = state != TCP_SYN_SENT && state != TCP_SYN_RECEIVED;
 		return session_timeouts.tcp_s[state];
 	case IPPROTO_UDP:

@@ -102,6 +102,13 @@ size_t session_bytes(void)
 	       bucket_bytes() + index_bytes();
 }
 
+void session_history_of(uint32_t index, struct session_history *history)
+{
+	history->created_ms = session_colds[index].created_ms;
+	for (unsigned int d = 0; d < 2; d++)
+		memcpy(&history->hot[d], &session_hots[d][index], sizeof(history->hot[d]));
+}
+
 /* Nobody sees the record yet, so plain stores do. */
 static void fill(uint32_t index, const struct session_new *new)
 {
@@ -113,12 +120,16 @@ static void fill(uint32_t index, const struct session_new *new)
 
 		memcpy(dir, &new->dir[d], sizeof(*dir));
 		atomic_store_explicit(&dir->change, new->change, memory_order_relaxed);
+		if (new->history != NULL) {
+			memcpy(hot, &new->history->hot[d], sizeof(*hot));
+			continue;
+		}
 		memset(hot, 0, sizeof(*hot));
 		atomic_store_explicit(&hot->seen_ms, new->now_ms, memory_order_relaxed);
 	}
 	memcpy(cold->deps, new->deps, sizeof(cold->deps));
 	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);
-	cold->created_ms = new->now_ms;
+	cold->created_ms = new->history != NULL ? new->history->created_ms : new->now_ms;
 	if (session_key_is_v6(&new->dir[0].key) || session_key_is_v6(&new->dir[1].key)) {
 		memcpy(session_exts[index].src, new->src, sizeof(new->src));
 		memcpy(session_exts[index].dst, new->dst, sizeof(new->dst));

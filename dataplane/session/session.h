@@ -114,6 +114,14 @@ void session_populate(uint32_t most);
 /* Memory of a full table of IPv4 sessions. */
 size_t session_bytes(void);
 
+/* What has passed already: of a session that comes from another node, or whose keys change. */
+struct session_history {
+	uint32_t created_ms;
+	struct session_hot hot[2];
+};
+/* Of a session that lives; may be a mixture of a few packets. */
+void session_history_of(uint32_t index, struct session_history *history);
+
 /* What to insert: the records of both directions filled, and for IPv6 the addresses beside. */
 struct session_new {
 	struct session_dir dir[2];     /* but `change` */
@@ -122,7 +130,8 @@ struct session_new {
 	uint32_t epoch_sum;
 	uint32_t change;
 	uint32_t now_ms;
-	uint32_t vpc_index; /* whose share it counts against */
+	uint32_t vpc_index;                    /* whose share it counts against */
+	const struct session_history *history; /* NULL: none, it begins now */
 };
 
 /* Inserts both keys or nothing. 0 with *ref (direction 0); -EEXIST with *ref of the record that holds one of the keys (another worker won;

@@ -81,6 +81,12 @@ enum tcp_state tcp_state_of(uint32_t index)
 	return state_of(bits_of(&session_hots[0][index]), bits_of(&session_hots[1][index]));
 }
 
+bool tcp_is_one_sided(uint32_t index)
+{
+	return (bits_of(&session_hots[0][index]) | bits_of(&session_hots[1][index])) &
+	       TCP_MIDSTREAM;
+}
+
 static bool flags_possible(uint8_t flags)
 {
 	switch (flags) {

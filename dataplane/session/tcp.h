@@ -58,6 +58,9 @@ void tcp_start(uint32_t ref, const struct rte_tcp_hdr *tcp, uint32_t l4_len, boo
  * finished connection: remove the session and treat the packet as first. Does not count: session_count(). */
 enum drop_reason tcp_track(uint32_t ref, const struct rte_tcp_hdr *tcp, uint32_t l4_len);
 
+/* Picked up, and only one side was seen since: nobody has answered. */
+bool tcp_is_one_sided(uint32_t index);
+
 /* The segment tracked last was the first fragment of a longer one: how long nobody knows, so the sender may have
  * sent whatever the other side has room for. */
 void tcp_fragmented(uint32_t ref);

@@ -29,7 +29,7 @@ def raw_pair(cloud):
 
 @pytest.fixture(scope="module")
 def cloud(make_module_cloud):
-    cloud = make_module_cloud(hosts=2)
+    cloud = make_module_cloud(hosts=2, node_config={"recover_s": 0})
     raw_pair(cloud)
     return cloud
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.keep, session.export: the sessions of a port that moves to another node, on the node that it leaves.
+ *
+ * Export is asked for page by page. It goes over the table twice: first for what carried packets lately, because that is
+ * what somebody waits for.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "core/rcu.h"
+#include "core/rpc.h"
+#include "core/worker.h"
+#include "session/parked.h"
+#include "session/record.h"
+#include "session/session.h"
+#include "session/tcp.h"
+#include "underlay/underlay.h"
+
+#define PAGE_MAX 1000u
+/* Records looked at before other events get their turn: at most about a millisecond, found or not. */
+#define SLICE_VISITS 8192u
+#define SLICE_FOUND 200u
+#define LATELY_MS 3000u
+
+enum pass { PASS_LATELY, PASS_REST, PASSES };
+
+/* A call under way. */
+struct export
+{
+	struct jsonrpc_call *call;
+	char port[PORT_NAME_MAX];
+	json_t *items;
+	unsigned int pass;
+	uint32_t at;
+};
+
+static void keep(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	const char *port = json_string_value(json_object_get(params, "port"));
+	int err;
+
+	(void)ctx;
+	if (port == NULL) {
+		rpc_invalid(call, "/port", "a port's name is missing");
+		return;
+	}
+	err = parked_add(port, clock_ms());
+	if (err == -ENOENT)
+		jsonrpc_failf(call, ERROR_NOT_FOUND, NULL, "no port `%s` is here", port);
+	else if (err != 0)
+		jsonrpc_fail(call, ERROR_UNAVAILABLE, "out of memory", NULL);
+	else
+		jsonrpc_reply(call, json_object());
+}
+RPC_METHOD(session_keep_method, "session.keep", keep)
+
+static const char *far_name(loc_t where)
+{
+	const struct vtep *vtep = loc_is_tunnel(where) ? vtep_get(loc_index(where)) : NULL;
+
+	return vtep != NULL ? vtep->name : "";
+}
+
+static void side_of(struct record_side *s, uint32_t ref, uint32_t now_ms)
+{
+	struct session_hot *hot = session_hot_of(ref);
+	uint32_t seen_ms = atomic_load_explicit(&hot->seen_ms, memory_order_relaxed);
+
+	/* Bits first, what they speak of was stored before. */
+	s->bits = atomic_load_explicit(&hot->tcp_bits, memory_order_acquire);
+	s->idle_ms = (uint32_t)RTE_MAX((int32_t)(now_ms - seen_ms), 0);
+	s->packets = atomic_load_explicit(&hot->packets, memory_order_relaxed);
+	s->bytes = atomic_load_explicit(&hot->bytes, memory_order_relaxed);
+	s->wscale = atomic_load_explicit(&hot->tcp_wscale, memory_order_relaxed);
+	s->win = atomic_load_explicit(&hot->tcp_win, memory_order_relaxed);
+	s->end = atomic_load_explicit(&hot->tcp_end, memory_order_relaxed);
+	s->edge = atomic_load_explicit(&hot->tcp_edge, memory_order_relaxed);
+}
+
+static void record_of(struct record *r, uint32_t index, bool initiator, uint32_t now_ms)
+{
+	const struct session_dir *d = session_dir_of(index << 1);
+	bool v6 = session_key_is_v6(&d->key);
+
+	memset(r, 0, sizeof(*r));
+	r->initiator = initiator;
+	r->crossing = (d[0].flags | d[1].flags) & SESSION_F_ROUTED;
+	r->proto = session_key_proto(&d->key);
+	r->src = v6 ? session_exts[index].src[0] : ip_addr_from_v4(d->key.src);
+	r->dst = v6 ? session_exts[index].dst[0] : ip_addr_from_v4(d->key.dst);
+	r->sport = d->key.sport;
+	r->dport = d->key.dport;
+	r->dmac = d[0].dmac;
+	r->smac = d[1].dmac;
+	snprintf(r->far, sizeof(r->far), "%s", far_name(initiator ? d[0].out : d[0].in));
+	r->age_ms = (uint32_t)RTE_MAX((int32_t)(now_ms - session_colds[index].created_ms), 0);
+	for (unsigned int dir = 0; dir < 2; dir++)
+		side_of(&r->side[dir], index << 1 | dir, now_ms);
+}
+
+/* What is rewritten on its way belongs to who rewrites it. */
+static bool is_plain(uint32_t index)
+{
+	return !(session_dir_of(index << 1)->flags &
+		 (SESSION_F_SRC | SESSION_F_DST | SESSION_F_EXT | SESSION_F_CUT));
+}
+
+static void take(struct export *e, const struct parked *parked, uint32_t index, uint32_t now_ms)
+{
+	bool lately = session_idle_ms(index, now_ms) < LATELY_MS, initiator;
+	char text[RECORD_TEXT_MAX];
+	struct record r;
+
+	if (lately != (e->pass == PASS_LATELY) || !is_plain(index) ||
+		!parked_matches(parked, index, &initiator))
+		return;
+	record_of(&r, index, initiator, now_ms);
+	atomic_thread_fence(memory_order_acquire);
+	if (session_alive(index)) /* else it may be a mixture */
+		json_array_append_new(e->items, json_stringn(text, record_format(&r, text)));
+}
+
+/* True when there is more to look at. */
+static bool take_slice(struct export *e, const struct parked *parked)
+{
+	uint32_t high = session_high_water(), now_ms = clock_ms();
+	uint32_t end = RTE_MIN(high, e->at + SLICE_VISITS);
+	size_t before = json_array_size(e->items);
+
+	rcu_read_enter();
+	while (e->at < end && json_array_size(e->items) < before + SLICE_FOUND) {
+		if (session_alive(e->at))
+			take(e, parked, e->at, now_ms);
+		e->at++;
+	}
+	rcu_read_leave();
+	if (e->at < high)
+		return true;
+	e->at = 0;
+	return ++e->pass < PASSES;
+}
+
+static void answer(struct export *e, bool more)
+{
+	char cursor[32];
+
+	snprintf(cursor, sizeof(cursor), "%u %" PRIu32, e->pass, e->at);
+	jsonrpc_reply(e->call, json_pack("{s:o, s:o}", "items", e->items, "cursor",
+				       more ? json_string(cursor) : json_null()));
+	free(e);
+}
+
+static void go_on(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = {0, 0};
+	struct export *e = arg;
+	struct parked *parked = parked_find(e->port);
+	bool more = parked != NULL && take_slice(e, parked);
+
+	(void)fd;
+	(void)what;
+	if (more && json_array_size(e->items) < PAGE_MAX &&
+		event_base_once(rpc_base(), -1, EV_TIMEOUT, go_on, e, &now) == 0)
+		return;
+	if (parked != NULL && more)
+		parked_keep(parked, clock_ms());
+	else if (parked != NULL)
+		parked_remove(parked);
+	answer(e, more);
+}
+
+static bool read_cursor(const char *text, struct export *e)
+{
+	char end;
+
+	return sscanf(text, "%u %" SCNu32 "%c", &e->pass, &e->at, &end) == 2 && e->pass < PASSES;
+}
+
+static void export(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	const char *port = json_string_value(json_object_get(params, "port"));
+	const char *cursor = json_string_value(json_object_get(params, "cursor"));
+	const struct parked *parked = port != NULL ? parked_find(port) : NULL;
+	struct export *e;
+
+	(void)ctx;
+	if (parked == NULL || !parked_has_left(parked)) {
+		jsonrpc_fail(call, ERROR_NOT_FOUND, "no sessions of such a port are kept", NULL);
+		return;
+	}
+	e = calloc(1, sizeof(*e));
+	if (e == NULL || (e->items = json_array()) == NULL) {
+		free(e);
+		jsonrpc_fail(call, ERROR_UNAVAILABLE, "out of memory", NULL);
+		return;
+	}
+	if (cursor != NULL && !read_cursor(cursor, e)) {
+		json_decref(e->items);
+		free(e);
+		rpc_invalid(call, "/cursor", "is none of ours");
+		return;
+	}
+	e->call = call;
+	snprintf(e->port, sizeof(e->port), "%s", port);
+	go_on(-1, 0, e);
+}
+RPC_METHOD(session_export_method, "session.export", export)
