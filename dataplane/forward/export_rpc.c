@@ -106,8 +106,7 @@ static void record_of(struct record *r, uint32_t index, bool initiator, uint32_t
 /* What is rewritten on its way belongs to who rewrites it. */
 static bool is_plain(uint32_t index)
 {
-	return !(session_dir_of(index << 1)->flags &
-		 (SESSION_F_SRC | SESSION_F_DST | SESSION_F_EXT | SESSION_F_CUT));
+	return !(session_dir_of(index << 1)->flags & (SESSION_F_SRC | SESSION_F_DST));
 }
 
 static void take(struct export *e, const struct parked *parked, uint32_t index, uint32_t now_ms)
