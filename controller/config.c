@@ -3,10 +3,12 @@
 
 #include "lib/config.h"
 #include "lib/resource.h"
+#include "lib/tls.h"
 #include "mem.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,12 +17,7 @@
 #define VNI_LAST 0xffffff
 #define TOKEN_FILE "/etc/vpc/tokens"
 
-static const struct field tls_fields[] = {
-	{.name = "cert", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
-	{.name = "key", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
-	{.name = "ca", .type = FIELD_PATH, .flags = FIELD_REQUIRED},
-	{},
-};
+static const struct field tls_fields[] = {TLS_FIELDS, {}};
 
 /* `nodes` are objects of their own kind. */
 static const struct field config_fields[] = {
@@ -91,6 +88,22 @@ static int take_vni_range(
 	return 0;
 }
 
+static int take_tls(struct controller_config *config, struct config *file, json_t *tls)
+{
+	struct tls_files files;
+	struct tls_fault fault;
+	char pointer[32];
+
+	if (tls == NULL)
+		return 0;
+	config->tls = json_incref(tls);
+	files = tls_files_of(tls);
+	if (tls_check(TLS_CLIENT, &files, &fault))
+		return 0;
+	snprintf(pointer, sizeof(pointer), "/tls/%s", fault.field);
+	return config_error(file, pointer, "%s", fault.reason);
+}
+
 static int check(const json_t *root, struct config *file)
 {
 	const char *store = resource_text(root, "store"), *http = resource_text(root, "http");
@@ -123,6 +136,8 @@ static int parse(struct controller_config *config, struct config *file)
 	rc = check(root, file);
 	if (rc == 0)
 		rc = take_vni_range(config, file, json_object_get(root, "vni_range"));
+	if (rc == 0)
+		rc = take_tls(config, file, json_object_get(root, "tls"));
 	if (rc == 0)
 		rc = take_nodes(config, file, json_object_get(file->root, "nodes"));
 	config->listen = take_text(root, "listen");
@@ -157,6 +172,7 @@ void controller_config_free(struct controller_config *config)
 	free(config->http_token_file);
 	free(config->store);
 	free(config->audit_log);
+	json_decref(config->tls);
 	json_decref(config->nodes);
 	*config = (struct controller_config){0};
 }

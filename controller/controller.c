@@ -9,6 +9,7 @@
 #include "http.h"
 #include "lib/json_memo.h"
 #include "lib/log.h"
+#include "lib/tls.h"
 #include "mem.h"
 #include "metrics.h"
 #include "model_mtu.h"
@@ -183,6 +184,20 @@ static void start_nodes(struct controller *c)
 
 /* ---- Start and stop ---- */
 
+static int start_tls(struct controller *c)
+{
+	struct tls_files files = tls_files_of(c->config->tls);
+	struct tls_fault fault = {.field = "", .reason = "out of memory"};
+
+	if (c->config->tls == NULL)
+		return 0;
+	c->tls = tls_new(TLS_CLIENT, &files, &fault);
+	if (c->tls == NULL)
+		log_error("certificates cannot be used", LOG_STR("field", fault.field),
+			LOG_STR("reason", fault.reason));
+	return c->tls != NULL ? 0 : -EINVAL;
+}
+
 static int start_parts(struct controller *c)
 {
 	const struct jsonrpc_server_options options = {
@@ -221,7 +236,9 @@ int controller_start(
 	model_init(&c->model);
 	c->model.vni_first = config->vni_first;
 	c->model.vni_last = config->vni_last;
-	rc = start_parts(c);
+	rc = start_tls(c);
+	if (rc == 0)
+		rc = start_parts(c);
 	if (rc == 0)
 		rc = http_start(c);
 	if (rc == 0)
@@ -258,4 +275,13 @@ void controller_stop(struct controller *c)
 	model_fini(&c->model);
 	store_close(c->store);
 	json_memo_clear();
+	tls_free(c->tls);
+}
+
+void controller_reload(struct controller *c)
+{
+	if (c->tls != NULL)
+		tls_refresh(c->tls, true);
+	NODES_FOREACH(c, node)
+	node_link_reload(node);
 }

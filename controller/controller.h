@@ -14,6 +14,7 @@
 
 struct event_base;
 struct jsonrpc_server;
+struct tls;
 
 struct controller {
 	struct event_base *base;
@@ -29,6 +30,7 @@ struct controller {
 	struct moves *moves;
 	struct audit *audit;
 	struct nodes *nodes;
+	struct tls *tls; /* who we are for nodes by TLS; NULL: not configured */
 	struct http *http;
 	struct metrics *metrics;
 	uint64_t published; /* revision of the newest change that is stored and told to everybody */
@@ -38,6 +40,8 @@ struct controller {
 int controller_start(
 	struct controller *c, struct event_base *base, const struct controller_config *config);
 void controller_stop(struct controller *c);
+/* Reads certificates again. Connections go on. */
+void controller_reload(struct controller *c);
 
 /* CLOCK_MONOTONIC. */
 uint64_t now_us(void);

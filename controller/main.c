@@ -3,6 +3,11 @@
 #include "lib/config.h"
 #include "lib/daemon.h"
 
+static void reload(void *controller)
+{
+	controller_reload(controller);
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {.name = "vpc-controller",
@@ -20,6 +25,8 @@ int main(int argc, char **argv)
 	status = 0;
 	if (!d.check) {
 		status = 1;
+		d.reload = reload;
+		d.reload_arg = &controller;
 		if (daemon_init(&d) == 0 && controller_start(&controller, d.base, &config) == 0) {
 			status = daemon_run(&d);
 			controller_stop(&controller);

@@ -3,6 +3,7 @@
 
 #include "controller.h"
 #include "emission.h"
+#include "lib/tls.h"
 #include "mem.h"
 #include "wait.h"
 #include "wanted.h"
@@ -38,6 +39,7 @@ static struct node *node_new(struct controller *c, struct object *object)
 	node->object = object;
 	node->name = mem_strdup(object->name);
 	node->rpc = mem_strdup(object_text(object, "rpc"));
+	node->tls_files = json_incref(json_object_get(object->json, "tls"));
 	TAILQ_INIT(&node->queue);
 	TAILQ_INSERT_TAIL(&c->nodes->list, node, link);
 	strmap_put(&c->nodes->by_name, node->name, node);
@@ -55,6 +57,8 @@ static void node_free(struct node *node)
 	wanted_fini(node);
 	if (node->again != NULL)
 		event_free(node->again);
+	tls_free(node->tls);
+	json_decref(node->tls_files);
 	json_decref(node->hello);
 	free(node->rpc);
 	free(node->name);
@@ -80,13 +84,22 @@ static void touch_ports(struct controller *c, struct object *object)
 	emission_touch(c, ref->from);
 }
 
+/* Is its dataplane another one, or we to it, than what we are connected to? */
+static bool is_elsewhere(const struct node *node, const struct object *object)
+{
+	const char *rpc = object->present ? object_text(object, "rpc") : NULL;
+	json_t *tls = json_object_get(object->json, "tls");
+
+	return node->object != object || rpc == NULL || strcmp(rpc, node->rpc) != 0 ||
+	       (tls != node->tls_files && !json_equal(tls, node->tls_files));
+}
+
 void node_update(struct controller *c, struct object *object)
 {
 	struct node *node = node_find(c, object->name);
 	const char *rpc = object->present ? object_text(object, "rpc") : NULL;
 
-	if (node != NULL &&
-		(node->object != object || rpc == NULL || strcmp(rpc, node->rpc) != 0)) {
+	if (node != NULL && is_elsewhere(node, object)) {
 		/* Deleted, or deleted and made again, or another dataplane now. */
 		node_free(node);
 		node = NULL;

@@ -66,11 +66,15 @@ struct node {
 	/* node_link.c */
 	struct jsonrpc_client *client;
 	struct event *retry;
+	json_t *tls_files; /* of its object: instead of the controller's; NULL: none */
+	struct tls *tls;   /* made of them, once they could be read */
 	unsigned backoff_ms;
 	enum node_state state;
-	char reason[192]; /* why it is not connected */
-	bool complained;  /* about this absence */
-	json_t *hello;    /* the dataplane's answer */
+	char reason[384];      /* why it is not connected */
+	bool complained;       /* about this absence, */
+	uint64_t complaint;    /* with this hash of the reason, */
+	uint64_t complaint_ms; /* then */
+	json_t *hello;         /* the dataplane's answer */
 
 	/* reconcile.c */
 	struct push *push;   /* the transaction under way */
@@ -109,6 +113,8 @@ void node_update(struct controller *c, struct object *object);
 /* ---- node_link.c ---- */
 void node_link_start(struct node *node);
 void node_link_stop(struct node *node);
+/* Reads its certificates again. */
+void node_link_reload(struct node *node);
 /* Ends the connection because of what the peer said, and tries again later. */
 void node_link_fail(struct node *node, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -4,6 +4,7 @@
 #include "controller.h"
 #include "events.h"
 #include "lib/log.h"
+#include "lib/tls.h"
 #include "mem.h"
 #include "model_mtu.h"
 #include "node.h"
@@ -20,6 +21,8 @@
 #define BACKOFF_MIN_MS 20
 #define BACKOFF_MAX_MS 500
 #define HELLO_TIMEOUT_MS 5000
+/* A new reason in the same absence is told no sooner. */
+#define COMPLAINT_MS 10000
 
 static void try_connect(struct node *node);
 
@@ -41,12 +44,26 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	try_connect(arg);
 }
 
-/* Says it once per absence. */
+static uint64_t hash_text(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3;
+	return h;
+}
+
+/* Says it once per absence, and again when it is for another reason. */
 static void complain(struct node *node)
 {
-	if (node->complained)
+	uint64_t complaint = hash_text(node->reason), now = now_ms();
+
+	if (node->complained &&
+		(complaint == node->complaint || now - node->complaint_ms < COMPLAINT_MS))
 		return;
 	node->complained = true;
+	node->complaint = complaint;
+	node->complaint_ms = now;
 	events_add(node->c->events, EVENT_WARNING, node->name, "node", node->name, "node_away",
 		node->reason);
 }
@@ -154,16 +171,57 @@ static void on_connected(struct jsonrpc_client *client, void *ctx)
 		HELLO_TIMEOUT_MS, on_hello, node);
 }
 
+/* Who we are for a node by TLS. NULL: said in its reason. */
+static struct tls *identity(struct node *node)
+{
+	struct tls_files files = tls_files_of(node->tls_files);
+	struct tls_fault fault = {.field = "cert", .reason = "out of memory"};
+
+	if (node->tls_files == NULL) {
+		if (node->c->tls == NULL)
+			snprintf(node->reason, sizeof(node->reason),
+				"%s needs `tls` (cert, key, ca) in the controller's configuration",
+				node->rpc);
+		return node->c->tls;
+	}
+	if (node->tls == NULL)
+		node->tls = tls_new(TLS_CLIENT, &files, &fault);
+	if (node->tls == NULL)
+		snprintf(node->reason, sizeof(node->reason), "tls.%s: %s", fault.field,
+			fault.reason);
+	return node->tls;
+}
+
+static bool start_connecting(struct node *node)
+{
+	struct tls *tls;
+	int rc;
+
+	if (strncmp(node->rpc, "tls://", 6) == 0) {
+		tls = identity(node);
+		if (tls == NULL)
+			return false;
+		jsonrpc_client_set_tls(node->client, tls, node->name);
+	}
+	rc = jsonrpc_client_connect(node->client, node->rpc);
+	if (rc < 0)
+		snprintf(node->reason, sizeof(node->reason), "cannot connect to %s: %s", node->rpc,
+			log_strerror(rc));
+	return rc == 0;
+}
+
 static void try_connect(struct node *node)
 {
-	int rc = jsonrpc_client_connect(node->client, node->rpc);
-
-	if (rc == 0)
+	if (start_connecting(node))
 		return;
-	snprintf(node->reason, sizeof(node->reason), "cannot connect to %s: %s", node->rpc,
-		strncmp(node->rpc, "tls://", 6) == 0 ? "TLS is not there yet" : log_strerror(rc));
 	complain(node);
 	retry_later(node);
+}
+
+void node_link_reload(struct node *node)
+{
+	if (node->tls != NULL)
+		tls_refresh(node->tls, true);
 }
 
 void node_link_start(struct node *node)

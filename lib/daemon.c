@@ -120,9 +120,20 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	daemon_stop(arg, EXIT_SUCCESS);
 }
 
+static void on_reload(evutil_socket_t number, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)number;
+	(void)what;
+	log_info("reloading", LOG_STR("signal", "HUP"));
+	if (d->reload != NULL)
+		d->reload(d->reload_arg);
+}
+
 int daemon_init(struct daemon *d)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	signal(SIGPIPE, SIG_IGN);
 	d->base = event_base_new();
@@ -131,7 +142,8 @@ int daemon_init(struct daemon *d)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
+		d->signals[i] = evsignal_new(
+			d->base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_signal, d);
 		if (d->signals[i] == NULL || event_add(d->signals[i], NULL) < 0) {
 			log_error("cannot handle signals");
 			daemon_fini(d);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What every daemon here has in common: its options, its event base, a clean stop on SIGTERM and
- * SIGINT, and systemd's readiness protocol.
+ * SIGINT, reading files again on SIGHUP, and systemd's readiness protocol.
  *
  *	struct daemon d = {.name = "vpc-controller", .summary = "keeps the desired network"};
  *	int status;
@@ -32,9 +32,12 @@ struct daemon {
 	/* set by daemon_options() */
 	const char *config_path; /* -c FILE; NULL: run on defaults */
 	bool check;              /* --check: validate the configuration, then exit */
+	/* set by the program, may be NULL: called on SIGHUP, from the event loop */
+	void (*reload)(void *arg);
+	void *reload_arg;
 	/* set by daemon_init() */
 	struct event_base *base;
-	struct event *signals[2];
+	struct event *signals[3];
 	int status;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <event2/util.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,7 @@ int jsonrpc_address(const char *text, struct sockaddr_storage *address, socklen_
 
 	if (strncmp(text, "unix:", 5) == 0)
 		return unix_address(text + 5, address, len);
-	if (strncmp(text, "tcp://", 6) != 0)
+	if (strncmp(text, "tcp://", 6) != 0 && strncmp(text, "tls://", 6) != 0)
 		return text[0] == '/' || text[0] == '.' ? unix_address(text, address, len)
 							: -EINVAL;
 	memset(address, 0, sizeof(*address));
@@ -50,6 +52,19 @@ int jsonrpc_address(const char *text, struct sockaddr_storage *address, socklen_
 	if (address->ss_family == AF_INET)
 		return ((struct sockaddr_in *)address)->sin_port != 0 ? 0 : -EINVAL;
 	return ((struct sockaddr_in6 *)address)->sin6_port != 0 ? 0 : -EINVAL;
+}
+
+void jsonrpc_tcp_options(int fd)
+{
+	int on = 1, idle_s = 10, interval_s = 5, count = 3;
+
+	/* Fails on Unix sockets, which need none of it. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
 json_t *jsonrpc_make_request(const char *method, json_t *params, json_t *id)

@@ -24,9 +24,12 @@ json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size);
 
 /*
  * Address of a stream socket: "/path", "unix:/path", "tcp://192.0.2.1:9471",
- * "tcp://[2001:db8::1]:9471". 0 or -EINVAL, -ENAMETOOLONG.
+ * "tcp://[2001:db8::1]:9471", the same with "tls://". 0 or -EINVAL, -ENAMETOOLONG.
  */
 int jsonrpc_address(const char *text, struct sockaddr_storage *address, socklen_t *len);
+
+/* No delay, and a dead peer is noticed within half a minute. Sockets that are not TCP stay as they are. */
+void jsonrpc_tcp_options(int fd);
 
 /* Message objects; each takes (steals) its arguments, `params` and `data` may be NULL. */
 json_t *jsonrpc_make_request(const char *method, json_t *params, json_t *id);

@@ -3,15 +3,16 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "lib/connector.h"
 #include "lib/json_stream.h"
 #include "lib/jsonrpc_client.h"
 #include "lib/log.h"
+#include "lib/tls.h"
 
 #define READ_BYTES ((size_t)256 << 10)
 #define ANSWER_BYTES ((size_t)1 << 30)
@@ -33,8 +34,9 @@ struct jsonrpc_client {
 	struct jsonrpc_client_options options;
 	struct bufferevent *bev;
 	struct json_stream *stream;
-	struct event *failed; /* reports a connect() that failed at once, from the event loop */
-	int fail_errno;
+	struct connector *connector; /* while CONNECTING */
+	struct tls *tls;
+	const char *tls_name;
 	enum client_state state;
 	TAILQ_HEAD(pending_calls, pending_call)
 	calls; /* oldest first: answers mostly come in order */
@@ -48,8 +50,6 @@ struct jsonrpc_client {
 
 static void client_destroy(struct jsonrpc_client *c)
 {
-	if (c->failed != NULL)
-		event_free(c->failed);
 	json_stream_free(c->stream);
 	free(c);
 }
@@ -99,7 +99,8 @@ static void drop_transport(struct jsonrpc_client *c)
 {
 	c->state = CLOSED;
 	c->generation++;
-	event_del(c->failed);
+	connector_free(c->connector);
+	c->connector = NULL;
 	if (c->bev != NULL)
 		bufferevent_free(c->bev);
 	c->bev = NULL;
@@ -127,15 +128,6 @@ void jsonrpc_client_close(struct jsonrpc_client *c)
 	leave(c);
 }
 
-static void on_failed(evutil_socket_t fd, short what, void *arg)
-{
-	struct jsonrpc_client *c = arg;
-
-	(void)fd;
-	(void)what;
-	disconnect(c, -ECONNRESET, log_strerror(c->fail_errno));
-}
-
 struct jsonrpc_client *jsonrpc_client_new(
 	struct event_base *base, const struct jsonrpc_client_options *options)
 {
@@ -150,11 +142,6 @@ struct jsonrpc_client *jsonrpc_client_new(
 	if (c->options.connect_timeout_s == 0)
 		c->options.connect_timeout_s = CONNECT_TIMEOUT_S;
 	TAILQ_INIT(&c->calls);
-	c->failed = event_new(base, -1, 0, on_failed, c);
-	if (c->failed == NULL) {
-		client_destroy(c);
-		return NULL;
-	}
 	return c;
 }
 
@@ -284,36 +271,17 @@ static void on_read(struct bufferevent *bev, void *arg)
 	leave(c);
 }
 
-static void set_tcp_options(evutil_socket_t fd)
-{
-	int on = 1, idle_s = 10, interval_s = 5, count = 3;
-
-	/* Fails on Unix sockets, which need none of it. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct jsonrpc_client *c = arg;
+	char why[384], reason[400];
 
-	if (what & BEV_EVENT_CONNECTED) {
-		c->state = CONNECTED;
-		set_tcp_options(bufferevent_getfd(bev));
-		bufferevent_set_timeouts(bev, NULL, NULL);
-		bufferevent_enable(bev, EV_READ);
-		enter(c);
-		if (c->options.connected != NULL)
-			c->options.connected(c, c->options.ctx);
-		leave(c);
+	if (tls_is_used(bev)) {
+		/* TLS 1.3: what the server thinks of our certificate comes after the handshake. */
+		snprintf(reason, sizeof(reason), "TLS: %s", tls_why(bev, what, why, sizeof(why)));
+		disconnect(c, -ECONNRESET, what & BEV_EVENT_EOF ? "closed by the server" : reason);
 	} else if (what & BEV_EVENT_EOF) {
 		disconnect(c, -ECONNRESET, "closed by the server");
-	} else if (what & BEV_EVENT_TIMEOUT) {
-		disconnect(c, -ECONNRESET, log_strerror(ETIMEDOUT));
 	} else if (what & BEV_EVENT_ERROR) {
 		disconnect(c, -ECONNRESET, log_strerror(EVUTIL_SOCKET_ERROR()));
 	}
@@ -329,59 +297,67 @@ static int use_transport(struct jsonrpc_client *c, struct bufferevent *bev)
 		return -ENOMEM;
 	}
 	c->bev = bev;
+	c->state = CONNECTED;
 	bufferevent_setwatermark(bev, EV_READ, 0, READ_BYTES);
+	bufferevent_setcb(bev, on_read, NULL, on_event, c);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
 	return 0;
+}
+
+static void on_connector(struct bufferevent *bev, const char *reason, void *arg)
+{
+	struct jsonrpc_client *c = arg;
+	int error;
+
+	if (bev == NULL) {
+		disconnect(c, -ECONNRESET, reason);
+		return;
+	}
+	connector_free(c->connector);
+	c->connector = NULL;
+	error = use_transport(c, bev);
+	if (error < 0) {
+		disconnect(c, error, log_strerror(error));
+		return;
+	}
+	enter(c);
+	if (c->options.connected != NULL)
+		c->options.connected(c, c->options.ctx);
+	leave(c);
+}
+
+void jsonrpc_client_set_tls(struct jsonrpc_client *c, struct tls *tls, const char *name)
+{
+	c->tls = tls;
+	c->tls_name = name;
 }
 
 int jsonrpc_client_connect(struct jsonrpc_client *c, const char *address)
 {
-	struct timeval timeout = {.tv_sec = c->options.connect_timeout_s};
-	struct sockaddr_storage to;
-	struct bufferevent *bev;
-	socklen_t len;
+	struct connector_options options = {
+		.timeout_s = c->options.connect_timeout_s,
+		.tls = c->tls,
+		.name = c->tls_name,
+		.done = on_connector,
+		.arg = c,
+	};
 	int error;
 
 	if (c->state != CLOSED)
 		return -EISCONN;
-	error = jsonrpc_address(address, &to, &len);
-	if (error < 0)
-		return error;
-	bev = bufferevent_socket_new(c->base, -1, BEV_OPT_CLOSE_ON_FREE);
-	if (bev == NULL)
-		return -ENOMEM;
-	error = use_transport(c, bev);
-	if (error < 0)
-		return error;
-	c->state = CONNECTING;
-	/* While it connects, the write timeout is that of connect(). */
-	bufferevent_set_timeouts(bev, NULL, &timeout);
-	/*
-	 * Before it: a refusal at once is an event that libevent defers, and forgets when nobody is
-	 * there to hear it. Any other failure at once is only a result.
-	 */
-	bufferevent_setcb(bev, on_read, NULL, on_event, c);
-	if (bufferevent_socket_connect(bev, (struct sockaddr *)&to, (int)len) < 0) {
-		c->fail_errno = errno;
-		event_active(c->failed, EV_TIMEOUT, 0);
-	}
-	return 0;
+	error = connector_start(&c->connector, c->base, address, &options);
+	if (error == 0)
+		c->state = CONNECTING;
+	return error;
 }
 
 int jsonrpc_client_adopt(struct jsonrpc_client *c, struct bufferevent *bev)
 {
-	int error;
-
 	if (c->state != CLOSED) {
 		bufferevent_free(bev);
 		return -EISCONN;
 	}
-	error = use_transport(c, bev);
-	if (error < 0)
-		return error;
-	c->state = CONNECTED;
-	bufferevent_setcb(bev, on_read, NULL, on_event, c);
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
-	return 0;
+	return use_transport(c, bev);
 }
 
 bool jsonrpc_client_is_connected(const struct jsonrpc_client *c)

@@ -15,6 +15,7 @@
 struct bufferevent;
 struct event_base;
 struct jsonrpc_client;
+struct tls;
 
 /* How a call ended; everything in it is borrowed for the callback. */
 struct jsonrpc_outcome {
@@ -49,11 +50,17 @@ struct jsonrpc_client *jsonrpc_client_new(
 void jsonrpc_client_free(struct jsonrpc_client *client);
 
 /*
- * Starts to connect to "/path", "unix:/path" or "tcp://host:port"; host is an address, IPv6 in
- * brackets. 0: `connected` or `disconnected` follows, never from inside; -EINVAL, -EISCONN, -errno.
+ * Who we are in the next connections to tls:// addresses, and a name (may be NULL) that the server's certificate may
+ * bear instead of the address's. Both are borrowed.
+ */
+void jsonrpc_client_set_tls(struct jsonrpc_client *client, struct tls *tls, const char *name);
+/*
+ * Starts to connect to "/path", "unix:/path", "tcp://host:port" or, with an identity, "tls://host:port" (connector.h).
+ * 0: `connected` or `disconnected` follows, never from inside; -EINVAL, -EISCONN, -errno. With TLS 1.3 a server may
+ * refuse our certificate after `connected`.
  */
 int jsonrpc_client_connect(struct jsonrpc_client *client, const char *address);
-/* Uses an established transport (TLS); takes bev. `connected` is not called. 0, -EISCONN. */
+/* Uses an established transport; takes bev. `connected` is not called. 0, -EISCONN. */
 int jsonrpc_client_adopt(struct jsonrpc_client *client, struct bufferevent *bev);
 /* Pending calls get -ECANCELED. It may connect again. */
 void jsonrpc_client_close(struct jsonrpc_client *client);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "lib/jsonrpc_server_internal.h"
+#include "lib/tls.h"
 
 /* What is read at a time, and how long one client may keep the loop before others get their turn.
  */
@@ -390,7 +391,7 @@ static void refuse(struct jsonrpc_server *server, struct bufferevent *bev)
 
 	log_warn_limited(&server->limit_log, "client refused: too many",
 		LOG_UINT("clients", server->clients));
-	if (fd >= 0)
+	if (fd >= 0 && !tls_is_used(bev))
 		send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	bufferevent_free(bev);
 }
@@ -434,6 +435,8 @@ void jsonrpc_conn_free(struct jsonrpc_conn *conn)
 	LIST_REMOVE(conn, link);
 	server->clients--;
 	bufferevent_free(conn->bev);
+	if (conn->seat != NULL)
+		address_limit_leave(conn->seat);
 	if (conn->resume != NULL)
 		event_free(conn->resume);
 	if (conn->silence != NULL)

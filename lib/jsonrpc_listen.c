@@ -15,6 +15,9 @@
 #include "lib/jsonrpc_server_internal.h"
 
 #define BACKLOG 128
+/* Strangers that are let in before everybody else gets a turn, and how long that is. */
+#define STRANGERS 32
+#define STRANGERS_PAUSE_US 5000
 #define SOCKET_GROUP "vpc"
 
 struct jsonrpc_listener {
@@ -23,9 +26,11 @@ struct jsonrpc_listener {
 	struct evconnlistener *accepter;
 	struct event *retry; /* after an accept() that failed */
 	struct log_limit limit_log;
-	char *path; /* NULL: not ours to remove */
-	dev_t dev;  /* what it was when we made it: */
-	ino_t ino;  /* a successor's socket is not removed */
+	struct jsonrpc_door *door; /* NULL: no TLS */
+	unsigned strangers;        /* since the last pause */
+	char *path;                /* NULL: not ours to remove */
+	dev_t dev;                 /* what it was when we made it: */
+	ino_t ino;                 /* a successor's socket is not removed */
 };
 
 static void listener_free(struct jsonrpc_listener *l)
@@ -36,6 +41,7 @@ static void listener_free(struct jsonrpc_listener *l)
 		evconnlistener_free(l->accepter);
 	if (l->retry != NULL)
 		event_free(l->retry);
+	jsonrpc_door_free(l->door);
 	if (l->path != NULL && lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
 		st.st_ino == l->ino)
 		unlink(l->path);
@@ -50,16 +56,32 @@ void jsonrpc_listeners_free(struct jsonrpc_server *server)
 		listener_free(LIST_FIRST(&server->listeners));
 }
 
+/* libevent accepts until nobody waits any more, which may be never. */
+static void let_in(struct jsonrpc_listener *l, int fd, const struct sockaddr *address)
+{
+	struct timeval pause = {.tv_usec = STRANGERS_PAUSE_US};
+
+	jsonrpc_door_accept(l->door, fd, address);
+	if (++l->strangers < STRANGERS)
+		return;
+	l->strangers = 0;
+	evconnlistener_disable(l->accepter);
+	event_add(l->retry, &pause);
+}
+
 static void on_accept(struct evconnlistener *accepter, evutil_socket_t fd, struct sockaddr *address,
 	int len, void *arg)
 {
 	struct jsonrpc_listener *l = arg;
-	struct bufferevent *bev =
-		bufferevent_socket_new(l->server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent *bev;
 
 	(void)accepter;
-	(void)address;
 	(void)len;
+	if (l->door != NULL) {
+		let_in(l, fd, address);
+		return;
+	}
+	bev = bufferevent_socket_new(l->server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (bev == NULL) {
 		evutil_closesocket(fd);
 		return;
@@ -230,5 +252,58 @@ int jsonrpc_server_listen_unix(struct jsonrpc_server *server, const char *path)
 		log_error("cannot listen", LOG_STR("path", path), LOG_ERRNO(error));
 	else
 		log_info("listening", LOG_STR("path", path));
+	return error;
+}
+
+/* Returns the descriptor or -errno. */
+static int bind_tcp(const struct sockaddr_storage *address, socklen_t len)
+{
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, error = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)address, len) < 0 || listen(fd, BACKLOG) < 0)
+		error = -errno;
+	if (error < 0)
+		close(fd);
+	return error < 0 ? error : fd;
+}
+
+static int listen_tls(struct jsonrpc_server *server, const char *address, struct tls *tls,
+	const char *const *clients)
+{
+	struct sockaddr_storage at;
+	struct jsonrpc_listener *l;
+	socklen_t len;
+	int fd, error;
+
+	error = jsonrpc_address(address, &at, &len);
+	if (error < 0)
+		return error;
+	fd = bind_tcp(&at, len);
+	if (fd < 0)
+		return fd;
+	l = listener_new(server, fd);
+	if (l == NULL)
+		return -ENOMEM;
+	l->door = jsonrpc_door_new(server, tls, clients);
+	if (l->door == NULL) {
+		listener_free(l);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int jsonrpc_server_listen_tls(struct jsonrpc_server *server, const char *address, struct tls *tls,
+	const char *const *clients)
+{
+	int error = listen_tls(server, address, tls, clients);
+
+	if (error < 0)
+		log_error("cannot listen", LOG_STR("address", address), LOG_ERRNO(error));
+	else
+		log_info("listening", LOG_STR("address", address));
 	return error;
 }

@@ -21,6 +21,10 @@ static void default_limits(struct jsonrpc_limits *l)
 	DEFAULT(l->output_close_bytes, (size_t)64 << 20);
 	DEFAULT(l->message_timeout_ms, 30000);
 	DEFAULT(l->write_timeout_ms, 60000);
+	DEFAULT(l->handshakes, 64);
+	DEFAULT(l->handshake_timeout_ms, 5000);
+	DEFAULT(l->address_clients, 32);
+	DEFAULT(l->address_rate, 20);
 }
 
 struct jsonrpc_server *jsonrpc_server_new(
@@ -48,6 +52,7 @@ void jsonrpc_server_free(struct jsonrpc_server *server)
 	while (!LIST_EMPTY(&server->conns))
 		jsonrpc_conn_free(LIST_FIRST(&server->conns));
 	jsonrpc_exchanges_abandon(server);
+	address_limit_free(server->addresses);
 	free(server);
 }
 

@@ -22,6 +22,7 @@ struct event_base;
 struct jsonrpc_server;
 struct jsonrpc_conn;
 struct jsonrpc_call;
+struct tls;
 
 /* Who calls. Handlers find it in their call; a connection's is filled when it is accepted. */
 struct jsonrpc_peer {
@@ -53,6 +54,11 @@ struct jsonrpc_limits {              /* 0: the default */
 	size_t output_close_bytes;   /* … before it is closed; 64 MiB */
 	unsigned message_timeout_ms; /* silence in the middle of a message; 30 s */
 	unsigned write_timeout_ms;   /* a client that does not read what it asked for; 60 s */
+	/* of clients by TLS, before we know them: */
+	unsigned handshakes;           /* at a time, then the oldest makes room; 64 */
+	unsigned handshake_timeout_ms; /* all of it; 5 s */
+	unsigned address_clients;      /* connections of one address, handshakes too; 32 */
+	unsigned address_rate; /* new ones of an address in a second, twice as many at once; 20 */
 };
 
 struct jsonrpc_server_options {
@@ -83,6 +89,14 @@ void jsonrpc_server_free(struct jsonrpc_server *server);
  * logged.
  */
 int jsonrpc_server_listen_unix(struct jsonrpc_server *server, const char *path);
+
+/*
+ * Listens on "tls://ADDRESS:PORT" for clients with a certificate of our CA that bears one of `clients` (ends with NULL;
+ * NULL: any). Both stay with the caller, until the server is freed. A peer's name is that of its certificate, "@" and
+ * its address. Who is refused is logged with address and reason. 0 or -errno, logged.
+ */
+int jsonrpc_server_listen_tls(struct jsonrpc_server *server, const char *address, struct tls *tls,
+	const char *const *clients);
 
 /* Serves what a bound and listening non-blocking socket accepts; takes fd. 0 or -errno. */
 int jsonrpc_server_listen_fd(struct jsonrpc_server *server, int fd);

@@ -6,10 +6,12 @@
 #include <event2/event.h>
 #include <sys/queue.h>
 
+#include "lib/address_limit.h"
 #include "lib/json_stream.h"
 #include "lib/jsonrpc_server.h"
 #include "lib/log.h"
 
+struct jsonrpc_door;
 struct jsonrpc_exchange;
 struct jsonrpc_listener;
 
@@ -21,6 +23,7 @@ struct jsonrpc_server {
 	LIST_HEAD(, jsonrpc_exchange) orphans; /* exchanges without a connection */
 	unsigned clients;
 	struct log_limit limit_log;
+	struct address_limit *addresses; /* of clients by TLS; NULL: there are none */
 };
 
 enum jsonrpc_conn_state {
@@ -42,6 +45,7 @@ struct jsonrpc_conn {
 	bool paused; /* not read because of `pending` or of its unread answers */
 	bool eof;    /* the client sends no more */
 	struct jsonrpc_peer peer;
+	struct address_limit_entry *seat; /* by TLS: counts its address */
 	void *data;
 };
 
@@ -81,6 +85,16 @@ int jsonrpc_conn_send(struct jsonrpc_conn *conn, json_t *message);
 void jsonrpc_conn_settled(struct jsonrpc_conn *conn);
 /* jsonrpc_conn.c: frees it at once; not from inside its own callbacks into the program. */
 void jsonrpc_conn_free(struct jsonrpc_conn *conn);
+
+/*
+ * jsonrpc_door.c: TLS handshakes with strangers, who become connections when they have shown a certificate. NULL when
+ * out of memory.
+ */
+struct jsonrpc_door *jsonrpc_door_new(
+	struct jsonrpc_server *server, struct tls *tls, const char *const *clients);
+void jsonrpc_door_free(struct jsonrpc_door *door);
+/* Somebody knocks; takes fd. */
+void jsonrpc_door_accept(struct jsonrpc_door *door, int fd, const struct sockaddr *address);
 
 /* jsonrpc_listen.c */
 void jsonrpc_listeners_free(struct jsonrpc_server *server);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Who owns the network, and the hosts it runs on. */
 #include "lib/kinds.h"
+#include "lib/tls.h"
 
 #define QUOTA(what)                                                                                \
 	{                                                                                          \
@@ -70,6 +71,8 @@ static const struct field node_status[] = {
 	{},
 };
 
+static const struct field node_tls_fields[] = {TLS_FIELDS, {}};
+
 static const struct field node_fields[] = {
 	KIND_NAME("host-a"),
 	KIND_TENANT("default"),
@@ -80,6 +83,14 @@ static const struct field node_fields[] = {
 		.help = "where its dataplane listens: a Unix socket or tls://host:port; without "
 			"it the node is a VTEP that somebody else runs",
 		.example = "\"tls://192.0.2.2:9471\""},
+	{.name = "tls",
+		.type = FIELD_OBJECT,
+		.fields = node_tls_fields,
+		.help = "files on the controller's host for this node's connection, instead of "
+			"those of the "
+			"controller's configuration",
+		.example = "{\"cert\": \"/etc/vpc/b.crt\", \"key\": \"/etc/vpc/b.key\", \"ca\": "
+			   "\"/etc/vpc/b-ca.crt\"}"},
 	{.name = "vtep",
 		.type = FIELD_ADDRESS,
 		.column = COLUMN_TABLE,
@@ -92,13 +103,15 @@ static const struct field node_fields[] = {
 
 static bool node_check(const json_t *node, struct resource_error *error)
 {
-	const char *vtep = resource_text(node, "vtep");
+	const char *vtep = resource_text(node, "vtep"), *rpc = resource_text(node, "rpc");
 	struct net_addr addr;
 
-	if (!vtep && !resource_text(node, "rpc"))
+	if (!vtep && !rpc)
 		return resource_fail(error, "/rpc",
 			"a node needs rpc (a dataplane to program), vtep (an address to send to), "
 			"or both");
+	if (json_object_get(node, "tls") && rpc && rpc[0] == '/')
+		return resource_fail(error, "/tls", "is for rpc: tls://HOST:PORT");
 	if (vtep && net_addr_parse(vtep, &addr) && !net_addr_is_unicast(&addr))
 		return resource_fail(error, "/vtep", "%s is no address of one machine", vtep);
 	return true;

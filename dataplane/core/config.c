@@ -9,7 +9,11 @@
 
 #include "base/ip_text.h"
 #include "lib/config.h"
+#include "lib/jsonrpc.h"
 #include "lib/resource.h"
+#include "lib/tls.h"
+
+#define TLS_CLIENTS_MAX 16
 
 struct node_config node_config;
 
@@ -74,9 +78,16 @@ static const struct field timeout_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field tls_fields[] = {
+	TLS_FIELDS,
+	{"clients", FIELD_STRING, .flags = FIELD_LIST, .help = "names of which a controller's certificate must bear one (default: any of the CA)", .min = 1, .max = 253, .min_items = 1, .max_items = TLS_CLIENTS_MAX},
+	{.type = FIELD_END},
+};
+
 static const struct field node_fields[] = {
 	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
+	{"tls", FIELD_OBJECT, .help = "who we are and whom we trust, with rpc: tls://ADDRESS:PORT", .fields = tls_fields},
 	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: NAME.state in " NODE_STATE_DIR ", NAME being the socket's; beside a socket that is not in /run; empty: none)", .max = 4000},
 	{"workers", FIELD_INTEGER, .flags = FIELD_LIST, .help = "CPU ids of the forwarding threads (default: the last CPU)", .max = 4095, .max_items = WORKER_MAX},
 	{"main_cpu", FIELD_INTEGER, .help = "CPU id of everything else", .def = "0", .max = 4095},
@@ -117,12 +128,28 @@ static int check_cpus(struct config *file, struct node_config *c)
 	return 0;
 }
 
-/* Better not at all than in clear, or as a file of that name. */
 static int check_rpc(struct config *file, const struct node_config *c)
 {
-	return c->rpc[0] == '/' ? 0
-				: config_error(file, "/rpc",
-					  "TLS is not there yet: give the path of a Unix socket");
+	struct sockaddr_storage address;
+	struct tls_files files;
+	struct tls_fault fault;
+	char pointer[32];
+	socklen_t len;
+
+	if (c->rpc[0] == '/')
+		return c->tls == NULL ? 0
+				      : config_error(file, "/tls",
+						"is for rpc: tls://ADDRESS:PORT, not for a socket");
+	if (jsonrpc_address(c->rpc, &address, &len) < 0)
+		return config_error(file, "/rpc",
+			"must have an address of this host, such as tls://0.0.0.0:9471");
+	if (c->tls == NULL)
+		return config_error(file, "/rpc", "needs `tls`: cert, key and ca");
+	files = tls_files_of(c->tls);
+	if (tls_check(TLS_SERVER, &files, &fault))
+		return 0;
+	snprintf(pointer, sizeof(pointer), "/tls/%s", fault.field);
+	return config_error(file, pointer, "%s", fault.reason);
 }
 
 /* This node's address in the underlay, by family. */
@@ -237,6 +264,7 @@ int node_config_load(struct node_config *c, const char *path)
 	if (c->node == NULL)
 		c->node = hostname;
 	c->rpc = resource_text(c->root, "rpc");
+	c->tls = json_object_get(c->root, "tls");
 	c->state = state_path(c);
 	c->idle = strcmp(resource_text(c->root, "idle"), "poll") == 0 ? IDLE_POLL : IDLE_ADAPTIVE;
 	memory = json_object_get(c->root, "memory");

@@ -15,7 +15,8 @@ enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
 
 struct node_config {
 	const char *node;
-	const char *rpc;
+	const char *rpc;   /* a path, or tls://ADDRESS:PORT */
+	const json_t *tls; /* object; NULL: rpc is a path */
 	const char *state; /* file that keeps the applied state; NULL: none */
 	unsigned int workers[WORKER_MAX];
 	unsigned int n_workers;

@@ -118,9 +118,17 @@ static void stop(void)
 	eal_stop();
 }
 
+static void reload(void *arg)
+{
+	(void)arg;
+	rpc_reload();
+}
+
 int main(int argc, char **argv)
 {
-	struct daemon d = {.name = "vpc-dataplane", .summary = "the forwarding engine of one host"};
+	struct daemon d = {.name = "vpc-dataplane",
+		.summary = "the forwarding engine of one host",
+		.reload = reload};
 	int status;
 
 	if (!daemon_options(&d, argc, argv, &status))

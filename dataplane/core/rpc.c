@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,10 +12,14 @@
 #include "core/rpc_state.h"
 #include "core/worker.h"
 #include "lib/log.h"
+#include "lib/resource.h"
+#include "lib/tls.h"
 
 static struct rpc_method *methods;
 static struct jsonrpc_server *server;
 static struct event_base *event_base;
+static struct tls *tls;      /* NULL: a Unix socket */
+static const char **clients; /* names of which a certificate must bear one; NULL: any */
 
 /* Connections, for events. */
 #define CONNECTIONS 64
@@ -57,6 +62,39 @@ static void closed(struct jsonrpc_conn *conn, void *ctx)
 	rpc_state_closed(conn);
 }
 
+/* The texts are the configuration's. */
+static int take_clients(const json_t *names)
+{
+	size_t i, n = json_array_size(names);
+	json_t *name;
+
+	if (n == 0)
+		return 0;
+	clients = calloc(n + 1, sizeof(clients[0]));
+	if (clients == NULL)
+		return -ENOMEM;
+	json_array_foreach ((json_t *)names, i, name)
+		clients[i] = json_string_value(name);
+	return 0;
+}
+
+static int listen_tls(const json_t *config)
+{
+	struct tls_files files = tls_files_of(config);
+	struct tls_fault fault = {.field = "", .reason = "out of memory"};
+	int err = take_clients(json_object_get(config, "clients"));
+
+	if (err != 0)
+		return err;
+	tls = tls_new(TLS_SERVER, &files, &fault);
+	if (tls == NULL) {
+		log_error("certificates cannot be used", LOG_STR("field", fault.field),
+			LOG_STR("reason", fault.reason));
+		return -EINVAL;
+	}
+	return jsonrpc_server_listen_tls(server, node_config.rpc, tls, clients);
+}
+
 int rpc_start(struct event_base *base)
 {
 	struct jsonrpc_server_options options = {
@@ -69,7 +107,14 @@ int rpc_start(struct event_base *base)
 	server = jsonrpc_server_new(base, &options);
 	if (server == NULL)
 		return -ENOMEM;
-	return jsonrpc_server_listen_unix(server, node_config.rpc);
+	return node_config.tls != NULL ? listen_tls(node_config.tls)
+				       : jsonrpc_server_listen_unix(server, node_config.rpc);
+}
+
+void rpc_reload(void)
+{
+	if (tls != NULL)
+		tls_refresh(tls, true);
 }
 
 void rpc_stop(void)
@@ -77,6 +122,10 @@ void rpc_stop(void)
 	if (server != NULL)
 		jsonrpc_server_free(server);
 	server = NULL;
+	tls_free(tls);
+	tls = NULL;
+	free(clients);
+	clients = NULL;
 }
 
 struct event_base *rpc_base(void)

@@ -26,6 +26,8 @@ void rpc_method_register(struct rpc_method *method);
 /* Listens on node_config.rpc. 0 or -errno, logged. */
 int rpc_start(struct event_base *base);
 void rpc_stop(void);
+/* Reads certificates again. Connections go on. */
+void rpc_reload(void);
 struct event_base *rpc_base(void);
 
 /* Answers `invalid` with data {path, reason}. `path` is a JSON pointer into the params. */

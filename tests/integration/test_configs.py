@@ -40,7 +40,7 @@ def test_a_mistake_is_told_with_its_line(name, who, tmp_path):
     assert re.search(rf"^{re.escape(str(wrong))}:5: no_such_key: ", done.stderr, re.MULTILINE), done.stderr
 
 
-def test_a_southbound_socket_that_is_no_file_is_refused(tmp_path):
+def test_tls_without_certificates_is_refused(tmp_path):
     path = tmp_path / "node.yaml"
     path.write_text("node: a\nrpc: tls://127.0.0.1:9471\n")
     done = run([program("vpc-dataplane"), "--check", "-c", path], check=False)

@@ -579,13 +579,6 @@ def test_another_dataplane_takes_a_nodes_place(cluster, tmp_path):
     other.stop()
 
 
-def test_tls_is_refused_in_words(cluster):
-    controller, _ = cluster("host-a")
-    controller.call("node.create", name="far", rpc="tls://192.0.2.2:9471", vtep="192.0.2.2")
-    status = controller.call("node.get", name="far")["status"]
-    assert status["state"] == "away" and "TLS" in status["reason"]
-
-
 def test_a_refusal_is_told_once_and_cured_by_itself(cluster):
     """The node has no room; it is tried again without being asked, and not told again."""
     controller, (a,) = cluster("host-a")

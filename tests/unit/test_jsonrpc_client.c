@@ -628,7 +628,9 @@ static void test_addresses(void **state)
 	assert_int_equal(jsonrpc_address("unix:", &a, &len), -EINVAL);
 	assert_int_equal(jsonrpc_address("", &a, &len), -EINVAL);
 	assert_int_equal(jsonrpc_address("tcp://[2001:db8::1]", &a, &len), -EINVAL);
-	assert_int_equal(jsonrpc_address("tls://192.0.2.1:1", &a, &len), -EINVAL);
+	assert_int_equal(jsonrpc_address("tls://192.0.2.1:1", &a, &len), 0);
+	assert_int_equal(jsonrpc_address("tls://host-b:1", &a, &len), -EINVAL);
+	assert_int_equal(jsonrpc_address("http://192.0.2.1:1", &a, &len), -EINVAL);
 }
 
 int main(void)

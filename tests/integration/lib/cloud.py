@@ -105,12 +105,35 @@ class Host:
     def __repr__(self):
         return self.name
 
+    def listen_tls(self, authority, number):
+        """Before the start: it is programmed by TLS, over a link of its own between mgmt and its namespace."""
+        ours, its = f"198.18.{number}.1", f"198.18.{number}.2"
+        veth(self.cloud.mgmt, f"to-{self.name}"[:15], self.ns, "mgmt0", 1500)
+        self.cloud.mgmt.ip(f"addr add {ours}/24 dev {f'to-{self.name}'[:15]}")
+        self.ns.ip(f"addr add {its}/24 dev mgmt0")
+        identity = authority.issue(self.name, f"DNS:{self.name}", "serverAuth")
+        self.config["rpc"] = f"tls://{its}:9471"
+        self.config["tls"] = {"cert": identity.cert, "key": identity.key, "ca": authority.ca, "clients": ["controller"]}
+        self.config.setdefault("state", os.path.join(self.cloud.dir, f"{self.name}.state"))
+        if "tls" not in self.cloud.controller_config:
+            own = authority.issue("controller", usage="clientAuth")
+            self.cloud.controller_config["tls"] = {"cert": own.cert, "key": own.key, "ca": authority.ca}
+        for node in self.cloud.controller_config["nodes"]:
+            if node["name"] == self.name:
+                node["rpc"] = self.config["rpc"]
+        return self
+
+    def is_ready(self):
+        if "tls" not in self.config:
+            return self.cloud.answers(self.rpc_path)
+        return self.ns.run("ss", "-Hltn", "sport = 9471").stdout.strip() != ""
+
     def vtep(self):
         return {"vtep": self.address} if self.address else {}
 
     def start(self):
         write_yaml(self.config_path, self.config)
-        self.daemon.start(lambda: self.cloud.answers(self.rpc_path))
+        self.daemon.start(self.is_ready)
         return self
 
     def stop(self):
