@@ -56,7 +56,8 @@ int jsonrpc_address(const char *text, struct sockaddr_storage *address, socklen_
 
 void jsonrpc_tcp_options(int fd)
 {
-	int on = 1, idle_s = 10, interval_s = 5, count = 3;
+	int on = 1, idle_s = 5, interval_s = 3, count = 3;
+	unsigned unacknowledged_ms = 14000; /* no probes are sent while data is on its way */
 
 	/* Fails on Unix sockets, which need none of it. */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
@@ -65,6 +66,8 @@ void jsonrpc_tcp_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	setsockopt(
+		fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
 }
 
 json_t *jsonrpc_make_request(const char *method, json_t *params, json_t *id)

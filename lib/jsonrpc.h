@@ -28,7 +28,7 @@ json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size);
  */
 int jsonrpc_address(const char *text, struct sockaddr_storage *address, socklen_t *len);
 
-/* No delay, and a dead peer is noticed within half a minute. Sockets that are not TCP stay as they are. */
+/* No delay, and a dead peer is noticed within 15 s. Sockets that are not TCP stay as they are. */
 void jsonrpc_tcp_options(int fd);
 
 /* Message objects; each takes (steals) its arguments, `params` and `data` may be NULL. */
