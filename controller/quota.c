@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quota.h"
 
+#include "mem.h"
 #include "rules.h"
 
 #include <stdio.h>
@@ -57,4 +58,34 @@ bool quota_check(struct model *model, const struct object *object, const json_t 
 		return rules_exhausted(error, "/rules", "rules",
 			"tenant `%s` may have %" JSON_INTEGER_FORMAT " rules", tenant->name, rules);
 	return true;
+}
+
+/* A quota is named by what it counts: rules, or a kind with an s. */
+static size_t used(const struct tenant_use *use, const char *what)
+{
+	const struct kind *kind;
+	char name[64];
+
+	if (strcmp(what, "rules") == 0)
+		return use->rules;
+	KIND_FOREACH(kind)
+	{
+		snprintf(name, sizeof(name), "%ss", kind->name);
+		if (strcmp(name, what) == 0)
+			return use->objects[kind_index(kind)];
+	}
+	return 0;
+}
+
+json_t *quota_used(struct model *model, const struct object *tenant)
+{
+	const struct field *status = field_find(tenant->kind->fields, "status");
+	const struct field *all = field_find(status->fields, "used"), *field;
+	const struct tenant_use *use = model_tenant(model, tenant->name);
+	json_t *shown = mem_json(json_object());
+
+	FIELD_FOREACH(field, all->fields)
+	json_object_set_new(
+		shown, field->name, json_integer((json_int_t)used(use, field->name)));
+	return shown;
 }

@@ -10,5 +10,7 @@ void quota_count(
 /* May its tenant have as much as it has now? Only asked where `old` (NULL: new object) had less. */
 bool quota_check(struct model *model, const struct object *object, const json_t *old,
 	struct resource_error *error);
+/* What the tenant of that object has, as status.used; a new reference. */
+json_t *quota_used(struct model *model, const struct object *tenant);
 
 #endif

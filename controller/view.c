@@ -3,6 +3,7 @@
 
 #include "mem.h"
 #include "node.h"
+#include "quota.h"
 #include "reconcile.h"
 #include "rules.h"
 
@@ -87,6 +88,8 @@ static json_t *status_of(struct controller *c, const struct object *object)
 
 	if (strcmp(kind, "subnet") == 0)
 		return subnet_status(object);
+	if (strcmp(kind, "tenant") == 0)
+		return json_pack("{s:o}", "used", quota_used(&c->model, object));
 	if (strcmp(kind, "node") == 0)
 		return node_status(c, object);
 	if (strcmp(kind, "port") == 0)

@@ -23,7 +23,34 @@ static const struct field quota_fields[] = {
 	{},
 };
 
-static const struct field no_status[] = {{}};
+#define USED(what)                                                                                 \
+	{                                                                                          \
+		.name = what, .type = FIELD_INTEGER, .flags = FIELD_REQUIRED,                      \
+		.help = "how many " what " the tenant has"                                         \
+	}
+
+/* Sessions live on the nodes: session.list has them. */
+static const struct field used_fields[] = {
+	USED("vpcs"),
+	USED("subnets"),
+	USED("ports"),
+	USED("routes"),
+	USED("peerings"),
+	USED("security_groups"),
+	USED("prefix_lists"),
+	USED("rules"),
+	USED("eips"),
+	{},
+};
+
+static const struct field tenant_status[] = {
+	{.name = "used",
+		.type = FIELD_OBJECT,
+		.fields = used_fields,
+		.flags = FIELD_REQUIRED,
+		.help = "how much the tenant has"},
+	{},
+};
 
 static const struct field tenant_fields[] = {
 	KIND_NAME("acme"),
@@ -33,9 +60,10 @@ static const struct field tenant_fields[] = {
 		.type = FIELD_OBJECT,
 		.def = "{}",
 		.fields = quota_fields,
-		.help = "how much the tenant may have at most",
+		.help = "how much the tenant may have at most; a quota below what it has takes "
+			"nothing away, but nothing can be added",
 		.example = "{\"ports\": 100}"},
-	KIND_SERVER_FIELDS(no_status),
+	KIND_SERVER_FIELDS(tenant_status),
 	{},
 };
 

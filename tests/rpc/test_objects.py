@@ -222,21 +222,6 @@ def test_the_only_node_is_the_default(controller):
     assert controller.refused("invalid", "port.create", name="q", subnet="s").data["path"] == "/node"
 
 
-def test_quotas(controller):
-    controller.call("tenant.create", name="acme", quotas={"vpcs": 2, "rules": 3})
-    for name in ("a", "b"):
-        controller.call("vpc.create", name=name, tenant="acme", cidrs=["10.0.0.0/16"])
-    assert controller.refused("exhausted", "vpc.create", name="c", tenant="acme", cidrs=["10.0.0.0/16"]).data["what"] == "vpcs"
-    controller.call("vpc.create", name="c", cidrs=["10.0.0.0/16"])
-    rules = [{"direction": "ingress", "priority": n} for n in range(1, 5)]
-    error = controller.refused("exhausted", "security_group.create", name="g", tenant="acme", rules=rules)
-    assert error.data["what"] == "rules"
-    controller.call("security_group.create", name="g", tenant="acme", rules=rules[:3])
-    controller.refused("exhausted", "security_group.add_rules", name="g", rules=rules)
-    controller.call("vpc.delete", name="a")
-    controller.call("vpc.create", name="d", tenant="acme", cidrs=["10.0.0.0/16"])
-
-
 def test_export_is_what_is_there(base):
     exported = base.call("export")["resources"]
     kinds = [resource["kind"] for resource in exported]
