@@ -276,8 +276,3 @@ void api_discover(struct api_call *call)
 {
 	api_reply(call, openrpc_document());
 }
-
-void api_usage_list(struct api_call *call)
-{
-	api_fail(call, ERROR_UNAVAILABLE, NULL, "usage is not accounted by this version");
-}

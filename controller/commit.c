@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "mem.h"
 #include "publish.h"
+#include "usage.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -110,6 +111,7 @@ void commit_submit(struct controller *c, struct txn *txn, commit_done_fn done, v
 	struct commits *commits = c->commits;
 
 	write_changes(c->store, txn);
+	usage_prepare(c->usage, txn);
 	watch_prepare(c, txn);
 	MEM_GROW(commits->waiting, commits->count, commits->room);
 	commits->waiting[commits->count++] = (struct commit){.txn = *txn, .done = done, .arg = arg};

@@ -19,6 +19,12 @@
 
 static const struct field tls_fields[] = {TLS_FIELDS, {}};
 
+static const struct field usage_fields[] = {
+	{.name = "interval_s", .type = FIELD_INTEGER, .min = 1, .max = 3600, .def = "10"},
+	{.name = "keep_days", .type = FIELD_INTEGER, .min = 1, .max = 36500, .def = "92"},
+	{},
+};
+
 /* `nodes` are objects of their own kind. */
 static const struct field config_fields[] = {
 	{.name = "listen", .type = FIELD_PATH, .max = 107, .def = "\"/run/vpc/controller.sock\""},
@@ -37,6 +43,7 @@ static const struct field config_fields[] = {
 		.max_items = 2},
 	{.name = "audit_log", .type = FIELD_PATH, .def = "\"/var/log/vpc/audit.jsonl\""},
 	{.name = "tls", .type = FIELD_OBJECT, .fields = tls_fields},
+	{.name = "usage", .type = FIELD_OBJECT, .fields = usage_fields, .def = "{}"},
 	{},
 };
 
@@ -148,6 +155,10 @@ static int parse(struct controller_config *config, struct config *file)
 		config->http_token_file = mem_strdup(TOKEN_FILE);
 	config->store = take_text(root, "store");
 	config->audit_log = take_text(root, "audit_log");
+	config->usage_interval_s =
+		(unsigned)resource_integer(json_object_get(root, "usage"), "interval_s", 10);
+	config->usage_keep_days =
+		(unsigned)resource_integer(json_object_get(root, "usage"), "keep_days", 92);
 	json_decref(root);
 	return rc;
 }

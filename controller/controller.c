@@ -16,6 +16,7 @@
 #include "move.h"
 #include "node.h"
 #include "txn.h"
+#include "usage.h"
 #include "wait.h"
 #include "watch.h"
 #include "wave.h"
@@ -215,7 +216,8 @@ static int start_parts(struct controller *c)
 	c->metrics = metrics_new();
 	c->events = events_new(c);
 	c->audit = audit_new(c->base, c->config->audit_log);
-	if (c->events == NULL || c->audit == NULL)
+	c->usage = usage_new(c);
+	if (c->events == NULL || c->audit == NULL || c->usage == NULL)
 		return -EIO;
 	rc = restore(c);
 	if (rc == 0)
@@ -248,6 +250,7 @@ int controller_start(
 		return rc;
 	}
 	start_nodes(c);
+	usage_start(c->usage);
 	log_info("ready", LOG_STR("listen", config->listen), LOG_STR("http", config->http),
 		LOG_UINT("revision", c->published), LOG_UINT("took_ms", now_ms() - began));
 	return 0;
@@ -255,6 +258,7 @@ int controller_start(
 
 void controller_stop(struct controller *c)
 {
+	usage_stop(c->usage);
 	/* What is acknowledged is stored; what is not yet, is stored and answered first. */
 	commits_free(c->commits);
 	c->commits = NULL;
@@ -270,6 +274,7 @@ void controller_stop(struct controller *c)
 		jsonrpc_server_free(c->server);
 	watches_free(c->watches);
 	events_free(c->events);
+	usage_free(c->usage);
 	audit_free(c->audit);
 	metrics_free(c->metrics);
 	model_fini(&c->model);

@@ -33,6 +33,7 @@ struct controller {
 	struct tls *tls; /* who we are for nodes by TLS; NULL: not configured */
 	struct http *http;
 	struct metrics *metrics;
+	struct usage *usage;
 	uint64_t published; /* revision of the newest change that is stored and told to everybody */
 };
 

@@ -7,6 +7,7 @@
 #include "move.h"
 #include "node.h"
 #include "rules.h"
+#include "usage.h"
 #include "watch.h"
 
 #include <string.h>
@@ -84,6 +85,7 @@ void publish_changes(struct controller *c, const struct txn *txn)
 	if (txn->count == 0)
 		return;
 	c->published = txn->revision;
+	usage_published(c->usage, txn);
 	for (size_t i = 0; i < txn->count; i++) {
 		compile(c, &txn->changes[i]);
 		watch_tell(c, &txn->changes[i]);

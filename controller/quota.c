@@ -85,7 +85,6 @@ json_t *quota_used(struct model *model, const struct object *tenant)
 	json_t *shown = mem_json(json_object());
 
 	FIELD_FOREACH(field, all->fields)
-	json_object_set_new(
-		shown, field->name, json_integer((json_int_t)used(use, field->name)));
+	json_object_set_new(shown, field->name, json_integer((json_int_t)used(use, field->name)));
 	return shown;
 }

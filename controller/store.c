@@ -242,12 +242,17 @@ char *store_get(struct store *store, const char *key)
 
 /* ---- Writing ---- */
 
+static void begin_any(struct store *store)
+{
+	if (store->open)
+		return;
+	store->open = true;
+	store->failed = run(store, "BEGIN IMMEDIATE") < 0;
+}
+
 sqlite3_stmt *store_begin(struct store *store, enum statement which)
 {
-	if (!store->open) {
-		store->open = true;
-		store->failed = run(store, "BEGIN IMMEDIATE") < 0;
-	}
+	begin_any(store);
 	return store->stmt[which];
 }
 
@@ -259,6 +264,22 @@ void store_step(struct store *store, sqlite3_stmt *st)
 	}
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
+}
+
+sqlite3_stmt *store_prepare(struct store *store, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL) !=
+		SQLITE_OK)
+		store_complain(store, sql);
+	return st;
+}
+
+void store_write(struct store *store, sqlite3_stmt *statement)
+{
+	begin_any(store);
+	store_step(store, statement);
 }
 
 void store_put(struct store *store, const char *kind, const char *name, const char *tenant,

@@ -36,5 +36,9 @@ sqlite3_stmt *store_begin(struct store *store, enum statement which);
 void store_step(struct store *store, sqlite3_stmt *st);
 /* Logs what SQLite says; -EIO. */
 int store_complain(struct store *store, const char *what);
+/* A statement of another file's, which finalizes it. NULL, logged, when it is no good. */
+sqlite3_stmt *store_prepare(struct store *store, const char *sql);
+/* Runs such a one, bound, in the transaction. */
+void store_write(struct store *store, sqlite3_stmt *statement);
 
 #endif

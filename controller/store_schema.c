@@ -11,6 +11,15 @@ const struct store_step store_steps[] = {
 	{3, "CREATE TABLE list_parts (kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL,"
 	    " part INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, name, field, part))"
 	    " WITHOUT ROWID;"},
+	/* usage_store.c. id: the revision of the object's creation; times in milliseconds since 1970. */
+	{4, "CREATE TABLE usage (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
+	    " tenant TEXT NOT NULL, deleted INTEGER NOT NULL, updated INTEGER NOT NULL,"
+	    " rx_packets INTEGER NOT NULL, rx_bytes INTEGER NOT NULL,"
+	    " tx_packets INTEGER NOT NULL, tx_bytes INTEGER NOT NULL);"
+	    "CREATE TABLE usage_lives (instance INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
+	    " node TEXT NOT NULL, updated INTEGER NOT NULL,"
+	    " rx_packets INTEGER NOT NULL, rx_bytes INTEGER NOT NULL,"
+	    " tx_packets INTEGER NOT NULL, tx_bytes INTEGER NOT NULL);"},
 };
 
 const size_t store_step_count = sizeof(store_steps) / sizeof(store_steps[0]);

@@ -465,7 +465,8 @@ static const struct field usage_params[] = {
 	{.name = "tenant", .type = FIELD_NAME, .help = "only of this tenant"},
 	{.name = "since",
 		.type = FIELD_TIME,
-		.help = "only what was used after this time",
+		.help = "only what was used or deleted after this time; the figures are those "
+			"of the whole life",
 		.example = "\"2026-01-31T00:00:00Z\""},
 	{},
 };
@@ -477,6 +478,14 @@ static const struct field usage_fields[] = {
 		.flags = FIELD_REQUIRED,
 		.help = "kind of the object"},
 	TEXT("name", "name of the object"),
+	{.name = "deleted",
+		.type = FIELD_TIME,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "when it was deleted; null while it is there"},
+	{.name = "updated",
+		.type = FIELD_TIME,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "when it was last seen to have carried something; null: never"},
 	COUNT("rx_packets", "packets it sent"),
 	COUNT("rx_bytes", "IP bytes it sent"),
 	COUNT("tx_packets", "packets it was given"),
@@ -485,7 +494,9 @@ static const struct field usage_fields[] = {
 };
 
 static const struct field usage_result_fields[] = {
-	ITEMS(usage_fields, "bytes and packets by object; they never fall"),
+	ITEMS(usage_fields,
+		"bytes and packets by object, in the order of their creation; they never fall"),
+	CURSOR,
 	{},
 };
 static const struct field usage_result = RESULT(usage_result_fields, "what was used");
@@ -584,6 +595,7 @@ const struct method methods_general[] = {
 		.result = &drops_result,
 		.example = "{\"port\": \"web1\"}"},
 	{.name = "usage.list",
+		.flags = METHOD_PAGED,
 		.help = "Shows bytes and packets, for bills.",
 		.params = usage_params,
 		.result = &usage_result,

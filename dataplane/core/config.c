@@ -243,6 +243,16 @@ static const char *state_path(const struct node_config *c)
 	return path;
 }
 
+static const char *usage_path(const struct node_config *c)
+{
+	static char path[4200];
+
+	if (c->state == NULL)
+		return NULL;
+	snprintf(path, sizeof(path), "%s.usage", c->state);
+	return path;
+}
+
 int node_config_load(struct node_config *c, const char *path)
 {
 	static char hostname[64];
@@ -266,6 +276,7 @@ int node_config_load(struct node_config *c, const char *path)
 	c->rpc = resource_text(c->root, "rpc");
 	c->tls = json_object_get(c->root, "tls");
 	c->state = state_path(c);
+	c->usage = usage_path(c);
 	c->idle = strcmp(resource_text(c->root, "idle"), "poll") == 0 ? IDLE_POLL : IDLE_ADAPTIVE;
 	memory = json_object_get(c->root, "memory");
 	c->hugepages = strcmp(resource_text(memory, "hugepages"), "auto") == 0;

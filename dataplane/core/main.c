@@ -15,6 +15,7 @@
 #include "core/rpc.h"
 #include "core/state_file.h"
 #include "core/upkeep.h"
+#include "core/usage.h"
 #include "core/worker.h"
 #include "forward/recover.h"
 #include "lib/daemon.h"
@@ -73,6 +74,7 @@ static void restore(const struct node_config *c)
 	if (err != 0)
 		log_warn(
 			"the state is not kept on disk", LOG_STR("path", c->state), LOG_ERRNO(err));
+	usage_file_start(c->usage);
 }
 
 static int start(const struct node_config *c, struct event_base *base)
@@ -111,6 +113,7 @@ static void stop(void)
 		next = port_next(p);
 		port_leave(p);
 	}
+	usage_file_stop();
 	underlay_stop();
 	upkeep_stop();
 	control_fini();

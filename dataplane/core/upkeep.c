@@ -8,6 +8,7 @@
 
 #include "core/rcu.h"
 #include "core/rpc.h"
+#include "core/usage.h"
 #include "core/worker.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
@@ -74,18 +75,22 @@ static void link_changed(struct port *port)
 		underlay_link_changed();
 }
 
-static void look_at_links(evutil_socket_t fd, short what, void *arg)
+static void once_a_second(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
 	port_check_links(link_changed);
+	usage_file_turn();
 }
 
 static void links_call(evutil_socket_t fd, short what, void *arg)
 {
+	(void)fd;
+	(void)what;
+	(void)arg;
 	port_links_looked();
-	look_at_links(fd, what, arg);
+	port_check_links(link_changed);
 }
 
 static struct event *timers[2], *links;
@@ -103,7 +108,7 @@ int upkeep_start(struct event_base *base)
 	int err = every(&timers[0], base, TICK_MS, turn);
 
 	if (err == 0)
-		err = every(&timers[1], base, 1000, look_at_links);
+		err = every(&timers[1], base, 1000, once_a_second);
 	if (err != 0)
 		return err;
 	links = event_new(base, port_links_fd(), EV_READ | EV_PERSIST, links_call, NULL);

@@ -10,6 +10,7 @@
 
 #include "core/node.h"
 #include "core/rcu.h"
+#include "core/usage.h"
 #include "port/poll.h"
 
 static struct port_driver *drivers;
@@ -139,6 +140,7 @@ struct port *port_new(const char *name, enum port_role role)
 	port->state = PORT_DETACHED;
 	port->role = (uint8_t)role;
 	port->rx_fd = -1;
+	port->usage = usage_instance();
 	memcpy(port->name, name, strlen(name) + 1);
 	port->next_of_name = *head;
 	*head = port;
@@ -238,10 +240,46 @@ void port_leave(struct port *port)
 	port->leaving = false;
 }
 
+/* ---- Usage ---- */
+
+static struct usage_entry usage_of(const struct port *port)
+{
+	struct usage_entry entry =
+		usage_entry_make("port", port->name, port->usage, port->revision);
+	struct port_counters c = port_counters_sum(port);
+
+	entry.figures = (struct usage_figures){.rx_packets = c.rx_packets,
+		.rx_bytes = c.rx_bytes - c.rx_packets * RTE_ETHER_HDR_LEN,
+		.tx_packets = c.tx_packets,
+		.tx_bytes = c.tx_bytes - c.tx_packets * RTE_ETHER_HDR_LEN};
+	return entry;
+}
+
+static void each_usage(usage_fn fn, void *arg)
+{
+	for (const struct port *port = port_next(NULL); port != NULL;
+		port = port_next((struct port *)port)) {
+		struct usage_entry entry = usage_of(port);
+
+		if (port->role == PORT_TENANT)
+			fn(&entry, arg);
+	}
+}
+USAGE_SOURCE(port_usage, each_usage)
+
+static void tell_usage(const struct port *port, void (*tell)(const struct usage_entry *entry))
+{
+	struct usage_entry entry = usage_of(port);
+
+	if (port->role == PORT_TENANT)
+		tell(&entry);
+}
+
 static void port_release(void *arg)
 {
 	struct port *port = arg;
 
+	tell_usage(port, usage_ended);
 	drop_forget(drop_owner_port(port->index));
 	free(port->counters);
 	free(port);
@@ -257,6 +295,7 @@ void port_free(struct port *port)
 	*link = port->next_of_name;
 	rcu_ptr_set(port_table.ports[port->index], NULL);
 	used--;
+	tell_usage(port, usage_ending);
 	rcu_defer(port_release, port);
 }
 

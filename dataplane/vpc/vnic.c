@@ -316,6 +316,7 @@ void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *sett
 	vnic->port = port;
 	vnic->link_local = ip_link_local_of(&settings->mac);
 	vnic->epoch = old != NULL ? old->epoch : epoch_take();
+	port->revision = vnic->revision;
 	port->mac = settings->mac;
 	port->gw_mac = vnic->vpc->gw_mac;
 	port->mtu = vnic->vpc->mtu;

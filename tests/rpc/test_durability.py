@@ -206,7 +206,7 @@ def test_migration_from_the_first_version(tmp_path, make_controller):
     assert controller.call("tenant.create", name="t")["revision"] == 42
     assert controller.stop() == 0
     with sqlite3.connect(tmp_path / "state.db") as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 4
     db.close()
 
 
