@@ -3,15 +3,16 @@
 
 #include "lib/log.h"
 #include "mem.h"
+#include "store_checkpoint.h"
+#include "store_file.h"
 #include "store_lists.h"
 #include "store_schema.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const statements[STATEMENT_COUNT] = {
 	[PUT] = "REPLACE INTO objects (kind, name, tenant, revision, json) VALUES (?,?,?,?,?)",
@@ -43,27 +44,6 @@ static int run(struct store *store, const char *sql)
 }
 
 /* ---- Opening ---- */
-
-static int make_directories(const char *path)
-{
-	char *copy = mem_strdup(path), *dir = dirname(copy);
-	int rc = 0;
-
-	for (char *p = dir + 1; rc == 0; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(dir, 0750) < 0 && errno != EEXIST)
-			rc = -errno;
-		*p = c;
-		if (c == '\0')
-			break;
-	}
-	free(copy);
-	return rc;
-}
 
 static int schema_version(struct store *store)
 {
@@ -113,28 +93,34 @@ static int prepare(struct store *store)
 	return 0;
 }
 
+static int open_database(struct store *store, const char *path)
+{
+	int rc;
+
+	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+		SQLITE_OK)
+		return store_complain(store, path);
+	sqlite3_busy_timeout(store->db, 2000);
+	if (run(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+		       "PRAGMA wal_autocheckpoint=0; BEGIN EXCLUSIVE; COMMIT") < 0)
+		return -EIO;
+	rc = migrate(store);
+	if (rc == 0)
+		rc = prepare(store);
+	if (rc < 0)
+		return rc;
+	store->checkpointer = store_checkpointer_new(store->db, path);
+	return store->checkpointer != NULL ? 0 : -EIO;
+}
+
 int store_open(struct store **result, const char *url)
 {
 	const char *path = strncmp(url, "sqlite:", 7) == 0 ? url + 7 : url;
 	struct store *store = mem_calloc(1, sizeof(*store));
-	int rc = make_directories(path);
+	int rc;
 
-	if (rc < 0) {
-		log_error(
-			"cannot make the store's directory", LOG_STR("path", path), LOG_ERRNO(rc));
-	} else if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-			   NULL) != SQLITE_OK) {
-		rc = store_complain(store, path);
-	} else {
-		/* The exclusive lock keeps a second controller out and needs no shared memory file. */
-		sqlite3_busy_timeout(store->db, 2000);
-		if (run(store, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
-			       "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000;") < 0 ||
-			run(store, "BEGIN EXCLUSIVE; COMMIT") < 0)
-			rc = -EIO;
-		else if ((rc = migrate(store)) == 0)
-			rc = prepare(store);
-	}
+	store->lock = store_file_claim(path);
+	rc = store->lock < 0 ? store->lock : open_database(store, path);
 	if (rc < 0) {
 		store_close(store);
 		return rc;
@@ -147,10 +133,13 @@ void store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
+	store_checkpointer_free(store->checkpointer);
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->stmt[i]);
 	store_lists_forget(store);
 	sqlite3_close(store->db);
+	if (store->lock >= 0)
+		close(store->lock);
 	free(store);
 }
 

@@ -25,6 +25,8 @@ enum statement {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STATEMENT_COUNT];
+	struct store_checkpointer *checkpointer;
+	int lock;            /* a file descriptor, store_file.h */
 	bool open;           /* a transaction has begun */
 	bool failed;         /* a part of it did not work */
 	struct strmap lists; /* store_lists.c */

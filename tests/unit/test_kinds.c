@@ -472,7 +472,7 @@ static const struct bad group_bad[] = {
 	{"rules/0/direction", "\"egres\"", NULL, "did you mean \"egress\"?"},
 	{"rules/0/action", "\"drop\"", NULL, "allow, deny"},
 	{"rules/0/priority", "0", NULL, "out of range"},
-	{"rules/0/priority", "65536", NULL, "out of range"},
+	{"rules/0/priority", "1001", NULL, "out of range"},
 	{"rules/0/priority", "\"1\"", NULL, "must be a number"},
 	{"rules/0/protocol", "\"sctp\"", NULL, "unknown protocol"},
 	{"rules/0/protocol", "256", NULL, "unknown protocol"},

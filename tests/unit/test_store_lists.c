@@ -36,7 +36,7 @@ static int make_files(void **state)
 
 static int drop_files(void **state)
 {
-	static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
 	struct files *f = *state;
 	char path[80];
 
