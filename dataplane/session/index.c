@@ -59,7 +59,11 @@ static int ring_new(void)
 	ring = aligned_alloc(RTE_CACHE_LINE_SIZE,
 		RTE_ALIGN_CEIL((size_t)rte_ring_get_memsize_elem(sizeof(struct list), n_ring),
 			RTE_CACHE_LINE_SIZE));
-	return ring == NULL ? -ENOMEM : rte_ring_init(ring, "session_indexes", n_ring, 0);
+	if (ring == NULL)
+		return -ENOMEM;
+	/* RTS: a thread that lost its CPU in the middle holds up nobody. */
+	return rte_ring_init(
+		ring, "session_indexes", n_ring, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ);
 }
 
 int index_init(uint32_t n)
