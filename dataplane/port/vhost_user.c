@@ -115,7 +115,7 @@ static int start_server(struct port *port, struct vhost_user *v)
 		rc = errno != 0 ? -errno : -EIO;
 		return port_fail(port, rc, "%s can not be served: %s", v->path, strerror(-rc));
 	}
-	/* Until here nobody but our own user may connect. */
+	/* To connect one needs to write; until here the umask leaves that to our group at most. */
 	if (chmod(v->path, SOCKET_MODE) < 0)
 		return port_fail(port, -errno, "%s: %s", v->path, strerror(errno));
 	return 0;

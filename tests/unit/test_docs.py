@@ -114,6 +114,7 @@ FACTS = [
     ("docs/operations.md", "newest 10,000", "controller/events.c", "#define KEEP 10000"),
     ("docs/operations.md", "more than 4 KiB", "controller/audit.c", "#define PARAMS_MAX 4096"),
     ("docs/operations.md", "64 MiB and 64 levels; 256 clients", "lib/jsonrpc_server.h", "connections at a time; 256"),
+    ("docs/operations.md", "up to 16. Give QEMU", "dataplane/port/vhost_user.h", "#define VHOST_USER_PAIRS_MAX 16u"),
     ("docs/operations.md", "up to 64", "dataplane/core/worker.h", "#define WORKER_MAX 64"),
 ]
 
