@@ -22,6 +22,7 @@
 #include "lib/log.h"
 #include "lib/resource.h"
 #include "port/port.h"
+#include "port/reaper.h"
 #include "session/session.h"
 #include "session/tcp.h"
 #include "underlay/underlay.h"
@@ -114,6 +115,7 @@ static void stop(void)
 		port_leave(p);
 	}
 	usage_file_stop();
+	reaper_wait();
 	underlay_stop();
 	upkeep_stop();
 	control_fini();

@@ -13,6 +13,7 @@
 #include "core/state.h"
 #include "lib/log.h"
 #include "lib/southbound.h"
+#include "port/reaper.h"
 #include "underlay/underlay.h"
 
 /* Items a commit works on before other events get their turn: well under 5 ms. */
@@ -25,9 +26,11 @@ struct transaction {
 	json_int_t id;
 	struct state_tx *tx;       /* NULL: none open */
 	struct jsonrpc_call *call; /* of the commit that runs */
+	struct jsonrpc_call *next; /* a begin that waits for its end */
 	json_int_t revision;
 	uint32_t changed;
-	bool orphan; /* the connection went while it was committing */
+	bool committed; /* what is left is for old devices to go */
+	bool orphan;    /* the connection went while it was committing */
 };
 
 static json_int_t next_id;
@@ -131,16 +134,8 @@ static void keys(struct jsonrpc_call *call, json_t *params, void *ctx)
 }
 RPC_METHOD(keys_method, "state.keys", keys)
 
-static void begin(struct jsonrpc_call *call, json_t *params, void *ctx)
+static void open_transaction(struct transaction *t, struct jsonrpc_call *call)
 {
-	struct transaction *t = transaction_of(call);
-
-	(void)params;
-	(void)ctx;
-	if (t == NULL || t->tx != NULL) {
-		jsonrpc_fail(call, ERROR_CONFLICT, "this connection has an open transaction", NULL);
-		return;
-	}
 	t->tx = state_begin();
 	if (t->tx == NULL) {
 		jsonrpc_fail(call, ERROR_UNAVAILABLE, "out of memory", NULL);
@@ -148,6 +143,20 @@ static void begin(struct jsonrpc_call *call, json_t *params, void *ctx)
 	}
 	t->id = ++next_id;
 	jsonrpc_reply(call, json_pack("{s:I}", "transaction", t->id));
+}
+
+static void begin(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	struct transaction *t = transaction_of(call);
+
+	(void)params;
+	(void)ctx;
+	if (t != NULL && t->call != NULL && t->next == NULL)
+		t->next = call; /* it came behind a commit that still runs */
+	else if (t == NULL || t->tx != NULL || t->call != NULL)
+		jsonrpc_fail(call, ERROR_CONFLICT, "this connection has an open transaction", NULL);
+	else
+		open_transaction(t, call);
 }
 RPC_METHOD(begin_method, "state.begin", begin)
 
@@ -193,13 +202,27 @@ static void del(struct jsonrpc_call *call, json_t *params, void *ctx)
 }
 RPC_METHOD(del_method, "state.del", del)
 
+/* As state_commit_step(); -EBUSY also until the interfaces that went are gone: who hears of it may use their names. */
+static int commit_step(struct transaction *t, struct state_error *e)
+{
+	int r = 0;
+
+	if (!t->committed)
+		r = state_commit_step(t->tx, (uint64_t)t->revision, COMMIT_SLICE, &t->changed, e);
+	if (r == 1 || r < 0)
+		return r;
+	t->committed = true;
+	t->tx = NULL;
+	return reaper_busy() ? -EBUSY : 0;
+}
+
 static void commit_some(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval now = {0, 0}, soon = {0, 1000};
 	struct transaction *t = arg;
 	struct state_error e = {.item = NULL};
 	struct jsonrpc_call *call = t->call;
-	int r = state_commit_step(t->tx, (uint64_t)t->revision, COMMIT_SLICE, &t->changed, &e);
+	int r = commit_step(t, &e);
 
 	(void)fd;
 	(void)what;
@@ -214,8 +237,15 @@ static void commit_some(evutil_socket_t fd, short what, void *arg)
 					    (json_int_t)t->changed));
 	else
 		fail_state(call, r, &e);
-	if (t->orphan)
+	call = t->next;
+	t->next = NULL;
+	if (t->orphan) {
+		if (call != NULL)
+			jsonrpc_fail(call, ERROR_UNAVAILABLE, "the connection is closed", NULL);
 		free(t);
+	} else if (call != NULL) {
+		open_transaction(t, call);
+	}
 }
 
 static void commit(struct jsonrpc_call *call, json_t *params, void *ctx)
@@ -227,6 +257,7 @@ static void commit(struct jsonrpc_call *call, json_t *params, void *ctx)
 		return;
 	t->revision = json_integer_value(json_object_get(params, "revision"));
 	t->changed = 0;
+	t->committed = false;
 	t->call = call;
 	commit_some(-1, 0, t);
 }

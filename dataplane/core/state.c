@@ -472,7 +472,7 @@ int state_commit_step(struct state_tx *tx, uint64_t revision, unsigned int max_i
 		[PHASE_PREPARE] = phase_prepare,
 		[PHASE_COMMIT] = phase_commit,
 	};
-	unsigned int n = 0;
+	unsigned int n = 0, weight;
 	int rc;
 
 	*err = (struct state_error){0};
@@ -492,11 +492,13 @@ int state_commit_step(struct state_tx *tx, uint64_t revision, unsigned int max_i
 				return fail(tx, NULL, rc, err);
 			continue;
 		}
+		weight = tx->phase == PHASE_COMMIT && i->kind->weight != 0 ? i->kind->weight : 1;
 		rc = phases[tx->phase](tx, i, err);
 		if (rc != 0)
 			return fail(tx, i, rc, err);
 		tx->changed += tx->phase == PHASE_COMMIT;
-		if (++n == max_items)
+		n += weight;
+		if (n >= max_items)
 			return 1;
 	}
 	done(tx, revision, changed);

@@ -44,6 +44,8 @@ struct state_kind {
 		const json_t *item, const json_t *old, void **staged, struct state_error *err);
 	void (*commit)(void *staged);
 	void (*abort)(void *staged);
+	/* How many ordinary items one of these takes the time of when it is committed; 0: one. */
+	unsigned int weight;
 	unsigned int rank; /* place among all kinds. Set by state.c */
 	struct state_kind *next;
 };

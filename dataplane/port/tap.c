@@ -23,6 +23,7 @@
 #include "port/ifconf.h"
 #include "port/netns.h"
 #include "port/port.h"
+#include "port/reaper.h"
 #include "port/rx_buf.h"
 #include "port/vnet_hdr.h"
 
@@ -210,6 +211,12 @@ static int tap_open(struct port *port, const struct port_spec *spec)
 			spec->ifname == NULL ? "" : spec->ifname);
 	memcpy(tap->ifname, spec->ifname, strlen(spec->ifname));
 	rc = netns_run(spec->netns, open_there, &o);
+	if ((rc == -EEXIST || rc == -EBUSY) && reaper_busy()) {
+		/* It may be the one that just went. */
+		reaper_wait();
+		port->reason[0] = '\0';
+		rc = netns_run(spec->netns, open_there, &o);
+	}
 	if (rc < 0) {
 		if (port->reason[0] == '\0')
 			port_fail(port, rc, "network namespace %s: %s", spec->netns, strerror(-rc));
@@ -226,7 +233,10 @@ static void tap_close(struct port *port)
 
 	if (tap->persistent && !port->leaving)
 		ioctl(tap->fd, TUNSETPERSIST, 0);
-	close(tap->fd);
+	if (port->leaving)
+		close(tap->fd);
+	else
+		reaper_close(tap->fd);
 }
 
 /* Takes frames that there is no buffer for out of the kernel's queue, so that its end is seen (see rx_burst in port.h). */

@@ -146,8 +146,9 @@ static void commit(void *staged)
 	free(c);
 }
 
-STATE_KIND(port_kind, .name = "port", .order = 60, .prepare = prepare, .commit = commit,
-	.abort = undo);
+/* Opening a device takes some tenths of a millisecond. */
+STATE_KIND(port_kind, .name = "port", .order = 60, .weight = 200, .prepare = prepare,
+	.commit = commit, .abort = undo);
 
 /* Deletions come last: a device that moved from one port to another is free only now. */
 static void after_commit(void)

@@ -28,6 +28,7 @@
 #include "port/drops.h"
 #include "port/offload.h"
 #include "port/poll.h"
+#include "port/reaper.h"
 #include "underlay/vxlan.h"
 
 #define SPIN_US 50
@@ -40,9 +41,9 @@ __thread struct worker *worker_self;
 static const char *const reasons[] = {DROP_REASONS(X)};
 #undef X
 
-static _Atomic bool stopping;
+static _Atomic bool stopping, all_open;
 static bool sleeps, vxlan;
-static uint64_t turns;
+static uint64_t turns, worker_ns; /* what they took, of its own CPU time */
 static struct vxlan_outer outer;
 
 void worker_wake_all(void)
@@ -146,10 +147,19 @@ static int run(void *arg)
 {
 	struct worker *w = arg;
 	uint64_t spin = rte_get_tsc_hz() / 1000000 * SPIN_US, busy = 0, seen = 0;
+	struct timespec cpu;
+	uint64_t before = 0;
+	bool counting = false;
 
 	worker_self = w;
 	rcu_worker_online(w->id);
 	while (!stopping) {
+		if (!counting && all_open) {
+			counting = true;
+			turns = 0;
+			clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+			before = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+		}
 		turn(w);
 		turns++;
 		rcu_worker_quiescent();
@@ -163,6 +173,8 @@ static int run(void *arg)
 		}
 	}
 	rcu_worker_offline();
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	worker_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec - before;
 	return 0;
 }
 
@@ -262,7 +274,7 @@ static void report(void)
 		if (c->dropped[i] > 0)
 			printf(", \"%s\": %lu", reasons[i], c->dropped[i]);
 	}
-	printf(", \"turns\": %lu", turns);
+	printf(", \"turns\": %lu, \"worker_ns\": %lu", turns, worker_ns);
 	printf(", \"small_free\": %u, \"jumbo_free\": %u}\n",
 		rte_mempool_avail_count(workers[0].pool),
 		rte_mempool_avail_count(workers[0].jumbo_pool));
@@ -319,11 +331,13 @@ int main(int argc, char **argv)
 		open_port(name, n & 1, argv[i], caps);
 		n++;
 	}
+	all_open = true;
 	wait_for_end();
 	for (struct port *p = port_next(NULL), *next; p != NULL; p = next) {
 		next = port_next(p);
 		port_free(p);
 	}
+	reaper_wait();
 	stopping = true;
 	worker_wake_all();
 	rte_eal_mp_wait_lcore();
