@@ -69,16 +69,20 @@ static void keep_last(struct drop_cell *cell, const struct rte_mbuf *m, const st
 	}
 }
 
-void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
+void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason reason)
 {
 	struct worker *w = worker_self;
-	const struct pkt *p = pkt_of((struct rte_mbuf *)(uintptr_t)m);
-	struct drop_cell *cell = &w->drops[(size_t)drop_owner_of(p) * DROP_MAX + reason];
+	struct drop_cell *cell = &w->drops[(size_t)owner * DROP_MAX + reason];
 
 	w->count.dropped[reason]++;
 	cell->packets++;
 	cell->last_ms = w->now_ms;
-	keep_last(cell, m, p);
+	keep_last(cell, m, pkt_of((struct rte_mbuf *)(uintptr_t)m));
+}
+
+void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
+{
+	drop_count_at(drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m)), m, reason);
 }
 
 void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)

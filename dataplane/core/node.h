@@ -58,6 +58,7 @@ enum classify_kind {
 	CLASSIFY_TTL,      /* routed with TTL <= 1: time exceeded */
 	CLASSIFY_TOO_BIG,  /* larger than pkt->out's MTU in m->hash.usr */
 	CLASSIFY_FRAGMENT, /* fragments without a session decision yet */
+	CLASSIFY_SHAPE,    /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
 	CLASSIFY_MAX
 };
 struct classify_attachment {
@@ -119,6 +120,8 @@ void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n);
 void drop_forget(uint32_t owner);
 /* Counts a drop on this worker and keeps what the packet looked like; it is the caller's to free. */
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason);
+/* The same to somebody else than drop_owner_of() says. */
+void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason reason);
 
 /* Links all nodes and makes a graph for each worker. 0 or -errno, logged. Control thread, once. */
 int graph_init(void);

@@ -37,6 +37,11 @@ struct pkt {
 	uint16_t dport;  /* network order; ICMP: id */
 	uint32_t
 		session; /* session reference (index << 1 | direction) or UINT32_MAX. Set by fast_path */
+	/* While it waits in a shaper (qos/). Set and read by shape, shape_release. */
+	struct rte_mbuf *queue_next;
+	uint16_t shapers[3]; /* still to pass after that one */
+	uint16_t queued_ms;  /* when it came, worker clock */
+	uint16_t out_life;   /* of the port it is for, see struct port */
 };
 
 _Static_assert(sizeof(struct pkt) <= 64, "packet metadata is one cache line");

@@ -31,6 +31,8 @@ struct flow_object {
 	int32_t rule;     /* index in a security group's rules, or -1 */
 };
 
+#define FLOW_METERS 4 /* a port's and an address's at each end */
+
 struct flow {
 	/* The packet, as it arrived. Set by the caller. */
 	loc_t in;
@@ -69,6 +71,9 @@ struct flow {
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint8_t n_deps;
 
+	/* Shapers that packets of a direction pass (0: the initiator's), in their order; see qos/qos.h. Unused ones are 0. */
+	uint16_t meters[2][FLOW_METERS];
+
 	enum drop_reason reason;   /* DROP_NONE: forward */
 	struct flow_object object; /* what decided */
 	struct flow_trace *trace;  /* steps for `explain`; NULL on the packet path */
@@ -105,6 +110,16 @@ static inline void flow_depend(struct flow *f, epoch_slot_t slot)
 		f->deps[f->n_deps++] = slot;
 	else
 		f->deps[EPOCH_DEPS - 1] = EPOCH_ANY_SLOT;
+}
+
+/* Said by stages: packets of that direction pass this shaper (0: none). */
+static inline void flow_meter(struct flow *f, unsigned int direction, uint16_t shaper)
+{
+	for (unsigned int i = 0; shaper != 0 && i < FLOW_METERS; i++)
+		if (f->meters[direction][i] == 0) {
+			f->meters[direction][i] = shaper;
+			return;
+		}
 }
 
 static inline bool flow_drop(

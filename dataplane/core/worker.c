@@ -65,6 +65,7 @@ static int init_one(struct worker *w, unsigned int id, const struct node_config 
 	w->id = id;
 	w->lcore = id + 1;
 	w->cpu = c->workers[id];
+	w->wake_tsc = UINT64_MAX;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->drops = demand_paged(owners * DROP_MAX * sizeof(*w->drops));
 	return w->wake_fd < 0 ? -errno : w->drops == NULL ? -ENOMEM : 0;
@@ -94,16 +95,30 @@ void worker_wake_all(void)
 			eventfd_write(workers[i].wake_fd, 1);
 }
 
+/* How long it may sleep: not beyond what it has promised itself to do (packets that wait for their rate). */
+static unsigned int sleep_us(const struct worker *w, uint64_t now)
+{
+	double us;
+
+	if (w->wake_tsc == UINT64_MAX)
+		return SLEEP_US;
+	if (w->wake_tsc <= now)
+		return 0;
+	us = (double)(w->wake_tsc - now) * 1000 / tsc_per_ms;
+	return us < SLEEP_US ? (unsigned int)us : SLEEP_US;
+}
+
 /* Nothing was queued before the sleep (outputs flush in their nodes), so only inputs are looked at once more. */
 static void sleep_until_work(struct worker *w)
 {
 	uint64_t before = rte_rdtsc();
+	unsigned int timeout_us = sleep_us(w, before);
 
 	rcu_worker_offline();
 	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!control_pending(w) && !atomic_load_explicit(&stopping, memory_order_relaxed))
-		port_poll_wait(w, SLEEP_US);
+		port_poll_wait(w, timeout_us);
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
 	rcu_worker_online(w->id);
 	w->idle_tsc += rte_rdtsc() - before;
@@ -133,7 +148,8 @@ static int run(void *arg)
 			continue;
 		}
 		w->idle_tsc += w->now_tsc - before;
-		if (adaptive && w->now_tsc > busy_until && port_poll_idle(w)) {
+		if (adaptive && w->now_tsc > busy_until && w->wake_tsc > w->now_tsc + spin &&
+			port_poll_idle(w)) {
 			sleep_until_work(w);
 			tick(w);
 		}

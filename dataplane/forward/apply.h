@@ -145,6 +145,8 @@ static __rte_always_inline unsigned int forward_apply(
 	}
 	p->out = d->out;
 	p->out_vni = d->out_vni;
+	if (unlikely(flags & SESSION_F_METER))
+		return EDGE_CLASSIFY(CLASSIFY_SHAPE);
 	return loc_is_tunnel(d->out) ? EDGE_UNDERLAY_TX : EDGE_PORT_TX;
 }
 

@@ -135,6 +135,8 @@ static void follow_initiator(struct flow *f, uint32_t index)
 	f->in = o.where;
 }
 
+_Static_assert(SESSION_METERS == FLOW_METERS, "a verdict's are the session's");
+
 /* Everything in the records but keys and change words. */
 static void fill_dirs(struct session_dir d[2], const struct flow *f)
 {
@@ -157,6 +159,9 @@ static void fill_dirs(struct session_dir d[2], const struct flow *f)
 	d[1].smac = reply_routed ? f->reply_smac : f->vpc->gw_mac;
 	d[1].flags = (uint16_t)(common | (reply_routed ? SESSION_F_ROUTED : 0));
 	d[1].mtu = d[0].mtu;
+	for (unsigned int dir = 0; dir < 2; dir++)
+		if (f->meters[dir][0] != 0)
+			d[dir].flags |= SESSION_F_METER;
 }
 
 /* The sum of the epochs the walk depended on. When anything moved since `change`, before the walk began, the sum is made wrong on
@@ -198,6 +203,7 @@ static void fill_new(
 		n->src[1] = f->new_dst;
 		n->dst[1] = f->new_src;
 	}
+	memcpy(n->meters, f->meters, sizeof(n->meters));
 	memcpy(n->deps, f->deps, sizeof(n->deps));
 	n->epoch_sum = walked_sum(f, change);
 	n->change = change;
@@ -253,6 +259,15 @@ static void store_verdict(struct session_dir *to, const struct session_dir *from
 	to->smac = from->smac;
 	to->flags = from->flags;
 	to->mtu = from->mtu;
+}
+
+/* Before the flag says that they hold. */
+static void store_meters(uint32_t ref, const uint16_t ids[FLOW_METERS])
+{
+	if (ids[0] == 0 || memcmp(&session_meters[ref], ids, sizeof(session_meters[ref])) == 0)
+		return;
+	memcpy(&session_meters[ref], ids, sizeof(session_meters[ref]));
+	atomic_thread_fence(memory_order_release);
 }
 
 /* One asks for a session at a time, whoever of the workers and the control thread needs it first. */
@@ -339,6 +354,7 @@ static void store(const struct flow *f, uint32_t index, uint32_t change)
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		struct session_dir *d = session_dir_of(index << 1 | dir);
 
+		store_meters(index << 1 | dir, f->meters[dir]);
 		if (!same_verdict(d, &now[dir]))
 			store_verdict(d, &now[dir]);
 	}

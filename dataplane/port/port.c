@@ -65,6 +65,8 @@ int port_init(uint32_t max)
 	return port_poll_init(max);
 }
 
+static uint16_t lives; /* ports that were ever made; wraps */
+
 static struct port **name_head(const char *name)
 {
 	uint32_t h = 2166136261; /* FNV-1a */
@@ -135,6 +137,7 @@ struct port *port_new(const char *name, enum port_role role)
 	while (port_table.ports[next_index] != NULL)
 		next_index = (next_index + 1) % port_table.capacity;
 	port->index = next_index;
+	port->life = ++lives != 0 ? lives : ++lives;
 	port->vpc_index = PKT_VPC_NONE;
 	port->enabled = 1;
 	port->state = PORT_DETACHED;

@@ -17,6 +17,7 @@ struct session_dir *session_dirs;
 struct session_hot *session_hots[2];
 struct session_cold *session_colds;
 struct session_ext *session_exts;
+struct session_meters *session_meters;
 uint64_t session_seed[4];
 
 /* Records of indexes below have memory. Control thread. */
@@ -34,7 +35,9 @@ static int records_init(void)
 	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), true);
 	session_colds = memory_map(bytes_of(sizeof(*session_colds)), true);
 	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
-	return session_dirs && session_hots[0] && session_hots[1] && session_colds && session_exts
+	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), false);
+	return session_dirs && session_hots[0] && session_hots[1] && session_colds &&
+			       session_exts && session_meters
 		       ? 0
 		       : -ENOMEM;
 }
@@ -70,10 +73,12 @@ void session_fini(void)
 	memory_unmap(session_hots[1], bytes_of(sizeof(*session_hots[1])));
 	memory_unmap(session_colds, bytes_of(sizeof(*session_colds)));
 	memory_unmap(session_exts, bytes_of(sizeof(*session_exts)));
+	memory_unmap(session_meters, bytes_of(2 * sizeof(*session_meters)));
 	session_dirs = NULL;
 	session_hots[0] = session_hots[1] = NULL;
 	session_colds = NULL;
 	session_exts = NULL;
+	session_meters = NULL;
 	bucket_fini();
 	index_fini();
 }
@@ -120,6 +125,8 @@ static void fill(uint32_t index, const struct session_new *new)
 
 		memcpy(dir, &new->dir[d], sizeof(*dir));
 		atomic_store_explicit(&dir->change, new->change, memory_order_relaxed);
+		if (unlikely(dir->flags & SESSION_F_METER))
+			session_meters[index << 1 | d] = new->meters[d];
 		if (new->history != NULL) {
 			memcpy(hot, &new->history->hot[d], sizeof(*hot));
 			continue;

@@ -12,6 +12,7 @@
  *   session_hot   32 B a direction, written only by the worker that carries that direction, read relaxed
  *   session_cold  32 B a session, read on re-validation and by the control thread
  *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
+ *   session_meters 8 B a direction, only touched for flows with a rate - demand-paged
  *   and a word a session that says whether it lives. 254 B a session in all.
  *
  * Threads: look-ups by any worker without locks; inserts by any worker and the control thread (per-bucket lock
@@ -53,7 +54,7 @@ enum session_flag {
 	SESSION_F_TCP = 1 << 3, /* track */
 	SESSION_F_V6 = 1 << 4,
 	SESSION_F_MIRROR = 1 << 5, /* clone: look in the mirror table */
-	SESSION_F_METER = 1 << 6,  /* pass a shaper beyond the port's own */
+	SESSION_F_METER = 1 << 6,  /* pass the shapers of session_meters */
 };
 
 /* Read line of one direction. */
@@ -97,7 +98,14 @@ struct session_ext {
 	struct ip_addr src[2], dst[2]; /* per direction, as it arrives; IPv6 only */
 };
 
+/* Shapers of one direction (qos/), in their order, then 0. Only touched, and only valid, with SESSION_F_METER. */
+#define SESSION_METERS 4
+struct session_meters {
+	uint16_t id[SESSION_METERS];
+};
+
 extern struct session_dir *session_dirs;    /* by reference */
+extern struct session_meters *session_meters; /* by reference */
 extern struct session_hot *session_hots[2]; /* [direction][index] */
 extern struct session_cold *session_colds;  /* [index] */
 extern struct session_ext *session_exts;    /* [index] */
@@ -126,6 +134,7 @@ void session_history_of(uint32_t index, struct session_history *history);
 struct session_new {
 	struct session_dir dir[2];     /* but `change` */
 	struct ip_addr src[2], dst[2]; /* IPv6 only */
+	struct session_meters meters[2];
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint32_t epoch_sum;
 	uint32_t change;

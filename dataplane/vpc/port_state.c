@@ -32,12 +32,14 @@ struct change {
 	struct vnic_port settings;
 	uint32_t vni;
 	char subnet[PORT_NAME_MAX];
+	struct qos_port_change rate;
 };
 
 static void undo(void *staged)
 {
 	struct change *c = staged;
 
+	qos_port_abort(&c->rate);
 	vnic_free(c->vnic);
 	if (c->created)
 		port_free(c->port);
@@ -104,6 +106,19 @@ static int find_or_make_port(const json_t *item, struct change *c, struct state_
 			  : state_fail(err, -ENOSPC, "ports: no room for another one on this node");
 }
 
+static int prepare_rate(const json_t *item, struct change *c, struct state_error *err)
+{
+	const struct vnic *applied = vnic_of(c->port);
+	int rc = qos_port_prepare(&c->rate, json_array_get(item, RATE),
+		applied != NULL ? &applied->rate : NULL, c->port->index);
+
+	err->exhausted = rc != 0;
+	if (rc != 0)
+		return state_fail(err, rc, "rates: no room for another one on this node");
+	c->vnic->rate = c->rate.now;
+	return 0;
+}
+
 static int prepare(const json_t *item, const json_t *old, void **staged, struct state_error *err)
 {
 	struct change *c = calloc(1, sizeof(*c));
@@ -113,6 +128,8 @@ static int prepare(const json_t *item, const json_t *old, void **staged, struct 
 		return item_no_memory(err);
 	if (item == NULL) {
 		c->port = port_by_name(item_text(old, NAME));
+		if (c->port != NULL && vnic_of(c->port) != NULL)
+			c->rate.old = vnic_of(c->port)->rate;
 		*staged = c;
 		return 0;
 	}
@@ -120,6 +137,8 @@ static int prepare(const json_t *item, const json_t *old, void **staged, struct 
 	rc = c->vnic != NULL ? parse(item, c, err) : item_no_memory(err);
 	if (rc == 0)
 		rc = find_or_make_port(item, c, err);
+	if (rc == 0)
+		rc = prepare_rate(item, c, err);
 	if (rc != 0)
 		undo(c);
 	else
@@ -141,8 +160,10 @@ static void commit(void *staged)
 		policy_publish();
 		c->vnic->vpc = vpc_by_vni(c->vni);
 		c->vnic->subnet = subnet_by_name(c->subnet);
+		qos_port_commit(&c->rate);
 		vnic_put(c->port, c->vnic, &c->settings);
 	}
+	qos_port_release(&c->rate); /* their flows have been told to ask again */
 	free(c);
 }
 

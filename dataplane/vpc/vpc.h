@@ -17,6 +17,7 @@
 #include "core/epoch.h"
 #include "core/location.h"
 #include "port/port.h"
+#include "qos/qos.h"
 
 struct json_t;
 struct policy;
@@ -107,6 +108,7 @@ struct vnic {
 	epoch_slot_t policy_epoch; /* bumped when the policy says something else */
 	epoch_slot_t epoch;        /* of the vNIC itself: its groups, what it may send from */
 	const struct group_set *groups;
+	struct qos_port rate; /* what its flows pass */
 	uint64_t revision;
 	/* Control thread only. */
 	struct json_t *attachment; /* what the port is opened with */

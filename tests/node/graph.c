@@ -46,7 +46,8 @@ struct stub {
 static struct graph_wire wire = {.workers = 1};
 static uint32_t next_caps;
 static struct rte_mbuf *fetched;
-static uint32_t time_offset_ms;
+static uint32_t time_offset_ms; /* wraps, as workers' clocks do */
+static uint64_t passed_ms;      /* the same, whole */
 static uint64_t seen_drops[DROP_MAX], seen_any;
 static struct event_base *base;
 
@@ -312,10 +313,22 @@ void graph_send(const char *port, const void *frame, uint16_t len)
 	graph_send_mbuf(port, graph_mbuf(frame, len));
 }
 
+static uint64_t stopped_tsc; /* 0: the clock goes */
+static uint32_t stopped_ms;
+
+void graph_stop_clock(bool stop)
+{
+	stopped_tsc = stop ? rte_rdtsc() : 0;
+	stopped_ms = clock_ms();
+}
+
 static void tick(struct worker *w)
 {
-	w->now_tsc = rte_rdtsc();
-	w->now_ms = clock_ms() + time_offset_ms;
+	uint64_t tsc = stopped_tsc != 0 ? stopped_tsc : rte_rdtsc();
+	uint32_t ms = stopped_tsc != 0 ? stopped_ms : clock_ms();
+
+	w->now_tsc = tsc + rte_get_tsc_hz() / 1000 * passed_ms;
+	w->now_ms = ms + time_offset_ms;
 	w->change = epoch_change();
 }
 
@@ -360,6 +373,7 @@ static void ask_again(uint32_t index)
 void graph_pass_time(uint32_t ms)
 {
 	time_offset_ms += ms;
+	passed_ms += ms;
 	session_sweep(UINT32_MAX / 2, clock_ms() + time_offset_ms, ask_again);
 }
 

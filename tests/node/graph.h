@@ -52,6 +52,8 @@ void graph_reset(void);
 
 /* Time of the worker and of expiry, moved by hand: ms to go forward. */
 void graph_pass_time(uint32_t ms);
+/* From now on the workers' time moves by that alone, or by itself again. */
+void graph_stop_clock(bool stop);
 
 /* What arrives at a port with the next run. `flags`: mbuf ol_flags (partial checksums, GSO) with the lengths in `like`, or 0. */
 void graph_send(const char *port, const void *frame, uint16_t len);
