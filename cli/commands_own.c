@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The commands that are more than one call of a method. */
 #include "cli/apply.h"
+#include "cli/backup.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/complete.h"
@@ -74,17 +75,19 @@ const struct command commands_own[] = {
 		.examples = EXAMPLES("describe vpc prod", "describe port web1"),
 		.run = describe_run},
 	{.noun = "backup",
-		.help = "Writes the whole desired network to a file.",
+		.help = "Writes everything the controller has stored to a file, only for its "
+			"owner.",
 		.args = backup_args,
 		.flags = none,
-		.examples = EXAMPLES("backup network.yaml"),
+		.examples = EXAMPLES("backup network.backup"),
 		.run = backup_run},
 	{.noun = "restore",
 		.help = "Makes the network again what a backup says, in one transaction: all or "
 			"nothing.",
 		.args = backup_args,
 		.flags = restore_flags,
-		.examples = EXAMPLES("restore network.yaml --prune"),
+		.examples = EXAMPLES("restore network.backup --dry-run",
+			"restore network.backup --prune --wait"),
 		.run = restore_run},
 	{.noun = "completion",
 		.help = "Prints what makes a shell complete commands, flags, values and names.",

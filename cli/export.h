@@ -5,13 +5,9 @@
 
 #include "cli/command.h"
 
-extern const struct field backup_args[], restore_flags[];
-
 /* Every object with its kind and status; *all is a new array even when the call fails. */
 int export_all(struct cli *cli, json_t **all);
 
 int get_all_run(struct cli *cli, const struct command *command, json_t *params);
-int backup_run(struct cli *cli, const struct command *command, json_t *params);
-int restore_run(struct cli *cli, const struct command *command, json_t *params);
 
 #endif

@@ -16,6 +16,8 @@ static const struct {
 } handlers[] = {
 	{"apply", api_apply},
 	{"export", api_export},
+	{"backup", api_backup},
+	{"restore", api_restore},
 	{"watch", api_watch},
 	{"status", api_status},
 	{"explain", api_explain},

@@ -43,6 +43,9 @@ void api_commit(struct api_call *call, struct txn *txn, const char *shown);
 typedef json_t *(*api_result_fn)(const struct txn *txn, size_t arg);
 void api_commit_with(struct api_call *call, struct txn *txn, api_result_fn result, size_t arg);
 
+/* A commit_done_fn: answers with call->result, waiting for the nodes if the call says so. */
+void api_stored(int rc, const struct txn *txn, void *call);
+
 typedef void (*api_handler_fn)(struct api_call *call);
 void api_create(struct api_call *call);
 void api_get(struct api_call *call);
@@ -51,6 +54,8 @@ void api_update(struct api_call *call);
 void api_delete(struct api_call *call);
 void api_apply(struct api_call *call);
 void api_export(struct api_call *call);
+void api_backup(struct api_call *call);
+void api_restore(struct api_call *call);
 void api_watch(struct api_call *call);
 void api_status(struct api_call *call);
 void api_explain(struct api_call *call);

@@ -34,7 +34,7 @@ static void on_obeyed(struct wait_outcome *outcome, void *arg)
 			(unsigned long long)outcome->revision, outcome->reason);
 }
 
-static void on_stored(int rc, const struct txn *txn, void *arg)
+void api_stored(int rc, const struct txn *txn, void *arg)
 {
 	struct api_call *call = arg;
 
@@ -78,7 +78,7 @@ void api_commit_with(struct api_call *call, struct txn *txn, api_result_fn resul
 	if (!run(call, txn))
 		return;
 	call->result = result(txn, arg);
-	commit_submit(call->c, txn, on_stored, call);
+	commit_submit(call->c, txn, api_stored, call);
 }
 
 void api_commit(struct api_call *call, struct txn *txn, const char *shown)
@@ -92,7 +92,7 @@ void api_commit(struct api_call *call, struct txn *txn, const char *shown)
 				: model_find(&call->c->model, call->method->kind, shown);
 	if (call->result == NULL)
 		call->result = view_object(call->c, object);
-	commit_submit(call->c, txn, on_stored, call);
+	commit_submit(call->c, txn, api_stored, call);
 }
 
 void api_create(struct api_call *call)

@@ -3,6 +3,7 @@
 
 #include "api.h"
 #include "audit.h"
+#include "backup.h"
 #include "commit.h"
 #include "emission.h"
 #include "events.h"
@@ -217,6 +218,7 @@ static int start_parts(struct controller *c)
 	c->events = events_new(c);
 	c->audit = audit_new(c->base, c->config->audit_log);
 	c->usage = usage_new(c);
+	c->backups = backups_new(c);
 	if (c->events == NULL || c->audit == NULL || c->usage == NULL)
 		return -EIO;
 	rc = restore(c);
@@ -275,6 +277,7 @@ void controller_stop(struct controller *c)
 	watches_free(c->watches);
 	events_free(c->events);
 	usage_free(c->usage);
+	backups_free(c->backups);
 	audit_free(c->audit);
 	metrics_free(c->metrics);
 	model_fini(&c->model);

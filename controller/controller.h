@@ -34,6 +34,7 @@ struct controller {
 	struct http *http;
 	struct metrics *metrics;
 	struct usage *usage;
+	struct backups *backups;
 	uint64_t published; /* revision of the newest change that is stored and told to everybody */
 };
 

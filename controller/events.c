@@ -114,3 +114,90 @@ json_t *events_list(const struct events *events, const json_t *params)
 	}
 	return json_pack("{s:o, s:o}", "items", items, "cursor", more != NULL ? more : json_null());
 }
+
+/* ---- Backup ---- */
+
+static json_t *known_events(const struct events *events)
+{
+	int64_t oldest = events->next > KEEP ? events->next - KEEP : 1;
+	json_t *list = mem_json(json_array());
+
+	for (int64_t n = oldest; n < events->next; n++)
+		if (events->ring[n % KEEP] != NULL)
+			json_array_append(list, events->ring[n % KEEP]);
+	return list;
+}
+
+void events_backup(const struct events *events, json_t *records)
+{
+	json_t *list = known_events(events), *event;
+	size_t i;
+
+	json_array_foreach (list, i, event)
+		json_array_append_new(
+			records, json_pack("{s:s, s:O}", "record", "event", "event", event));
+	json_decref(list);
+}
+
+struct dated {
+	json_t *event;
+	char *text;
+	size_t order;
+};
+
+/* By time; those of one time as they came, equal ones together. */
+static int compare_dated(const void *pa, const void *pb)
+{
+	const struct dated *a = pa, *b = pb;
+	const char *ta = resource_text(a->event, "time"), *tb = resource_text(b->event, "time");
+	int order = strcmp(ta != NULL ? ta : "", tb != NULL ? tb : "");
+
+	if (order != 0)
+		return order;
+	order = strcmp(a->text, b->text);
+	return order != 0 ? order : a->order < b->order ? -1 : 1;
+}
+
+/* In place of all there are, with new numbers. */
+static void replace_all(struct events *events, const struct dated *sorted, size_t count)
+{
+	int64_t first = events->next;
+
+	for (size_t i = 0; i < KEEP; i++) {
+		json_decref(events->ring[i]);
+		events->ring[i] = NULL;
+	}
+	for (size_t i = count > KEEP ? count - KEEP : 0; i < count; i++) {
+		store_event_add(
+			events->c->store, events->next, sorted[i].text, events->next - first + 1);
+		put(events, events->next, json_incref(sorted[i].event));
+	}
+	commit_soon(events->c);
+}
+
+void events_merge(struct events *events, const json_t *list)
+{
+	json_t *all = known_events(events), *event;
+	size_t known = json_array_size(all), count = 0, i;
+	struct dated *sorted;
+
+	json_array_extend(all, (json_t *)list);
+	sorted = mem_calloc(json_array_size(all) + 1, sizeof(*sorted));
+	json_array_foreach (all, i, event)
+		sorted[i] =
+			(struct dated){event, json_dumps(event, JSON_COMPACT | JSON_SORT_KEYS), i};
+	qsort(sorted, json_array_size(all), sizeof(*sorted), compare_dated);
+	/* Equal texts are one event. */
+	for (i = 0; i < json_array_size(all); i++) {
+		if (count > 0 && strcmp(sorted[count - 1].text, sorted[i].text) == 0)
+			free(sorted[i].text);
+		else
+			sorted[count++] = sorted[i];
+	}
+	if (count > known)
+		replace_all(events, sorted, count);
+	for (i = 0; i < count; i++)
+		free(sorted[i].text);
+	free(sorted);
+	json_decref(all);
+}

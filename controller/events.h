@@ -19,6 +19,10 @@ void events_free(struct events *events);
 void events_add(struct events *events, enum event_severity severity, const char *node,
 	const char *kind, const char *name, const char *reason, const char *message);
 
+/* Appends {record: "event", event} for each, and takes in those of a list of events that are not known. */
+void events_backup(const struct events *events, json_t *records);
+void events_merge(struct events *events, const json_t *list);
+
 /* {items, cursor} for event.list's params. New reference. */
 json_t *events_list(const struct events *events, const json_t *params);
 

@@ -214,6 +214,15 @@ static void write_some(evutil_socket_t fd, short what, void *arg)
 	commit_submit(usage->c, &none, stored, usage);
 }
 
+void usage_write_now(struct usage *usage)
+{
+	struct usage_row *row;
+
+	TAILQ_FOREACH (row, &usage->table.rows, link)
+		write_row(usage, row);
+	commit_soon(usage->c);
+}
+
 static void trim(struct usage *usage)
 {
 	int64_t oldest = usage_now_ms() - (int64_t)usage->c->config->usage_keep_days * 86400000;

@@ -33,6 +33,11 @@ void usage_published(struct usage *usage, const struct txn *txn);
 /* Asks the nodes unless that was just done, and calls back when it is stored. */
 typedef void (*usage_fn)(void *arg);
 void usage_refresh(struct usage *usage, usage_fn done, void *arg);
+/* Appends {record: "usage", …} for each object, and takes in the figures of such a list: history that is not
+ * known is added, and nothing that is known falls. */
+void usage_backup(const struct usage *usage, json_t *records);
+void usage_merge(struct usage *usage, const json_t *records);
+
 /* {items, cursor} for usage.list's params. New reference. */
 json_t *usage_list(const struct usage *usage, const json_t *params);
 

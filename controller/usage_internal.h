@@ -26,6 +26,8 @@ struct usage {
 	size_t waiter_count, waiter_room;
 };
 
+/* All that is dirty goes into the store's open transaction. */
+void usage_write_now(struct usage *usage);
 /* CLOCK_REALTIME. */
 int64_t usage_now_ms(void);
 

@@ -131,6 +131,75 @@ static const struct field export_result_fields[] = {
 };
 static const struct field export_result = RESULT(export_result_fields, "the whole desired network");
 
+/* ---- backup, restore ---- */
+
+#define LINE_MAX_BYTES (16 << 20)
+#define LINES_MAX 1000000
+
+static const struct field backup_params[] = {
+	{.name = "cursor",
+		.type = FIELD_STRING,
+		.max = 64,
+		.help = "go on where the answer with this cursor ended; without it a new "
+			"backup begins"},
+	{},
+};
+
+static const struct field backup_result_fields[] = {
+	{.name = "lines",
+		.type = FIELD_STRING,
+		.max = LINE_MAX_BYTES,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.max_items = LINES_MAX,
+		.help = "the next lines of the backup"},
+	TEXT_OR_NULL("cursor", "where the next call goes on; null after the last line"),
+	{},
+};
+static const struct field backup_result = RESULT(backup_result_fields, "a part of a backup");
+
+static const struct field restore_params[] = {
+	{.name = "upload",
+		.type = FIELD_STRING,
+		.max = 64,
+		.help = "goes on with the upload that an earlier answer named; without it a new "
+			"one begins"},
+	{.name = "lines",
+		.type = FIELD_STRING,
+		.max = LINE_MAX_BYTES,
+		.flags = FIELD_LIST,
+		.max_items = LINES_MAX,
+		.def = "[]",
+		.help = "the next lines of a backup"},
+	{.name = "commit",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "that was all of it: make the network so"},
+	{.name = "dry_run",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "with commit: only say what would change"},
+	{.name = "prune",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "with commit: also delete what is not in the backup"},
+	{},
+};
+
+static const struct field restore_result_fields[] = {
+	{.name = "upload", .type = FIELD_STRING, .help = "without commit: where to go on"},
+	{.name = "created", .type = FIELD_INTEGER, .help = "objects made"},
+	{.name = "updated", .type = FIELD_INTEGER, .help = "objects changed"},
+	{.name = "deleted", .type = FIELD_INTEGER, .help = "objects deleted"},
+	{.name = "unchanged", .type = FIELD_INTEGER, .help = "objects that were so already"},
+	{.name = "changes",
+		.type = FIELD_OBJECT,
+		.flags = FIELD_LIST,
+		.fields = change_fields,
+		.help = "what has changed, the first 10000 of it"},
+	{},
+};
+static const struct field restore_result = RESULT(restore_result_fields, "what has changed");
+
 static const struct field watch_params[] = {
 	{.name = "kinds",
 		.type = FIELD_KIND,
@@ -560,6 +629,18 @@ const struct method methods_general[] = {
 	{.name = "export",
 		.help = "Shows every object, in the form that apply takes.",
 		.result = &export_result},
+	{.name = "backup",
+		.help = "Reads everything the controller has stored, as it is at the first call, "
+			"by "
+			"pages.",
+		.params = backup_params,
+		.result = &backup_result},
+	{.name = "restore",
+		.flags = METHOD_WRITES | METHOD_WAITS,
+		.help = "Makes the network what a backup says, in one transaction: all or nothing. "
+			"The lines may come in several calls.",
+		.params = restore_params,
+		.result = &restore_result},
 	{.name = "watch",
 		.flags = METHOD_STREAM,
 		.help = "Sends a notification `event` {op, kind, object, revision} for each change "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vpcctl with files: apply, diff, delete, export, backup and restore."""
+"""vpcctl with files: apply, diff, delete, export. Backup and restore: test_backup.py."""
 
 import json
 import os
@@ -138,7 +138,7 @@ def test_delete_touches_nothing_when_something_is_missing(net):
     assert "unknown kind" in net.error(USAGE, "delete", "-f", "-", stdin=stream([{"kind": "vcp", "name": "prod"}]))
 
 
-# -- export, backup, restore
+# -- export
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
@@ -148,37 +148,3 @@ def test_what_is_exported_is_applied(net, make_controller, form):
     assert other.json("apply", "-f", "-", stdin=text)["created"] == len(ALL)
     assert other.json("export") == net.json("export")
     assert net.json("apply", "-f", "-", stdin=text)["unchanged"] == len(ALL)
-
-
-@pytest.mark.parametrize("name", ["net.yaml", "net.json"])
-def test_backup_and_restore(net, make_controller, tmp_path, name):
-    file = tmp_path / name
-    before = net.controller.call("export")
-    assert f"{len(ALL)} resources" in net.text("backup", str(file))
-    assert os.stat(file).st_mode & 0o77 == 0 and os.listdir(tmp_path) == [name]
-    if name.endswith("json"):
-        json.loads(file.read_text())
-    net("route", "delete", "office")
-    net("vpc", "update", "prod", "--description", "changed")
-    net("vpc", "create", "later", "--cidrs", "10.0.0.0/16")
-    assert "1 created, 1 updated" in net.text("restore", str(file), "--dry-run")
-    assert net.json("restore", str(file))["created"] == 1
-    assert "later" in net.controller.names("vpc")
-    assert net.lines("restore", str(file), "--prune", "-o", "name") == ["vpc/later"]
-    assert net.controller.call("export") == before
-    other = make_controller()
-    Vpcctl(other)("restore", str(file))
-    assert other.call("export") == before
-
-
-def test_restore_refuses_what_is_no_whole_backup(net, tmp_path):
-    file = tmp_path / "net.yaml"
-    net("backup", str(file))
-    whole = file.read_text()
-    file.write_text(whole[: whole.rindex("---")])
-    assert "damaged" in net.error(USAGE, "restore", str(file))
-    file.write_text("\n".join(whole.splitlines()[2:]))
-    assert "no backup" in net.error(USAGE, "restore", str(file))
-    net.error(USAGE, "backup", str(tmp_path / "nowhere" / "net.yaml"))
-    assert net.text("backup", "-").splitlines()[2:] == whole.splitlines()[2:]
-    assert net.json("restore", "-", stdin=whole)["unchanged"] == len(ALL)
