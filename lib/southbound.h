@@ -18,6 +18,7 @@
  *   A put, del or commit that fails aborts the transaction: what follows for it (the controller sends all of them without waiting) fails too.
  *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
+ *   buffers {} → {used}   packet buffers, those that drivers hold ready among them
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again

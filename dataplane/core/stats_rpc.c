@@ -8,6 +8,7 @@
 #include "base/ip_text.h"
 #include "core/config.h"
 #include "core/node.h"
+#include "core/pool.h"
 #include "core/rpc.h"
 #include "core/state.h"
 #include "core/stats.h"
@@ -94,6 +95,14 @@ static void status(struct jsonrpc_call *call, json_t *params, void *ctx)
 			(json_int_t)state_revision()));
 }
 RPC_METHOD(status_method, "status", status)
+
+static void buffers(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	(void)params;
+	(void)ctx;
+	jsonrpc_reply(call, json_pack("{s:I}", "used", (json_int_t)pool_in_use()));
+}
+RPC_METHOD(buffers_method, "buffers", buffers)
 
 /* What the last packet looked like, and when. */
 static json_t *last_packet(const struct drop_cell *cell)

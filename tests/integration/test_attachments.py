@@ -4,11 +4,16 @@
     host-a: left 10.0.1.10, right 10.0.1.11, …
 """
 
+import contextlib
 import json
 import os
+import re
+import socket
+import threading
 
 import pytest
-from lib import wait_for
+from lib import process, wait_for
+from lib.netns import veth
 
 SUBNETS = {"s": {"cidr": "10.0.1.0/24", "cidr6": "fd00:0:0:1::/64"}}
 
@@ -121,3 +126,125 @@ def test_tap_made_for_something_else_is_made_anew(cloud):
     wait_for(lambda: left.ping(right), 10, "packets flow")
     assert Interface(left).index() != index
     assert "10.0.1.50/24" in Interface(left).settings()[0]
+
+
+class Stream:
+    """Numbered datagrams from one machine to another, five hundred a second, until end(). None may be lost: the receiver's kernel
+    has room for all of them, and the sender's TAP for two seconds in which its dataplane is not given a CPU."""
+
+    SIZE, ROOM = 200, 256 << 20
+    SO_RCVBUFFORCE = 33
+
+    def __init__(self, sender, receiver):
+        self.sink = receiver.socket(4, socket.SOCK_DGRAM)
+        self.sink.setsockopt(socket.SOL_SOCKET, self.SO_RCVBUFFORCE, self.ROOM)
+        self.sink.bind((receiver.ip4, 5555))
+        self.source = sender.socket(4, socket.SOCK_DGRAM)
+        self.source.connect((receiver.ip4, 5555))
+        self.sent = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._send)
+        self.thread.start()
+
+    def _send(self):
+        while not self.stop.wait(0.01):
+            for _ in range(5):
+                self.source.send(self.sent.to_bytes(8, "big").ljust(self.SIZE, b"."))
+                self.sent += 1
+
+    def end(self):
+        """(sent, received)"""
+        self.stop.set()
+        self.thread.join()
+        got = set()
+        self.sink.settimeout(2)
+        try:
+            while len(got) < self.sent:
+                got.add(int.from_bytes(self.sink.recv(2048)[:8], "big"))
+        except TimeoutError:
+            pass
+        self.source.close()
+        self.sink.close()
+        return self.sent, len(got)
+
+
+def held(host):
+    """What a dataplane holds that could leak: file descriptors, those it sleeps on, mappings, packet buffers; resident bytes."""
+    pid = host.daemon.pid
+    slept_on = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+            slept_on += f.read().count("tfd:")
+    with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+        maps = len(f.readlines())
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        resident = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) * 1024
+    with host.rpc() as rpc:
+        buffers = rpc.call("buffers")["used"]
+    return {"fds": len(os.listdir(f"/proc/{pid}/fd")), "slept_on": slept_on, "maps": maps, "buffers": buffers, "bytes": resident}
+
+
+def veth_guest(cloud, name, ifname):
+    """A machine at the other end of a veth, whose near end a port is to be attached to."""
+    guest = cloud.bare_machine(name, f"{cloud.tag}-m-{name}")
+    veth(cloud.host().ns, ifname, guest.ns, "eth0")
+    cloud.host().ns.sysctl(**{f"net__ipv6__conf__{ifname}__disable_ipv6": 1})
+    guest.port = cloud.create("port", name=name, subnet="s", security_groups=["v-open"])
+    guest.ns.ip(
+        f"link set eth0 address {guest.port['mac']}",
+        f"addr add {guest.port['addresses'][0]}/24 dev eth0",
+        f"addr add {guest.port['addresses'][1]}/64 dev eth0 nodad",
+    )
+    return guest
+
+
+def tap_guest(cloud, name, ifname):
+    guest = cloud.bare_machine(name, f"{cloud.tag}-m-{name}")
+    guest.port = cloud.create("port", name=name, subnet="s", security_groups=["v-open"])
+    return guest, {"type": "tap", "ifname": ifname, "netns": guest.ns.name, "configure": True}
+
+
+def test_ports_come_and_go_under_load(cloud, long_run):
+    """Every type attached, used and detached again and again: others lose nothing meanwhile, and nothing stays behind."""
+    left, right = cloud.machines["left"], cloud.machines["right"]
+    talker, listener = (cloud.machine(name, "s", security_groups=["v-open"]) for name in ("talker", "listener"))
+    guests = [tap_guest(cloud, "by-tap", "eth0")]
+    for mode in ("af_packet", "af_xdp"):
+        guest = veth_guest(cloud, f"by-{mode.replace('_', '-')}", f"n-{mode}")
+        guests.append((guest, {"type": "netdev", "ifname": f"n-{mode}", "mode": mode}))
+    assert left.ping(right)
+
+    def round_trip():
+        for guest, attachment in guests:
+            cloud.call("port.attach", name=guest.name, attachment=attachment, wait=True)
+            wait_for(lambda guest=guest: port_state(cloud, guest.name) == "active", 10, "attached")
+            wait_for(lambda guest=guest: guest.ping(left), 10, f"{guest.name} reaches a neighbour")
+        for guest, _ in guests:
+            cloud.call("port.detach", name=guest.name, wait=True)
+            assert port_state(cloud, guest.name) == "detached"
+
+    server = listener.popen("iperf3", "-s", "-1")
+    wait_for(lambda: listener.listens(5201), 10, "iperf3 server")
+    load = talker.popen("iperf3", "-c", listener.ip4, "-t", "3600", "-b", "100M")
+    stream = Stream(left, right)
+    round_trip()
+    round_trip()
+    before = held(cloud.host())
+    for _ in range(100 if long_run else 10):
+        round_trip()
+    assert load.poll() is None
+    sent, received = stream.end()
+    process.end(load)
+    process.end(server)
+    assert sent == received
+    # Frames on their way, and those that a worker's drivers hold ready, are few.
+    wait_for(
+        lambda: held(cloud.host())["buffers"] <= before["buffers"] + 128,
+        10,
+        lambda: f"buffers come back: {before} {held(cloud.host())}",
+    )
+    after = held(cloud.host())
+    for what in ("fds", "slept_on"):
+        assert after[what] == before[what], (before, after)
+    assert after["maps"] <= before["maps"] + 4, (before, after)
+    assert after["bytes"] <= before["bytes"] + (4 << 20), (before, after)
