@@ -6,15 +6,17 @@
     packet.py   raw frames out of and into an interface, every received one verified
     rpc.py      JSON-RPC over a Unix socket
     machine.py  a tenant's machine and the real programs in it
+    vtep.py     VTEPs that somebody else runs
     cloud.py    hosts, underlay, controller, machines: what a test starts from
     wait.py     waiting for a condition instead of for the clock
 """
 
-from .cloud import Cloud, Host, KernelVtep
+from .cloud import Cloud, Host
 from .machine import Machine
 from .netns import Namespace, in_netns
 from .packet import Wire, verify
 from .rpc import Rpc, RpcError
+from .vtep import KernelVtep, OvsVtep
 from .wait import wait_for
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "KernelVtep",
     "Machine",
     "Namespace",
+    "OvsVtep",
     "Rpc",
     "RpcError",
     "Wire",

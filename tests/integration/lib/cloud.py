@@ -27,11 +27,10 @@ from .netns import PREFIX, Namespace, existing, reap, veth
 from .packet import Wire
 from .process import Daemon, run
 from .rpc import Rpc
+from .vtep import UNDERLAY, UNDERLAY_IF, KernelVtep, OvsVtep
 from .wait import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
-UNDERLAY_IF = "under0"
-UNDERLAY = {"ipv4": ("192.0.2.{}", 24), "ipv6": ("2001:db8:ff::{}", 64)}
 SANITIZER_ENV = {
     "ASAN_OPTIONS": os.environ.get("VPC_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99"),
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=98",
@@ -161,51 +160,6 @@ class Host:
         return next(node for node in self.cloud.call("status")["nodes"] if node["name"] == self.name)
 
 
-class KernelVtep:
-    """A Linux host with a kernel VXLAN device on the fabric: a VTEP that somebody else runs."""
-
-    DEVICE = "vx0"
-
-    def __init__(self, cloud, name, number, vni, mtu):
-        """mtu: of the VXLAN device, the VPC's."""
-        self.cloud = cloud
-        self.name = name
-        self.ns = cloud.namespace(name)
-        pattern, prefix = UNDERLAY[cloud.underlay]
-        self.address = pattern.format(number)
-        cloud.plug(self.ns, f"p-{name}"[:15])
-        flags = "udp6zerocsumrx" if cloud.underlay == "ipv6" else ""
-        self.ns.ip(
-            f"addr add {self.address}/{prefix} dev {UNDERLAY_IF} {'nodad' if cloud.underlay == 'ipv6' else ''}",
-            f"link add {self.DEVICE} mtu {mtu} type vxlan id {vni} local {self.address} dev {UNDERLAY_IF} "
-            f"dstport 4789 {flags}",
-            f"link set {self.DEVICE} up",
-        )
-        for host in cloud.hosts.values():
-            self.ns.run("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", self.DEVICE, "dst", host.address)
-        cloud.create("node", name=name, vtep=self.address)
-
-    def machine(self, name, subnet, **fields):
-        """A port of the VPC on this VTEP; its namespace is the VTEP's own, its interface the VXLAN device."""
-        port = self.cloud.create(
-            "port", name=name, subnet=subnet, node=self.name, attachment={"type": "none"}, **fields
-        )
-        machine = Machine(self.cloud, name, self.ns, self.DEVICE)
-        machine.port = port
-        subnet_object = self.cloud.get("subnet", subnet)
-        commands = [f"link set {self.DEVICE} address {port['mac']}"]
-        for address in port["addresses"]:
-            family6 = ":" in address
-            cidr = subnet_object.get("cidr6") if family6 and subnet_object.get("cidr6") else subnet_object["cidr"]
-            gateway = subnet_object.get("gateway6") if family6 and subnet_object.get("gateway6") else subnet_object["gateway"]
-            commands.append(f"addr add {address}/{cidr.split('/')[1]} dev {self.DEVICE} {'nodad' if family6 else ''}")
-            commands.append(f"{'-6' if family6 else '-4'} route add default via {gateway} dev {self.DEVICE}")
-        for command in commands:
-            self.ns.run("ip", *command.split())
-        self.cloud.machines[name] = machine
-        return machine
-
-
 class Cloud:
     """Everything a test needs; a context manager that leaves nothing behind.
 
@@ -244,6 +198,7 @@ class Cloud:
         self.namespaces = []
         self.hosts = {}
         self.machines = {}
+        self.vteps = []
         self.fabric = None
         self.controller = None
         self._rpc = None
@@ -472,6 +427,10 @@ class Cloud:
         """A Linux host with a kernel VXLAN device; also makes the node."""
         return KernelVtep(self, name, 100 + len(self.namespaces), vni, mtu)
 
+    def ovs_vtep(self, name, vni):
+        """A host with Open vSwitch; also makes the node."""
+        return OvsVtep(self, name, 100 + len(self.namespaces), vni)
+
     # -- what it says about itself
 
     def drops(self, **filters):
@@ -554,6 +513,8 @@ class Cloud:
         self._disconnect()
         for machine in list(self.machines.values()):
             machine.stop()
+        for vtep in self.vteps:
+            vtep.stop()
         daemons = [self.controller] if self.controller else []
         for daemon in daemons + [h.daemon for h in self.hosts.values()]:
             if daemon.process is None:
