@@ -155,6 +155,8 @@ static const char config_text[] =
 	"{\"address\": \"192.0.2.3\", \"mac\": \"02:00:00:00:99:03\"}, "
 	"{\"address\": \"fd00:99::2\", \"mac\": \"02:00:00:00:99:02\"}]}}";
 
+static uint32_t sessions = 4096;
+
 static void configure(void)
 {
 	json_t *root = json_loads(config_text, 0, NULL);
@@ -164,7 +166,7 @@ static void configure(void)
 		.n_workers = wire.workers,
 		.workers = {0},
 		.size_mb = 128,
-		.sessions = 4096,
+		.sessions = sessions,
 		.endpoints = 1024,
 		.ports = 64,
 		.vpcs = 64,
@@ -182,6 +184,11 @@ static void start_underlay(void)
 	assert_non_null(p);
 	assert_int_equal(port_open(p, &spec), 0);
 	assert_int_equal(underlay_start_on(p, node_config.underlay, base), 0);
+}
+
+void graph_set_sessions(uint32_t capacity)
+{
+	sessions = capacity;
 }
 
 void graph_set_wire(const struct graph_wire *w)
@@ -459,13 +466,15 @@ uint64_t graph_dropped_any(void)
 	return n;
 }
 
+static char refusal[256];
+static uint64_t longest_turn_us;
+
 static void answered(const struct jsonrpc_outcome *outcome, void *arg)
 {
 	json_t **answer = arg;
 
-	if (outcome->status != 0)
-		fail_msg("rpc: %s", outcome->message);
-	*answer = json_incref(outcome->result);
+	snprintf(refusal, sizeof(refusal), "%s", outcome->status != 0 ? outcome->message : "");
+	*answer = outcome->status == 0 ? json_incref(outcome->result) : json_null();
 }
 
 static struct jsonrpc_client *rpc_client(void)
@@ -487,14 +496,54 @@ static struct jsonrpc_client *rpc_client(void)
 	return client;
 }
 
-json_t *graph_rpc(const char *method, json_t *params)
+static uint64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void turn(void)
+{
+	uint64_t began = cpu_us(), took;
+
+	event_base_loop(base, EVLOOP_ONCE);
+	took = cpu_us() - began;
+	longest_turn_us = RTE_MAX(longest_turn_us, took);
+}
+
+uint64_t graph_longest_turn_us(void)
+{
+	uint64_t longest = longest_turn_us;
+
+	longest_turn_us = 0;
+	return longest;
+}
+
+static json_t *rpc(const char *method, json_t *params)
 {
 	json_t *answer = NULL;
 
 	jsonrpc_client_call(rpc_client(), method, params, 0, answered, &answer);
 	while (answer == NULL)
-		event_base_loop(base, EVLOOP_ONCE);
+		turn();
 	return answer;
+}
+
+json_t *graph_rpc(const char *method, json_t *params)
+{
+	json_t *answer = rpc(method, params);
+
+	if (refusal[0] != '\0')
+		fail_msg("rpc: %s", refusal);
+	return answer;
+}
+
+const char *graph_rpc_refusal(const char *method, json_t *params)
+{
+	json_decref(rpc(method, params));
+	return refusal[0] != '\0' ? refusal : NULL;
 }
 
 uint64_t graph_port_drops(const char *port)

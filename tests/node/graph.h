@@ -35,6 +35,8 @@ struct graph_wire {
 	void (*tx)(struct port *port, struct rte_mbuf *m);
 };
 void graph_set_wire(const struct graph_wire *wire);
+/* Room for so many instead of 4096. Before graph_start(). */
+void graph_set_sessions(uint32_t capacity);
 /* The loop of a worker on a thread of its own, until `go_on` says no. */
 void graph_work(unsigned int worker, bool (*go_on)(void));
 /* received + generated = sent + consumed + dropped + held, over all workers. */
@@ -97,6 +99,10 @@ void graph_expect_dropped(enum drop_reason reason, unsigned int n);
 
 /* The answer of the southbound socket, the caller's; a refusal fails the test. Takes `params`. */
 json_t *graph_rpc(const char *method, json_t *params);
+/* Why it is refused, until the next call; NULL when it is not. Takes `params`. */
+const char *graph_rpc_refusal(const char *method, json_t *params);
+/* CPU time of the longest turn of the control thread's loop in calls since it was last asked. */
+uint64_t graph_longest_turn_us(void);
 
 /* Drops that are counted to the port. */
 uint64_t graph_port_drops(const char *port);

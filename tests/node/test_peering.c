@@ -187,6 +187,79 @@ static void test_receiver_moves(void **state)
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(FRAME(P_AT_A), 100), "a", FRAME(P_AT_A));
 }
 
+/* Over a peering a tunnel's packets come in the receiver's VPC, a port's in its own: the keys of the session change with the place, the
+ * connection lives on. */
+#define A_ITEM PORT("a", "web", MAC_A, "10.0.1.10", "fd00:1:0:1::10")
+#define P_ELSEWHERE                                                                                \
+	ENDPOINT("200", "10.2.1.10", MAC_P, "other", "far", "p")                                   \
+	"," ENDPOINT("200", "fd00:2:0:1::10", MAC_P, "other", "far", "p")
+#define A_ELSEWHERE                                                                                \
+	ENDPOINT("100", "10.0.1.10", MAC_A, "other", "web", "a")                                   \
+	"," ENDPOINT("100", "fd00:1:0:1::10", MAC_A, "other", "web", "a")
+#define TCP_OF(flags_, seq_, ack_)                                                                 \
+	.proto = IPPROTO_TCP, .tcp_flags = (flags_), .seq = (seq_), .ack = (ack_)
+
+enum { SYN = 2, ACK = 16 };
+
+static void open_a_to_p(void)
+{
+	graph_expect_pass("a", FRAME(A_TO_P, TCP_OF(SYN, 100, 0), .mss = 1200), "p",
+		FRAME(A_AT_P, TCP_OF(SYN, 100, 0), .mss = 1200));
+	graph_expect_pass("p", FRAME(P_TO_A, TCP_OF(SYN | ACK, 500, 101), .mss = 1200), "a",
+		FRAME(P_AT_A, TCP_OF(SYN | ACK, 500, 101), .mss = 1200));
+	graph_expect_pass("a", FRAME(A_TO_P, TCP_OF(ACK, 101, 501)), "p",
+		FRAME(A_AT_P, TCP_OF(ACK, 101, 501)));
+}
+
+static void into_tunnel(const char *port, const struct frame *f)
+{
+	graph_send(port, f->bytes, f->len);
+	graph_run();
+	assert_non_null(graph_sent(GRAPH_UNDERLAY, NULL));
+	assert_int_equal(graph_dropped_any(), 0);
+}
+
+static void test_initiator_moves_away_and_back(void **state)
+{
+	(void)state;
+	graph_items(peered);
+	open_a_to_p();
+	graph_both("[" A_ELSEWHERE "]", "[[\"port\", \"a\"]]");
+	graph_forget_announcements();
+	into_tunnel("p", FRAME(P_TO_A, TCP_OF(ACK, 501, 101), .payload = 9));
+	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(FRAME(A_AT_P, TCP_OF(ACK, 101, 510)), 200), "p",
+		FRAME(A_AT_P, TCP_OF(ACK, 101, 510)));
+	assert_int_equal(session_used(), 1);
+	graph_both("[" A_ITEM "]",
+		"[[\"endpoint\", 100, \"10.0.1.10\"], [\"endpoint\", 100, \"fd00:1:0:1::10\"]]");
+	graph_forget_announcements();
+	graph_expect_pass("p", FRAME(P_TO_A, TCP_OF(ACK, 510, 101), .payload = 9), "a",
+		FRAME(P_AT_A, TCP_OF(ACK, 510, 101), .payload = 9));
+	graph_expect_pass("a", FRAME(A_TO_P, TCP_OF(ACK, 101, 519)), "p",
+		FRAME(A_AT_P, TCP_OF(ACK, 101, 519)));
+	assert_int_equal(session_used(), 1);
+}
+
+/* … and its own packet is the first to tell. */
+static void test_responder_moves_away_and_back(void **state)
+{
+	(void)state;
+	graph_items(peered);
+	open_a_to_p();
+	graph_both("[" P_ELSEWHERE "]", "[[\"port\", \"p\"]]");
+	graph_forget_announcements();
+	into_tunnel("a", FRAME(A_TO_P, TCP_OF(ACK, 101, 501), .payload = 9));
+	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(FRAME(P_AT_A, TCP_OF(ACK, 501, 110)), 100), "a",
+		FRAME(P_AT_A, TCP_OF(ACK, 501, 110)));
+	graph_both("[" PORT_P "]",
+		"[[\"endpoint\", 200, \"10.2.1.10\"], [\"endpoint\", 200, \"fd00:2:0:1::10\"]]");
+	graph_forget_announcements();
+	graph_pass_time(10); /* the sweep tells, too */
+	graph_expect_pass("p", FRAME(P_TO_A, TCP_OF(ACK, 501, 110)), "a",
+		FRAME(P_AT_A, TCP_OF(ACK, 501, 110)));
+	assert_int_equal(session_used(), 1);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -198,6 +271,8 @@ int main(void)
 		T(test_over_the_tunnel),
 		T(test_one_sided),
 		T(test_receiver_moves),
+		T(test_initiator_moves_away_and_back),
+		T(test_responder_moves_away_and_back),
 	};
 
 	graph_start();
