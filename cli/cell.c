@@ -116,6 +116,7 @@ const char *color_of(const char *word)
 		{"detached", "\033[33m"},
 		{"warning", "\033[33m"},
 		{"update", "\033[33m"},
+		{"foreign", "\033[33m"},
 		{"away", "\033[31m"},
 		{"down", "\033[31m"},
 		{"error", "\033[31m"},

@@ -75,17 +75,32 @@ static char *fraction(const json_t *object, const char *part, const char *whole)
 		(long long)resource_integer(object, whole, 0));
 }
 
+/* "2/3": of those that are asked, how many answer. */
+static char *tunnels_text(const json_t *node)
+{
+	json_t *list = json_object_get(node, "tunnels"), *tunnel;
+	unsigned up = 0, down = 0;
+	size_t index;
+
+	json_array_foreach (list, index, tunnel) {
+		up += !strcmp(resource_text(tunnel, "state"), "up");
+		down += !strcmp(resource_text(tunnel, "state"), "down");
+	}
+	return up + down ? text_printf("%u/%u", up, up + down) : text_printf("-");
+}
+
 static void node_row(struct table *table, const json_t *node, bool wide)
 {
 	const json_t *packets = json_object_get(node, "packets");
 	const bool known = json_is_object(packets);
 
 	table_cell(table, resource_text(node, "name"));
-	table_cell(table, resource_boolean(node, "connected", false) ? "connected" : "away");
+	table_cell(table, resource_text(node, "state"));
 	own_cell(table, cell_text(NULL, json_object_get(node, "version")));
 	own_cell(table, uptime_text(node));
 	own_cell(table, fraction(json_object_get(node, "revision"), "applied", "desired"));
 	own_cell(table, fraction(json_object_get(node, "sessions"), "used", "capacity"));
+	own_cell(table, tunnels_text(node));
 	own_cell(table, load_text(json_object_get(node, "workers")));
 	number_cell(table, packets, "received");
 	number_cell(table, packets, "sent");
@@ -101,15 +116,15 @@ static void node_row(struct table *table, const json_t *node, bool wide)
 static void print_status(const json_t *status, bool wide, bool color)
 {
 	static const char *const texts[] = {"node", "state", "version", "uptime"};
-	static const char *const numbers[] = {"applied", "sessions", "load", "received", "sent",
-		"dropped", "generated", "consumed", "held"};
+	static const char *const numbers[] = {"applied", "sessions", "tunnels", "load", "received",
+		"sent", "dropped", "generated", "consumed", "held"};
 	struct table *table = table_new(color);
 	json_t *nodes = json_object_get(status, "nodes"), *node;
 	size_t index;
 
 	for (size_t i = 0; i < 4; i++)
 		table_column(table, texts[i], false);
-	for (size_t i = 0; i < (wide ? 9 : 6); i++)
+	for (size_t i = 0; i < (wide ? 10 : 7); i++)
 		table_column(table, numbers[i], true);
 	printf("controller %s, revision %lld\n", resource_text(status, "version"),
 		(long long)resource_integer(status, "revision", 0));

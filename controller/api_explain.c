@@ -177,6 +177,14 @@ static void follow(struct explanation *e, const json_t *out)
 	ask(e);
 }
 
+static void finish_at_gateway(struct explanation *e, const char *subnet)
+{
+	char *where = mem_printf("gateway of subnet %s", subnet);
+
+	finish(e, "forward", NULL, where);
+	free(where);
+}
+
 static void on_answer(struct fan_out *fan, void *arg)
 {
 	struct explanation *e = arg;
@@ -207,6 +215,8 @@ static void on_answer(struct fan_out *fan, void *arg)
 		finish(e, "drop", resource_text(answer, "reason"), NULL);
 	else if (resource_text(out, "vtep") != NULL)
 		follow(e, out);
+	else if (resource_text(out, "gateway") != NULL)
+		finish_at_gateway(e, resource_text(out, "gateway"));
 	else
 		finish(e, "forward", NULL, resource_text(out, "port"));
 }

@@ -22,6 +22,12 @@ static json_t *node_entry(struct controller *c, const struct object *object, con
 
 	json_object_set_new(entry, "name", json_string(object->name));
 	json_object_set_new(entry, "connected", json_boolean(answer != NULL));
+	json_object_set_new(entry, "state",
+		json_string(answer != NULL ? "connected"
+			    : node != NULL ? "away"
+					   : "foreign"));
+	if (json_object_get(answer, "tunnels") == NULL)
+		json_object_set_new(entry, "tunnels", json_array());
 	if (answer == NULL) {
 		json_object_set_new(entry, "version", json_null());
 		json_object_set_new(entry, "uptime_s", json_null());

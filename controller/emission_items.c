@@ -42,8 +42,11 @@ static void node_items(const struct node *node, const struct object *object, jso
 {
 	const char *vtep = object_text(object, "vtep");
 
-	if (vtep != NULL && object->present && is_named(node, "vtep", object->name))
-		add(out, json_pack("[s, s, s, b]", "vtep", object->name, vtep, 0));
+	if (vtep == NULL || !object->present || !is_named(node, "vtep", object->name))
+		return;
+	add(out, json_pack("[s, s, s, b]", "vtep", object->name, vtep, 0));
+	if (object_text(object, "rpc") == NULL)
+		add(out, json_pack("[s, s]", "foreign", object->name));
 }
 
 static json_t *peers_on(const struct node *node, const struct object *vpc)

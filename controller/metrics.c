@@ -176,6 +176,50 @@ static void write_workers(struct controller *c, const struct fan_out *fan, struc
 	}
 }
 
+static void write_tunnel(struct evbuffer *out, const char *name, const char *node,
+	const json_t *tunnel, const json_t *value, double unit)
+{
+	if (json_is_number(value))
+		evbuffer_add_printf(out, "%s{node=\"%s\",peer=\"%s\"} %g\n", name, node,
+			resource_text(tunnel, "peer"), json_number_value(value) * unit);
+}
+
+static void write_tunnels(struct controller *c, const struct fan_out *fan, struct evbuffer *out)
+{
+	static const struct {
+		const char *name, *member, *help;
+		double unit;
+	} figures[] = {
+		{"vpc_tunnel_up", NULL, "1 when the peer answers probes, 0 when it does not.", 1},
+		{"vpc_tunnel_rtt_seconds", "rtt_us", "How long the peer takes to answer.", 1e-6},
+		{"vpc_tunnel_path_mtu_bytes", "path_mtu",
+			"Largest IP packet that gets to the peer.", 1},
+	};
+
+	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
+		head(out, figures[f].name, "gauge", figures[f].help);
+		NODES_FOREACH(c, node)
+		{
+			json_t *list = json_object_get(fan_out_result(fan, node->name), "tunnels"),
+			       *tunnel;
+			size_t i;
+
+			json_array_foreach (list, i, tunnel) {
+				const char *state = resource_text(tunnel, "state");
+				json_t *up = json_integer(strcmp(state, "up") == 0);
+
+				if (figures[f].member != NULL || strcmp(state, "unknown") != 0)
+					write_tunnel(out, figures[f].name, node->name, tunnel,
+						figures[f].member != NULL
+							? json_object_get(tunnel, figures[f].member)
+							: up,
+						figures[f].unit);
+				json_decref(up);
+			}
+		}
+	}
+}
+
 void metrics_write(struct controller *c, const struct fan_out *fan, struct evbuffer *out)
 {
 	static const char *const packets[][3] = {
@@ -198,6 +242,7 @@ void metrics_write(struct controller *c, const struct fan_out *fan, struct evbuf
 		c, fan, out, "vpc_sessions", "gauge", "Sessions there are.", "sessions", "used");
 	write_status(c, fan, out, "vpc_sessions_capacity", "gauge", "Sessions there can be.",
 		"sessions", "capacity");
+	write_tunnels(c, fan, out);
 	write_workers(c, fan, out);
 	write_calls(c->metrics, out);
 }

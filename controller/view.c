@@ -28,11 +28,13 @@ static json_t *node_status(struct controller *c, const struct object *object)
 {
 	const struct node *node = node_find(c, object->name);
 
-	if (node == NULL)
-		return json_pack("{s:s, s:s}", "state", "foreign", "reason", "");
-	if (!node_is_connected(node))
-		return json_pack("{s:s, s:s}", "state", "away", "reason", node->reason);
-	return json_pack("{s:s, s:s}", "state", "connected", "reason", "");
+	bool connected = node != NULL && node_is_connected(node);
+
+	return json_pack("{s:s, s:s, s:[]}", "state",
+		connected      ? "connected"
+		: node != NULL ? "away"
+			       : "foreign",
+		"reason", node != NULL && !connected ? node->reason : "", "tunnels");
 }
 
 static json_t *state(const char *name, const char *reason)
@@ -206,6 +208,10 @@ void view_reply(struct api_call *call, json_t *result, bool fresh)
 	struct refresh *refresh;
 	size_t i;
 
+	if (strcmp(call->method->kind->name, "node") == 0) {
+		view_node_reply(call, result);
+		return;
+	}
 	if (strcmp(call->method->kind->name, "port") != 0) {
 		api_reply(call, result);
 		return;

@@ -14,6 +14,9 @@ extern const struct kind kind_tenant, kind_node, kind_vpc, kind_prefix_list, kin
 
 /* The table of a port's `attachment`, also a parameter of port.attach. Ends with FIELD_END. */
 extern const struct field_variant port_attachments[];
+/* Tables of a node's status, also of the method status. */
+extern const struct field_value node_states[];
+extern const struct field tunnel_fields[];
 /* The table of one rule of a security group. */
 extern const struct field security_rule_fields[];
 

@@ -77,10 +77,49 @@ const struct kind kind_tenant = {
 	.example = "{\"name\": \"acme\", \"quotas\": {\"vpcs\": 5, \"ports\": 100}}",
 };
 
-static const struct field_value node_states[] = {
+const struct field_value node_states[] = {
 	{"connected", "the controller programs its dataplane"},
 	{"away", "its dataplane does not answer; it goes on with what it had"},
 	{"foreign", "a VTEP that somebody else runs"},
+	{},
+};
+
+static const struct field_value tunnel_states[] = {
+	{"up", "the other end answers probes"},
+	{"down", "it does not, or there is no way to it"},
+	{"unknown", "it was not asked yet, or somebody else runs it and it never answered"},
+	{},
+};
+
+const struct field tunnel_fields[] = {
+	{.name = "peer",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED,
+		.help = "the other node; an address where a route names nothing but that"},
+	{.name = "address",
+		.type = FIELD_ADDRESS,
+		.flags = FIELD_REQUIRED,
+		.help = "its VXLAN address on the underlay"},
+	{.name = "state",
+		.type = FIELD_ENUM,
+		.values = tunnel_states,
+		.flags = FIELD_REQUIRED,
+		.help = "whether it answers"},
+	{.name = "rtt_us",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.unit = "microseconds",
+		.help = "how long an answer takes, on average of the last ones; null while not up"},
+	{.name = "path_mtu",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.unit = "bytes",
+		.help = "the largest IP packet of the underlay that got through; null when not "
+			"known yet"},
+	{.name = "since",
+		.type = FIELD_TIME,
+		.flags = FIELD_REQUIRED,
+		.help = "last change of state"},
 	{},
 };
 
@@ -96,6 +135,11 @@ static const struct field node_status[] = {
 		.flags = FIELD_REQUIRED,
 		.column = COLUMN_WIDE,
 		.help = "why it is not connected, else empty"},
+	{.name = "tunnels",
+		.type = FIELD_OBJECT,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.fields = tunnel_fields,
+		.help = "its ways to other nodes, as far as its networks need them"},
 	{},
 };
 

@@ -2,6 +2,7 @@
 /* The methods that belong to no kind. */
 #include <string.h>
 
+#include "lib/kinds.h"
 #include "lib/methods_internal.h"
 
 #define APPLY_MAX 1000000
@@ -259,6 +260,11 @@ static const struct field status_node_fields[] = {
 		.type = FIELD_BOOLEAN,
 		.flags = FIELD_REQUIRED,
 		.help = "whether its dataplane answers"},
+	{.name = "state",
+		.type = FIELD_ENUM,
+		.values = node_states,
+		.flags = FIELD_REQUIRED,
+		.help = "the same in a word, which knows nodes without a dataplane of ours, too"},
 	{.name = "version",
 		.type = FIELD_STRING,
 		.flags = FIELD_NULLABLE,
@@ -283,6 +289,11 @@ static const struct field status_node_fields[] = {
 		.flags = FIELD_NULLABLE,
 		.fields = sessions_fields,
 		.help = "its session table"},
+	{.name = "tunnels",
+		.type = FIELD_OBJECT,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.fields = tunnel_fields,
+		.help = "its ways to other nodes"},
 	{.name = "revision",
 		.type = FIELD_OBJECT,
 		.flags = FIELD_REQUIRED,

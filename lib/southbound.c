@@ -19,6 +19,9 @@ const struct sb_kind sb_kinds[] = {
 		{"address", SB_ADDRESS, .help = "outer destination"},
 		{"gateway", SB_BOOL, .help = "packets with sources outside a VPC may come from it"}),
 	 .help = "another VXLAN tunnel end point"},
+	{"foreign", 1, COLUMNS(
+		{"vtep", SB_STRING}),
+	 .help = "a VTEP that somebody else runs; it is asked for echoes, not for our probes"},
 	{"vpc", 1, COLUMNS(
 		{"vni", SB_UINT},
 		{"name", SB_STRING},

@@ -19,6 +19,7 @@
  *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
  *   buffers {} → {used}   packet buffers, those that drivers hold ready among them
+ *   tunnel.list {} → {items: [{peer, address, state, rtt_us, path_mtu, since}]}, as `tunnels` in status
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again
@@ -29,7 +30,7 @@
  *   session.import {port, items: ["..", ..]} → {imported, present, refused}   to the new node, which has the port; at most 1000 a call
  *   session.recover {port} → {}   to the new node: there are none to be had, TCP connections are picked up in their middle for recover_s
  *   explain {in: {port} | {vtep, vni}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
- *     → {verdict, reason, out: {port} | {vtep, vni} | null, packet: {before, after: as above | null}, steps: [..]}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | {gateway: subnet} | null, packet: {before, after: as above | null}, steps: [..]}
  *   notification from the dataplane: event {severity, kind, name, reason, message}
  *
  * A transaction belongs to its connection and is aborted when that closes. One at a time may commit; staging

@@ -16,7 +16,7 @@
 
 static struct rte_ring *to_worker, *to_control;
 static int punt_fd = -1;
-static void (*receiver)(const uint8_t *, uint16_t);
+static control_receive_fn receivers[CONTROL_KINDS]; /* m->hash.usr says which */
 
 static void receive_one(struct rte_mbuf *m)
 {
@@ -24,8 +24,8 @@ static void receive_one(struct rte_mbuf *m)
 	uint16_t len = (uint16_t)RTE_MIN(m->pkt_len, sizeof(copy));
 	const uint8_t *frame = rte_pktmbuf_read(m, 0, len, copy);
 
-	if (receiver != NULL && frame != NULL)
-		receiver(frame, len);
+	if (receivers[m->hash.usr] != NULL && frame != NULL)
+		receivers[m->hash.usr](frame, len, pkt_of(m)->in);
 	rte_pktmbuf_free(m);
 }
 
@@ -63,14 +63,15 @@ void control_fini(void)
 		event_free(punt_event);
 }
 
-void control_receiver_set(void (*receive)(const uint8_t *, uint16_t))
+void control_receiver_set(enum control_kind kind, control_receive_fn receive)
 {
-	receiver = receive;
+	receivers[kind] = receive;
 }
 
 int control_send(loc_t out, const void *frame, uint16_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(workers[0].pool);
+	bool large = len > RTE_MBUF_DEFAULT_DATAROOM;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(large ? workers[0].jumbo_pool : workers[0].pool);
 	struct pkt *p;
 	char *data;
 
@@ -100,10 +101,11 @@ bool control_pending(const struct worker *w)
 	return w->id == 0 && !rte_ring_empty(to_worker);
 }
 
-void control_punt(struct rte_mbuf *m)
+void control_punt(struct rte_mbuf *m, enum control_kind kind)
 {
 	bool was_empty = rte_ring_empty(to_control);
 
+	m->hash.usr = kind;
 	worker_self->count.consumed++;
 	if (rte_ring_mp_enqueue(to_control, m) != 0) {
 		rte_pktmbuf_free(m);
@@ -127,7 +129,7 @@ static uint16_t control_rx_process(
 	worker_self->count.generated += n;
 	for (unsigned int i = 0; i < n; i++)
 		rte_node_enqueue_x1(graph, node,
-			pkt_of(pkts[i])->out == LOC_NONE ? EDGE_UNDERLAY_TX : EDGE_PORT_TX,
+			loc_is_port(pkt_of(pkts[i])->out) ? EDGE_PORT_TX : EDGE_UNDERLAY_TX,
 			pkts[i]);
 	return (uint16_t)n;
 }

@@ -20,14 +20,21 @@ struct worker;
 int control_init(struct event_base *base);
 void control_fini(void);
 
-/* A frame to send: `out` a port, or LOC_NONE for the underlay as it is. Counted as generated. 0; -ENOBUFS: full or out of
+/* A frame to send: `out` a port, a tunnel (then with VNI 0), or LOC_NONE for the underlay as it is. Counted as generated. 0; -ENOBUFS: full or out of
  * buffers. Control thread. */
 int control_send(loc_t out, const void *frame, uint16_t len);
 
-/* Hands a frame to the control thread, which calls the receiver for it; consumes and counts the mbuf, also when the ring is full. Workers. */
-void control_punt(struct rte_mbuf *m);
-/* Who gets punted frames: at most one receiver; the bytes are valid during the call. */
-void control_receiver_set(void (*receive)(const uint8_t *frame, uint16_t len));
+enum control_kind {
+	CONTROL_NEIGHBOUR, /* ARP and ND of the underlay */
+	CONTROL_PROBE,     /* a struct probe_report (probe/probe.h) */
+	CONTROL_KINDS
+};
+/* Hands a frame to the control thread, which calls the kind's receiver for it; consumes and counts the mbuf, also when the ring is
+ * full. Workers. */
+void control_punt(struct rte_mbuf *m, enum control_kind kind);
+/* Who gets punted frames of a kind, with pkt->in: at most one receiver; the bytes are valid during the call. */
+typedef void (*control_receive_fn)(const uint8_t *frame, uint16_t len, loc_t in);
+void control_receiver_set(enum control_kind kind, control_receive_fn receive);
 
 /* Something to send waits for this worker. */
 bool control_pending(const struct worker *w);

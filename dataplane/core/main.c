@@ -23,6 +23,7 @@
 #include "lib/resource.h"
 #include "port/port.h"
 #include "port/reaper.h"
+#include "probe/probe.h"
 #include "session/session.h"
 #include "session/tcp.h"
 #include "underlay/underlay.h"
@@ -93,6 +94,8 @@ static int start(const struct node_config *c, struct event_base *base)
 	if (err == 0)
 		err = underlay_start(c->underlay, base);
 	if (err == 0)
+		err = probe_start(base);
+	if (err == 0)
 		err = upkeep_start(base);
 	if (err == 0)
 		err = rpc_start(base);
@@ -116,6 +119,7 @@ static void stop(void)
 	}
 	usage_file_stop();
 	reaper_wait();
+	probe_stop();
 	underlay_stop();
 	upkeep_stop();
 	control_fini();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/road.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,15 +42,22 @@ static void flow_reset_verdict(struct flow *f)
 	f->object = (struct flow_object){NULL, NULL, -1};
 }
 
-bool road_walk(struct flow *f)
+bool road_walk_before(struct flow *f, int order)
 {
 	flow_reset_verdict(f);
-	for (const struct road_stage *s = stages; s != NULL; s = s->next) {
+	for (const struct road_stage *s = stages; s != NULL && s->order < order; s = s->next) {
 		if (f->trace != NULL)
 			f->trace->stage = s->name;
 		if (!s->decide(f))
 			return false;
 	}
+	return true;
+}
+
+bool road_walk(struct flow *f)
+{
+	if (!road_walk_before(f, INT_MAX))
+		return false;
 	if (f->out == LOC_NONE)
 		return flow_drop(f, DROP_NO_ROUTE, "vpc", NULL, -1);
 	return true;

@@ -97,6 +97,9 @@ void road_stage_register(struct road_stage *stage);
 
 /* Runs all stages. True: forward. The caller has set the packet's part; the rest is reset here. */
 bool road_walk(struct flow *flow);
+/* Only the stages of a lower order, for what goes no further: true when they let it pass. */
+bool road_walk_before(struct flow *flow, int order);
+#define ROAD_ROUTE 200 /* the order of stage `route` */
 
 /* Said by stages: the verdict rests on this slot's owner. */
 static inline void flow_depend(struct flow *f, epoch_slot_t slot)

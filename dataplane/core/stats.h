@@ -16,4 +16,19 @@ void stats_held_register(struct stats_held *source);
 		stats_held_register(&var);                                                         \
 	}
 
+/* A member of the node's status that a capability adds. */
+struct json_t;
+struct stats_section {
+	const char *name;
+	struct json_t *(*make)(void); /* a new reference. Control thread */
+	struct stats_section *next;
+};
+void stats_section_register(struct stats_section *section);
+#define STATS_SECTION(var, section_name, fn)                                                       \
+	static struct stats_section var = {.name = (section_name), .make = (fn)};                  \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		stats_section_register(&var);                                                      \
+	}
+
 #endif

@@ -82,17 +82,27 @@ static json_t *worker_loads(void)
 	return list;
 }
 
+static struct stats_section *sections;
+
+void stats_section_register(struct stats_section *section)
+{
+	section->next = sections;
+	sections = section;
+}
+
 static void status(struct jsonrpc_call *call, json_t *params, void *ctx)
 {
+	json_t *answer = json_pack("{s:s, s:f, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I}}", "version",
+		VPC_VERSION, "uptime_s", (double)clock_ms() / 1000, "workers", worker_loads(),
+		"packets", packets(), "sessions", "used", (json_int_t)session_used(), "capacity",
+		(json_int_t)session_capacity(), "revision", "desired", (json_int_t)state_revision(),
+		"applied", (json_int_t)state_revision());
+
 	(void)params;
 	(void)ctx;
-	jsonrpc_reply(call,
-		json_pack("{s:s, s:f, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I}}", "version",
-			VPC_VERSION, "uptime_s", (double)clock_ms() / 1000, "workers",
-			worker_loads(), "packets", packets(), "sessions", "used",
-			(json_int_t)session_used(), "capacity", (json_int_t)session_capacity(),
-			"revision", "desired", (json_int_t)state_revision(), "applied",
-			(json_int_t)state_revision()));
+	for (const struct stats_section *s = sections; s != NULL; s = s->next)
+		json_object_set_new(answer, s->name, s->make());
+	jsonrpc_reply(call, answer);
 }
 RPC_METHOD(status_method, "status", status)
 

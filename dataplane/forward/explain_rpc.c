@@ -208,6 +208,52 @@ static bool egress_ok(struct flow *f, json_int_t ttl)
 	return true;
 }
 
+/* The subnet whose gateway the packet is for, which takes no road: services answer it (road_node.c). NULL: it is for somebody
+ * else. */
+static const struct subnet *gateway_of(const struct flow *f)
+{
+	const struct vpc *vpc = vpc_get(f->vpc_index);
+	const struct port *in = loc_is_port(f->in) ? port_get(loc_index(f->in)) : NULL;
+	const struct vnic *vnic = in != NULL ? vnic_of(in) : NULL;
+	const struct route *route;
+
+	if (vpc == NULL || !rte_is_same_ether_addr(&f->dmac, &vpc->gw_mac) ||
+		!gateway_is(vpc, &f->dst))
+		return NULL;
+	route = route_get(vpc, &f->dst);
+	return route != NULL && route->kind == ROUTE_SUBNET ? route->subnet
+	       : vnic != NULL                               ? vnic->subnet
+							    : NULL;
+}
+
+static bool is_served(const struct flow *f)
+{
+	uint16_t port = rte_be_to_cpu_16(f->dport);
+
+	if (f->proto == IPPROTO_UDP)
+		return f->v6 ? port == 547 : port == 67;
+	return f->proto == (f->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+static bool at_gateway(struct flow *f, const struct subnet *subnet)
+{
+	if (!road_walk_before(f, ROAD_ROUTE))
+		return false;
+	f->trace->stage = "gateway";
+	if (!is_served(f)) {
+		flow_step(f, "subnet", subnet->name, -1,
+			"its gateway answers ping and DHCP, nothing else");
+		return flow_drop(f, DROP_UNSUPPORTED, "subnet", subnet->name, -1);
+	}
+	flow_step(f, "subnet", subnet->name, -1, "its gateway answers");
+	return true;
+}
+
+static json_t *delivery_json(const struct flow *f, const struct subnet *gateway)
+{
+	return gateway != NULL ? json_pack("{s:s}", "gateway", gateway->name) : out_json(f);
+}
+
 static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 {
 	const json_t *packet = json_object_get(params, "packet"),
@@ -215,6 +261,7 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 	json_int_t ttl = json_is_integer(ttl_given) ? json_integer_value(ttl_given) : 64;
 	struct flow_trace trace = {.n = 0};
 	struct flow f = {.trace = &trace};
+	const struct subnet *gateway;
 	const struct port *in;
 	bool forward;
 
@@ -226,15 +273,18 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 		return;
 	}
 	in = loc_is_port(f.in) ? port_get(loc_index(f.in)) : NULL;
+	gateway = gateway_of(&f);
 	if (in != NULL && !in->enabled)
 		forward = flow_drop(&f, DROP_PORT_DOWN, "port", in->name, -1);
+	else if (gateway != NULL)
+		forward = at_gateway(&f, gateway);
 	else
 		forward = road_walk(&f) && egress_ok(&f, ttl);
 	jsonrpc_reply(call, json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}, s:o}", "verdict",
 				    forward ? "forward" : "drop", "reason",
 				    forward ? NULL : drop_reason_name(f.reason), "out",
-				    forward ? out_json(&f) : json_null(), "packet", "before",
-				    packet_json(&f, false, ttl), "after",
+				    forward ? delivery_json(&f, gateway) : json_null(), "packet",
+				    "before", packet_json(&f, false, ttl), "after",
 				    forward ? packet_json(&f, true, ttl) : json_null(), "steps",
 				    steps_json(&f, forward)));
 	rcu_read_leave();

@@ -145,8 +145,9 @@ static void replaced(void)
 		underlay_link_changed();
 }
 
-static void receive(const uint8_t *frame, uint16_t len)
+static void receive(const uint8_t *frame, uint16_t len, loc_t in)
 {
+	(void)in;
 	neighbour_receive(frame, len, clock_ms());
 }
 
@@ -205,7 +206,7 @@ static int run(struct event_base *base)
 		if (err != 0)
 			return err;
 	}
-	control_receiver_set(receive);
+	control_receiver_set(CONTROL_NEIGHBOUR, receive);
 	err = neighbour_start(&own, clock_ms());
 	return err != 0 ? err : start_timer(base);
 }

@@ -33,7 +33,9 @@ struct vtep {
 	struct ip_addr addr;
 	uint32_t index;
 	epoch_slot_t epoch; /* bumped when `gateway` changes */
-	bool gateway;       /* sources outside the VPC may come from it */
+	_Atomic bool
+		foreign; /* somebody else runs it. Set by the control thread; `epoch` follows */
+	bool gateway;    /* sources outside the VPC may come from it */
 	_Atomic bool
 		wanted; /* a packet was dropped for want of the next hop. Set by workers, cleared by the control thread */
 	char name[PORT_NAME_MAX];
@@ -77,6 +79,11 @@ struct vtep *vtep_by_name(const char *name);
 struct vtep *vtep_next(struct vtep *previous);
 /* The next hop's MAC, or NULL: not known any more. Control thread. */
 void vtep_set_next_hop(struct vtep *vtep, const struct rte_ether_addr *mac);
+
+static inline bool vtep_is_foreign(const struct vtep *vtep)
+{
+	return atomic_load_explicit(&vtep->foreign, memory_order_relaxed);
+}
 
 static inline bool vtep_is_ready(const struct vtep *vtep)
 {

@@ -9,9 +9,13 @@
 #include "vpc/vpc.h"
 
 #define EDGE_FAST_PATH 1
+#define EDGE_PROBE 2
 
-/* The frame went to the control thread. */
+/* What becomes of a frame that is neither dropped nor a VPC's. */
 #define PUNTED DROP_MAX
+#define TO_PROBE ((enum drop_reason)(DROP_MAX + 1))
+
+#define VNI_PROBE 0 /* no VPC has it */
 
 /* What the frame before had: neighbours in a burst mostly come from the same place. */
 struct last {
@@ -62,7 +66,7 @@ static inline enum drop_reason decap(
 	if (unlikely(vtep == NULL))
 		return DROP_UNKNOWN_VTEP;
 	vpc = find_vpc(last, info->vni);
-	if (unlikely(vpc == NULL))
+	if (unlikely(vpc == NULL) && info->vni != VNI_PROBE)
 		return DROP_UNKNOWN_VNI;
 	/* Ethernet pads short frames; that is not the inner frame's. */
 	if (unlikely(m->pkt_len > info->end) &&
@@ -72,8 +76,28 @@ static inline enum drop_reason decap(
 	rte_prefetch0(rte_pktmbuf_mtod(m, void *));
 	offload_decap(m);
 	p->in = loc_tunnel(vtep->index);
+	if (unlikely(vpc == NULL)) {
+		p->vpc = PKT_VPC_NONE;
+		return TO_PROBE;
+	}
 	p->vpc = vpc->index;
 	return vxlan_ecn_in(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, info->ecn);
+}
+
+/* ICMP echo replies of VTEPs: our probes of those that somebody else runs ask for them. */
+static bool is_echo_reply(struct rte_mbuf *m, const struct vxlan_info *info, struct last *last)
+{
+	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
+	const struct vtep *vtep;
+	bool v6 = !ip_addr_is_v4(&info->dst);
+	unsigned int at = v6 ? 54 : 14 + (f[14] & 15u) * 4;
+
+	if (m->data_len < at + 8 || f[v6 ? 20 : 23] != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) ||
+		f[at] != (v6 ? 129 : 0) || !ip_addr_equal(&last->own[v6], &info->dst) ||
+		(vtep = find_vtep(last, &info->src)) == NULL)
+		return false;
+	pkt_of(m)->in = loc_tunnel(vtep->index);
+	return true;
 }
 
 static inline enum drop_reason receive(
@@ -93,10 +117,12 @@ static inline enum drop_reason receive(
 			return decap(m, pkt_of(m), &info, last);
 		return DROP_NOT_FOR_US;
 	}
+	if (is_echo_reply(m, &info, last))
+		return TO_PROBE;
 	if (!is_neighbour_talk(m) || (rte_is_unicast_ether_addr(&eth->dst_addr) &&
 					     !rte_is_same_ether_addr(&eth->dst_addr, &port->mac)))
 		return DROP_NOT_FOR_US;
-	control_punt(m);
+	control_punt(m, CONTROL_NEIGHBOUR);
 	return PUNTED;
 }
 
@@ -119,6 +145,8 @@ static uint16_t rx_process(
 
 		if (likely(reason == DROP_NONE))
 			objs[inner++] = m;
+		else if (reason == TO_PROBE)
+			rte_node_enqueue_x1(graph, node, EDGE_PROBE, m);
 		else if (reason != PUNTED)
 			node_drop(graph, node, m, reason);
 	}
@@ -136,4 +164,12 @@ static struct rte_node_register rx_node = {
 	.next_nodes = {"drop", "fast_path"},
 };
 RTE_NODE_REGISTER(rx_node);
+
+static void link_probe(void)
+{
+	const char *name = node_of_classify(CLASSIFY_PROBE);
+
+	rte_node_edge_update(rte_node_from_name("underlay_rx"), EDGE_PROBE, &name, 1);
+}
+NODE_LINKER(probe_linker, link_probe)
 NODE_ATTACH_RX(underlay_rx_attachment, PORT_UNDERLAY, "underlay_rx")

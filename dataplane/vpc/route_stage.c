@@ -242,4 +242,4 @@ static bool decide(struct flow *f)
 								 : decide_bridged(f);
 }
 
-ROAD_STAGE(route_stage, 200, "route", decide);
+ROAD_STAGE(route_stage, ROAD_ROUTE, "route", decide);

@@ -242,3 +242,15 @@ def test_router_advertisement_on_solicitation(left, wire, gateway_mac):
     answer = wire.ask(ask, lambda p: ICMPv6ND_RA in p)
     assert answer[ICMPv6ND_RA].M == 1 and answer[ICMPv6ND_RA].routerlifetime > 0
     assert answer.src == gateway_mac and answer[IPv6].src.startswith("fe80::")
+
+
+def test_explain_to_the_gateway(cloud, family):
+    """What is answered is no loss: delivered to the gateway; what nobody answers there is called so."""
+    to = GW4 if family == 4 else GW6
+    said = cloud.call("explain", **{"from": "left", "to": to})
+    assert (said["verdict"], said["reason"], said["delivered_to"]) == ("forward", None, "gateway of subnet front")
+    assert [step["stage"] for step in said["steps"]] == ["spoof", "gateway"]
+    said = cloud.call("explain", **{"from": "left", "to": to, "protocol": "tcp", "port": 80})
+    assert (said["verdict"], said["reason"], said["delivered_to"]) == ("drop", "unsupported", None)
+    said = cloud.call("explain", **{"from": "left", "to": to, "source_address": "10.0.1.99" if family == 4 else "fd00:0:0:1::99"})
+    assert (said["verdict"], said["reason"]) == ("drop", "spoofed")

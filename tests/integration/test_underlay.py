@@ -186,8 +186,8 @@ def test_we_answer_solicitations(make_cloud):
         / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:66")
     )
     with host.wire() as wire:
-        got = wire.ask(ask, lambda p: ICMPv6ND_NA in p and p[ICMPv6ND_NA].tgt == host.address)
-        assert got[ICMPv6ND_NA].S == 1 and got[IPv6].hlim == 255 and got[IPv6].dst == "2001:db8:ff::66"
+        got = wire.ask(ask, lambda p: ICMPv6ND_NA in p and p[ICMPv6ND_NA].tgt == host.address and p[ICMPv6ND_NA].S)
+        assert got[IPv6].hlim == 255 and got[IPv6].dst == "2001:db8:ff::66"
 
 
 def test_what_is_not_for_us(make_cloud):
