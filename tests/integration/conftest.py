@@ -28,12 +28,16 @@ def pytest_report_header():
     return f"VPC_TEST_SEED={SEED} VPC_BUILD={os.environ.get('VPC_BUILD', 'build')} VPC_WORKERS={os.environ.get('VPC_WORKERS', '1')}"
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: a case of make test-long only; short runs do not know it")
     # meson ends a test that takes too long with SIGTERM: clean up then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("VPC_TEST_SIZE") != "long":
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs root for network namespaces"))

@@ -18,12 +18,10 @@ GATEWAY = "10.0.0.1"
 SO_BINDTODEVICE = 25
 
 
-@pytest.fixture(params=[1000, 4000])
-def many(request, make_cloud, long_run):
+@pytest.fixture(params=[1000, pytest.param(4000, marks=pytest.mark.long)])
+def many(request, make_cloud):
     """(cloud, namespace, ports); how long their creation took is in cloud.seconds."""
     count = request.param
-    if count > 1000 and not long_run:
-        pytest.skip("long runs only")
     cloud = make_cloud(hosts=1, underlay=None, node_config={"idle": "adaptive", "capacity": {"ports": 4096}})
     cloud.network("v", {"s": {"cidr": "10.0.0.0/18"}})
     space = cloud.namespace("many")

@@ -80,10 +80,9 @@ def test_goodput(cloud, family, protocol, flows, rate, direction):
 CASES = itertools.product((4, 6), ("tcp", "udp"), (1, 10), (10, 100, 1000), ("egress", "ingress"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family,protocol,flows,rate,direction", CASES)
-def test_every_goodput(cloud, long_run, family, protocol, flows, rate, direction):
-    if not long_run:
-        pytest.skip("long runs only")
+def test_every_goodput(cloud, family, protocol, flows, rate, direction):
     check(cloud, family, protocol, flows, rate, direction)
 
 

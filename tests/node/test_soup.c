@@ -36,7 +36,7 @@ static void check_taste(void)
 static void test_soup(void **state)
 {
 	static uint8_t program[4096];
-	uint32_t rounds = test_size(100, 20000);
+	uint32_t rounds = test_size(100, 5000);
 
 	(void)state;
 	random_start();

@@ -151,7 +151,7 @@ static void *churn(void *arg)
 /* Nearly full buckets, so that others are moved about all the time. */
 static void test_readers_never_miss(void **state)
 {
-	const uint32_t stable = CAPACITY / 2, rounds = test_size(40000, 10000000);
+	const uint32_t stable = CAPACITY / 2, rounds = test_size(40000, 2000000);
 	struct thread threads[WORKERS] = {
 		{.n = stable},
 		{.n = stable},
@@ -229,7 +229,7 @@ static void *fight(void *arg)
 
 static void test_same_flows(void **state)
 {
-	const uint32_t rounds = test_size(40000, 5000000);
+	const uint32_t rounds = test_size(40000, 1000000);
 	struct thread threads[WORKERS];
 	uint32_t left = 0;
 
@@ -257,7 +257,7 @@ static void test_same_flows(void **state)
 /* The control thread lists, sweeps and flushes while workers set up and end. */
 static void test_control_thread(void **state)
 {
-	const uint32_t rounds = test_size(40000, 5000000);
+	const uint32_t rounds = test_size(40000, 1000000);
 	struct thread threads[2] = {
 		{.rounds = rounds, .from = 1000000, .n = CAPACITY / 2},
 		{.rounds = rounds, .from = 2000000, .n = CAPACITY / 2},
