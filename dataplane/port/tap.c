@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include <rte_errno.h>
-#include <rte_jhash.h>
 
 #include "port/drops.h"
 #include "port/ifconf.h"
@@ -58,19 +57,29 @@ struct tap_opening {
 	const struct port_spec *spec;
 };
 
-static uint32_t jhash_string(const char *text, uint32_t h)
+/* FNV-1a: the MAC and the texts lie at any address. */
+static uint32_t hash_bytes(const void *data, size_t len, uint32_t h)
 {
-	return text == NULL ? h : rte_jhash(text, (uint32_t)strlen(text), h);
+	const uint8_t *byte = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ byte[i]) * 0x01000193;
+	return h;
+}
+
+static uint32_t hash_text(const char *text, uint32_t h)
+{
+	return text == NULL ? h : hash_bytes(text, strlen(text) + 1, h);
 }
 
 /* What the interface is made for: with another answer it is made anew. */
 static uint32_t purpose(const struct port_spec *spec)
 {
-	uint32_t h = jhash_string(spec->gateway4, jhash_string(spec->gateway6, spec->vni));
+	uint32_t h = hash_text(spec->gateway4, hash_text(spec->gateway6, 0x811c9dc5 ^ spec->vni));
 
-	h = rte_jhash(&spec->mac, sizeof(spec->mac), h + spec->mtu);
+	h = hash_bytes(&spec->mac, sizeof(spec->mac), h + spec->mtu);
 	for (unsigned int i = 0; spec->configure && i < spec->n_addresses; i++)
-		h = jhash_string(spec->addresses[i], h);
+		h = hash_text(spec->addresses[i], h);
 	return h + spec->configure;
 }
 
