@@ -2,6 +2,15 @@
 #include "controller.h"
 #include "lib/config.h"
 #include "lib/daemon.h"
+#include "lib/jsonrpc_server.h"
+#include "lib/privileges.h"
+
+/* Whoever started it, it needs none: its sockets and files are those of its user and group. */
+static int give_up_privileges(void)
+{
+	privileges_join(JSONRPC_GROUP);
+	return privileges_keep(NULL, 0);
+}
 
 static void reload(void *controller)
 {
@@ -27,7 +36,8 @@ int main(int argc, char **argv)
 		status = 1;
 		d.reload = reload;
 		d.reload_arg = &controller;
-		if (daemon_init(&d) == 0 && controller_start(&controller, d.base, &config) == 0) {
+		if (give_up_privileges() == 0 && daemon_init(&d) == 0 &&
+			controller_start(&controller, d.base, &config) == 0) {
 			status = daemon_run(&d);
 			controller_stop(&controller);
 		}

@@ -18,7 +18,6 @@
 /* Strangers that are let in before everybody else gets a turn, and how long that is. */
 #define STRANGERS 32
 #define STRANGERS_PAUSE_US 5000
-#define SOCKET_GROUP "vpc"
 
 struct jsonrpc_listener {
 	LIST_ENTRY(jsonrpc_listener) link;
@@ -174,11 +173,11 @@ static int check_path(const struct sockaddr_un *address)
 /* Who may connect: the owner and the group `vpc`, where there is one and we may give it. */
 static int set_access(const char *path)
 {
-	const struct group *group = getgrnam(SOCKET_GROUP);
+	const struct group *group = getgrnam(JSONRPC_GROUP);
 
 	if (group != NULL && lchown(path, (uid_t)-1, group->gr_gid) < 0)
 		log_warn("cannot give the socket to its group", LOG_STR("path", path),
-			LOG_STR("group", SOCKET_GROUP), LOG_ERRNO(errno));
+			LOG_STR("group", JSONRPC_GROUP), LOG_ERRNO(errno));
 	return chmod(path, 0660) < 0 ? -errno : 0;
 }
 

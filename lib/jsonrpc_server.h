@@ -83,6 +83,9 @@ struct jsonrpc_server *jsonrpc_server_new(
  */
 void jsonrpc_server_free(struct jsonrpc_server *server);
 
+/* Whose members may use our Unix sockets. */
+#define JSONRPC_GROUP "vpc"
+
 /*
  * Listens on a Unix socket: makes the parent directory, replaces a socket nobody listens on, sets
  * mode 0660 and the group `vpc` where it exists. 0 or -errno (-EADDRINUSE: somebody answers),

@@ -22,10 +22,7 @@ struct node_config {
 	unsigned int workers[WORKER_MAX];
 	unsigned int n_workers;
 	unsigned int main_cpu;
-	/* Of root alone: who may write here decides what the node forwards. */
-#define NODE_STATE_DIR "/var/lib/vpc-dataplane"
-
-enum idle_mode idle;
+	enum idle_mode idle;
 	bool hugepages; /* may use them */
 	unsigned int size_mb;
 	const json_t *underlay; /* object or NULL; underlay/ reads it */

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include <event2/event.h>
+#include <rte_common.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
 
 #include "core/config.h"
 #include "core/control.h"
@@ -20,6 +23,7 @@
 #include "forward/recover.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
+#include "lib/privileges.h"
 #include "lib/resource.h"
 #include "port/port.h"
 #include "port/reaper.h"
@@ -127,6 +131,28 @@ static void stop(void)
 	eal_stop();
 }
 
+/*
+ * What ports need that come while we run; everything else is given up before the first thread starts. The unit has the
+ * same list (configs/vpc-dataplane.service.in), and tests/integration/test_privileges.py shows what fails without each.
+ */
+static const int capabilities[] = {
+	CAP_NET_ADMIN,    /* TAPs, interfaces, XDP programs */
+	CAP_NET_RAW,      /* packet and XDP sockets */
+	CAP_SYS_ADMIN,    /* into the namespaces of containers */
+	CAP_SYS_PTRACE,   /* … that are named by a process: /proc/PID/ns/net */
+	CAP_DAC_OVERRIDE, /* sockets of virtual machines, which belong to their users */
+};
+
+static int give_up_privileges(void)
+{
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	/* Frames are in memory that the kernel pins. Refused: the limit we were started with has to do. */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	privileges_join(JSONRPC_GROUP);
+	return privileges_keep(capabilities, RTE_DIM(capabilities));
+}
+
 static void reload(void *arg)
 {
 	(void)arg;
@@ -146,7 +172,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (d.check)
 		return 0;
-	if (daemon_init(&d) < 0)
+	if (give_up_privileges() < 0 || daemon_init(&d) < 0)
 		return 1;
 	if (start(&node_config, d.base) != 0)
 		return 1;

@@ -96,7 +96,7 @@ def test_unit_is_accepted_by_systemd(unit, tmp_path):
         pytest.skip("no systemd-analyze here")
     with open(os.path.join(build_dir(), "configs", f"{unit}.service"), encoding="utf-8") as f:
         text = f.read()
-    assert "@" not in text.replace("@system-service", "")
+    assert not re.search(r"@\w+@", text), "a variable of the build is left"
     # It is verified before it is installed: with the program where it was built.
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={program(unit)}", text, flags=re.MULTILINE)
     path = tmp_path / f"{unit}.service"
