@@ -153,6 +153,7 @@ static int new_device(int vid)
 	return rc;
 }
 
+/* The driver stopped or the peer is gone; the latter is told next (destroy_connection), and only then the port's state is looked at. */
 static void destroy_device(int vid)
 {
 	const struct timespec pause = {.tv_nsec = GRACE_POLL_NS};
@@ -160,7 +161,6 @@ static void destroy_device(int vid)
 
 	if (set_ready(vid, false) < 0)
 		return;
-	port_links_look();
 	/* Workers that saw it are done with it before the memory of rings and device goes. */
 	token = rcu_token();
 	while (!rcu_token_passed(token))

@@ -19,6 +19,7 @@
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_jhash.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
@@ -128,6 +129,16 @@ static void pass(const struct port *from, struct rte_mbuf **pkts, uint16_t n)
 		encapsulate(to, pkts, n);
 }
 
+/* Of addresses and ports. */
+static uint32_t flow_hash(const struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	bool v4 = eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4);
+
+	return m->data_len < 58 ? 0
+				: rte_jhash((const uint8_t *)eth + (v4 ? 26 : 22), v4 ? 12 : 36, 0);
+}
+
 static void turn(struct worker *w)
 {
 	struct rte_mbuf *pkts[BURST];
@@ -138,7 +149,8 @@ static void turn(struct worker *w)
 	port_poll_begin(w);
 	while ((n = port_poll_next(w, &port, pkts, BURST)) > 0) {
 		for (uint16_t i = 0; i < n; i++)
-			*pkt_of(pkts[i]) = (struct pkt){.in = loc_port(port->index)};
+			*pkt_of(pkts[i]) = (struct pkt){
+				.in = loc_port(port->index), .hash = flow_hash(pkts[i])};
 		pass(port, pkts, n);
 	}
 }
@@ -288,14 +300,17 @@ static void say_state(struct port *port)
 
 static void wait_for_end(void)
 {
-	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	struct pollfd in[] = {
+		{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = port_links_fd(), .events = POLLIN}};
 	char c;
 
 	printf("ready\n");
 	fflush(stdout);
 	for (;;) {
-		if (poll(&in, 1, 100) > 0 && read(STDIN_FILENO, &c, 1) <= 0)
+		poll(in, RTE_DIM(in), 100);
+		if (in[0].revents != 0 && read(STDIN_FILENO, &c, 1) <= 0)
 			return;
+		port_links_looked();
 		port_check_links(say_state);
 		rcu_poll();
 	}
