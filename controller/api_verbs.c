@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs of single kinds. Each is an update in its own words. */
 #include "api.h"
-#include "lib/json_memo.h"
 #include "lib/resource_list.h"
 #include "mem.h"
 #include "rules.h"
@@ -61,23 +60,14 @@ static void change_rules(struct api_call *call, struct object *group, json_t *ru
 	api_commit(call, &txn, group->name);
 }
 
-/* Its rules now; remembered when they are many: only those that come are looked at then. */
-static json_t *rules_of_group(const struct object *group)
-{
-	json_t *rules = json_object_get(group->json, "rules");
-
-	json_memo_list(rules);
-	return rules;
-}
-
 void api_add_rules(struct api_call *call)
 {
 	struct object *group = api_object(call);
 
 	if (group != NULL)
 		change_rules(call, group,
-			resource_list_add(
-				rules_of_group(group), json_object_get(call->params, "rules")));
+			resource_list_add(json_object_get(group->json, "rules"),
+				json_object_get(call->params, "rules")));
 }
 
 void api_remove_rules(struct api_call *call)
@@ -90,8 +80,8 @@ void api_remove_rules(struct api_call *call)
 
 	if (group == NULL)
 		return;
-	if (resource_list_remove(rules_of_group(group), json_object_get(call->params, "rules"),
-		    &rules, &missing)) {
+	if (resource_list_remove(json_object_get(group->json, "rules"),
+		    json_object_get(call->params, "rules"), &rules, &missing)) {
 		change_rules(call, group, rules);
 		return;
 	}

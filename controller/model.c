@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model.h"
 
+#include "lib/json_memo.h"
 #include "mem.h"
 #include "rules.h"
 
@@ -174,6 +175,8 @@ bool object_link(struct model *model, struct object *object, struct resource_err
 {
 	struct linking l = {.model = model, .object = object, .error = error};
 
+	/* Before the walk: the next one leaves out what this one finds nothing in. */
+	json_memo_lists(object->json);
 	if (!resource_refs(object->kind, object->json, link_one, &l)) {
 		free(l.refs);
 		return false;

@@ -166,7 +166,6 @@ static void put_list(const struct place *at, json_t *list)
 
 	if (cut->list == list)
 		return;
-	json_memo_list(list);
 	list_cut_update(cut, list, &owner);
 }
 

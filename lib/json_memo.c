@@ -166,6 +166,15 @@ void json_memo_list(const json_t *list)
 		remember(json_array_get(list, i));
 }
 
+void json_memo_lists(const json_t *object)
+{
+	const char *name;
+	json_t *member;
+
+	json_object_foreach ((json_t *)object, name, member)
+		json_memo_list(member);
+}
+
 const char *json_memo_text(struct json_memo *memo)
 {
 	if (!memo->text) {

@@ -29,6 +29,9 @@ struct json_memo {
 /* Remembers the items of a long list of objects; nothing for any other value. */
 void json_memo_list(const json_t *list);
 
+/* The same for each list that is a member of the object. */
+void json_memo_lists(const json_t *object);
+
 /* NULL when it is not remembered. Valid until the next json_memo_list(). */
 struct json_memo *json_memo_find(const json_t *value);
 /* Its text, made when it is asked for first; NULL for what has none (text that is no UTF-8). */
