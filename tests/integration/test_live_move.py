@@ -150,3 +150,43 @@ def test_connections_live_and_pings_pass(cloud, family):
         stream.finish()
     for connection in [*resting.values(), *busy]:
         connection.close()
+
+
+def test_a_host_is_emptied(make_cloud, long_run):
+    """All its machines go at once: the connections among them, and to one that stays, live on."""
+    cloud = make_cloud(hosts=2, node_config={"recover_s": 0})
+    cloud.network("v", {"front": FRONT})
+    names = [f"m{n}" for n in range(16 if long_run else 6)]
+    machines = [cloud.machine(name, "front", "a", security_groups=["v-open"]) for name in names]
+    stays = cloud.machine("stays", "front", "b", security_groups=["v-open"])
+    pairs = list(zip(machines, machines[1:] + machines[:1])) + [(m, stays) for m in machines] + [(stays, m) for m in machines]
+    connections = {f"{a} to {b}": a.connect(b, port) for port, (a, b) in enumerate(pairs, 7000)}
+    moves = count_moves(cloud)
+    resources = [{**port, "kind": "port", "node": "host-b"} for port in cloud.list("port") if port["name"] in names]
+    cloud.apply(resources)
+    wait_for(lambda: count_moves(cloud) >= moves + len(names), 20, "the sessions of all have followed")
+    for what, connection in connections.items():
+        assert connection.exchange(timeout_s=5), what
+        connection.close()
+
+
+def test_old_host_is_dead(make_cloud, family):
+    """Its sessions can not be had: the new one picks connections up in their middle, where rules admit them."""
+    cloud = make_cloud(hosts=3)
+    cloud.network("v", {"front": FRONT})
+    cloud.create("security_group", name="some", rules=[{"direction": "ingress", "protocol": "tcp", "ports": "7000-7999"}])
+    web = cloud.machine("web", "front", "a", security_groups=["some"])
+    far = cloud.machine("far", "front", "c", security_groups=["some"])
+    begun, received = web.connect(far, 7000, family), far.connect(web, 7001, family)
+    cloud.host("a").kill()
+    web.ns.ip("link del eth0")  # what a dead host takes along
+    port = cloud.get("port", "web")
+    cloud.call("port.update", name="web", node="host-b", attachment=port["attachment"])
+    cloud.port_attached(web)
+    wait_for(lambda: any(e["reason"] == "sessions_left_behind" for e in cloud.call("event.list")["items"]), 10, "it is told")
+    for connection in (begun, received):
+        assert connection.exchange(b"from the middle", timeout_s=10)
+        connection.close()
+    cloud.host("a").start()
+    cloud.wait_converged()
+    assert web.connect(far, 7002, family).exchange()
