@@ -41,7 +41,7 @@ struct icmp6_hdr {
 	uint8_t type, code;
 	rte_be16_t checksum;
 	rte_be32_t body; /* flags, MTU, hop limit …: by type */
-};
+} __rte_packed __rte_aligned(2);
 
 struct icmp6_frame {
 	struct rte_ether_hdr eth;

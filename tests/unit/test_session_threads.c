@@ -107,6 +107,9 @@ static void *read_stable(void *arg)
 }
 
 /* Flows of its own come and go. */
+/* The control thread has seen some of it. It may have lost its CPU all the while. */
+static _Atomic bool was_seen = true;
+
 static void *churn(void *arg)
 {
 	struct thread *t = arg;
@@ -114,7 +117,7 @@ static void *churn(void *arg)
 
 	memset(refs, 0xff, t->n * sizeof(*refs));
 	begin(t);
-	for (uint32_t i = 0; i < t->rounds; i++) {
+	for (uint32_t i = 0; i < t->rounds || !atomic_load(&was_seen); i++) {
 		uint32_t k = draw(t, t->n);
 
 		if (refs[k] == SESSION_NONE) {
@@ -266,6 +269,7 @@ static void test_control_thread(void **state)
 	struct session_view view;
 
 	(void)state;
+	atomic_store(&was_seen, false);
 	run(threads, 2, (void *(*const[])(void *)){churn, churn});
 	for (; atomic_load(&running) > 0; lists++) {
 		uint32_t cursor = 0;
@@ -277,6 +281,7 @@ static void test_control_thread(void **state)
 				flow != view.dir[1].out_vni)
 				expect(false, "mixed view", flow);
 			listed++;
+			atomic_store(&was_seen, true);
 		}
 		session_sweep(CAPACITY / 3, 0, NULL);
 	}
