@@ -4,7 +4,10 @@
     host-a: left .10   ---vxlan---   host-b: right .11
 """
 
+import os
 import re
+import shutil
+import stat
 import threading
 import time
 
@@ -120,6 +123,23 @@ def test_dataplane_starts_without_a_controller(cloud):
     wait_for(lambda: left.ping(right), 10, "traffic flows without a controller")
     cloud.start_controller()
     assert left.ping(right)
+
+
+def test_state_outlives_a_reboot(make_cloud):
+    """A dataplane whose socket is in /run keeps its state where /run's end does not take it, for root's eyes only."""
+    cloud = make_cloud(hosts=1, start=False)
+    host = cloud.host()
+    name = f"{cloud.tag}-{host.name}"
+    host.rpc_path = host.config["rpc"] = f"/run/{cloud.tag}/{name}.sock"
+    host.daemon.argv = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /var/lib && exec "$@"', "sh", *host.daemon.argv]
+    try:
+        host.start()
+        lib = f"/proc/{host.daemon.pid}/root/var/lib"
+        directory, file = (os.stat(f"{lib}/vpc-dataplane{rest}") for rest in ("", f"/{name}.state"))
+        assert stat.S_IMODE(directory.st_mode) == 0o700 and stat.S_IMODE(file.st_mode) == 0o600
+        assert host.stop() == 0
+    finally:
+        shutil.rmtree(f"/run/{cloud.tag}", ignore_errors=True)
 
 
 def test_clean_stop_is_clean(cloud):
