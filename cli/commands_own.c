@@ -9,6 +9,7 @@
 #include "cli/export.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/top.h"
 
 static const struct field none[] = {{}};
 
@@ -89,6 +90,13 @@ const struct command commands_own[] = {
 		.examples = EXAMPLES("restore network.backup --dry-run",
 			"restore network.backup --prune --wait"),
 		.run = restore_run},
+	{.noun = "top",
+		.help = "Shows live what ports, flows, VPCs and nodes carry and drop; keys are "
+			"told by ?. Without a terminal, or with -o, it prints.",
+		.args = top_args,
+		.flags = top_flags,
+		.examples = EXAMPLES("top", "top flows --interval 1", "top drops -n 1 -o json"),
+		.run = top_run},
 	{.noun = "completion",
 		.help = "Prints what makes a shell complete commands, flags, values and names.",
 		.args = completion_args,

@@ -58,7 +58,7 @@ const struct field options_fields[] = {
 static const struct {
 	char letter;
 	const char *name;
-} letters[] = {{'o', "output"}, {'f', "file"}, {'h', "help"}};
+} letters[] = {{'o', "output"}, {'f', "file"}, {'h', "help"}, {'n', "iterations"}};
 
 #define LETTERS (sizeof(letters) / sizeof(letters[0]))
 

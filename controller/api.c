@@ -22,6 +22,7 @@ static const struct {
 	{"status", api_status},
 	{"explain", api_explain},
 	{"session.list", api_session_list},
+	{"session.top", api_session_top},
 	{"session.flush", api_session_flush},
 	{"drops.list", api_drops_list},
 	{"usage.list", api_usage_list},

@@ -60,6 +60,7 @@ void api_watch(struct api_call *call);
 void api_status(struct api_call *call);
 void api_explain(struct api_call *call);
 void api_session_list(struct api_call *call);
+void api_session_top(struct api_call *call);
 void api_session_flush(struct api_call *call);
 void api_drops_list(struct api_call *call);
 void api_usage_list(struct api_call *call);

@@ -256,6 +256,43 @@ void api_session_flush(struct api_call *call)
 	ask_all(call, "session.flush", flush_done);
 }
 
+static double rate_of(const json_t *item)
+{
+	return json_number_value(json_object_get(item, "bytes_per_s"));
+}
+
+static int compare_rates(const void *pa, const void *pb)
+{
+	double a = rate_of(*(json_t *const *)pa), b = rate_of(*(json_t *const *)pb);
+
+	return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void top_done(struct fan_out *fan, void *arg)
+{
+	struct api_call *call = arg;
+	size_t limit = (size_t)resource_integer(call->params, "limit", 0), n, i;
+	json_t *all = mem_json(json_array()), *items = mem_json(json_array()), **sorted;
+
+	NODES_FOREACH(call->c, node)
+	add_items(all, node->name, fan_out_result(fan, node->name));
+	n = json_array_size(all);
+	sorted = mem_calloc(n + 1, sizeof(*sorted));
+	for (i = 0; i < n; i++)
+		sorted[i] = json_array_get(all, i);
+	qsort(sorted, n, sizeof(*sorted), compare_rates);
+	for (i = 0; i < n && i < limit; i++)
+		json_array_append(items, sorted[i]);
+	free(sorted);
+	json_decref(all);
+	api_reply(call, json_pack("{s:o}", "items", items));
+}
+
+void api_session_top(struct api_call *call)
+{
+	ask_all(call, "session.top", top_done);
+}
+
 static void drops_done(struct fan_out *fan, void *arg)
 {
 	struct api_call *call = arg;

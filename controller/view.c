@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIVE_MS 1000
+/* So that whoever asks once a second for rates has figures of now. */
+#define LIVE_MS 200
 #define ASK_TIMEOUT_MS 1000
 
 /* ---- Status ---- */

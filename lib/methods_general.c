@@ -462,41 +462,50 @@ static const struct field explain_result =
 
 /* ---- session, drops, usage, event ---- */
 
+#define SESSION_FILTERS                                                                            \
+	{.name = "node", .type = FIELD_REF, .ref = "node", .help = "only on this node"},           \
+		{.name = "vpc", .type = FIELD_REF, .ref = "vpc", .help = "only of this VPC"},      \
+		{.name = "port",                                                                   \
+			.type = FIELD_REF,                                                         \
+			.ref = "port",                                                             \
+			.help = "only from or to this port"},                                      \
+		{.name = "address",                                                                \
+			.type = FIELD_ADDRESS,                                                     \
+			.help = "only with this address at either end, translated or not",         \
+			.example = "\"10.0.1.10\""},                                               \
+	{                                                                                          \
+		.name = "protocol", .type = FIELD_PROTOCOL, .help = "only of this protocol",       \
+		.example = "\"tcp\""                                                               \
+	}
+
 static const struct field session_filters[] = {
-	{.name = "node", .type = FIELD_REF, .ref = "node", .help = "only on this node"},
-	{.name = "vpc", .type = FIELD_REF, .ref = "vpc", .help = "only of this VPC"},
-	{.name = "port", .type = FIELD_REF, .ref = "port", .help = "only from or to this port"},
-	{.name = "address",
-		.type = FIELD_ADDRESS,
-		.help = "only with this address at either end, translated or not",
-		.example = "\"10.0.1.10\""},
-	{.name = "protocol",
-		.type = FIELD_PROTOCOL,
-		.help = "only of this protocol",
-		.example = "\"tcp\""},
+	SESSION_FILTERS,
 	{},
 };
 
+#define SESSION_FIELDS                                                                             \
+	TEXT("node", "where it is"), TEXT("vpc", "whose it is"),                                   \
+		{.name = "protocol",                                                               \
+			.type = FIELD_PROTOCOL,                                                    \
+			.flags = FIELD_REQUIRED,                                                   \
+			.help = "IP protocol"},                                                    \
+		TEXT("state", "of TCP: syn_sent, syn_received, established, fin_wait, "            \
+			      "close_wait, last_ack, "                                             \
+			      "time_wait, closed; of others: new, active"),                        \
+		TEXT("client", "who began, ip:port, the ICMP id as port"),                         \
+		TEXT("server", "to whom, as the client sees it"),                                  \
+		TEXT_OR_NULL(                                                                      \
+			"translated_client", "the client as the server sees it, if that differs"), \
+		TEXT_OR_NULL("translated_server", "the server behind a translation"),              \
+		TEXT_OR_NULL("backend", "the load balancer's choice"),                             \
+		COUNT("packets", "in both directions"),                                            \
+		COUNT("bytes", "in both directions, of IP"),                                       \
+		SECONDS("age_s", "since its first packet"),                                        \
+		SECONDS("idle_s", "since its last packet"),                                        \
+		SECONDS("expires_s", "until it goes, if nothing more comes")
+
 static const struct field session_fields[] = {
-	TEXT("node", "where it is"),
-	TEXT("vpc", "whose it is"),
-	{.name = "protocol",
-		.type = FIELD_PROTOCOL,
-		.flags = FIELD_REQUIRED,
-		.help = "IP protocol"},
-	TEXT("state",
-		"of TCP: syn_sent, syn_received, established, fin_wait, close_wait, last_ack, "
-		"time_wait, closed; of others: new, active"),
-	TEXT("client", "who began, ip:port, the ICMP id as port"),
-	TEXT("server", "to whom, as the client sees it"),
-	TEXT_OR_NULL("translated_client", "the client as the server sees it, if that differs"),
-	TEXT_OR_NULL("translated_server", "the server behind a translation"),
-	TEXT_OR_NULL("backend", "the load balancer's choice"),
-	COUNT("packets", "in both directions"),
-	COUNT("bytes", "in both directions, of IP"),
-	SECONDS("age_s", "since its first packet"),
-	SECONDS("idle_s", "since its last packet"),
-	SECONDS("expires_s", "until it goes, if nothing more comes"),
+	SESSION_FIELDS,
 	{},
 };
 
@@ -506,6 +515,37 @@ static const struct field session_result_fields[] = {
 	{},
 };
 static const struct field session_result = RESULT(session_result_fields, "running flows");
+
+/* The filters of a list, and how many. */
+static const struct field top_params[] = {
+	SESSION_FILTERS,
+	{.name = "limit",
+		.type = FIELD_INTEGER,
+		.min = 1,
+		.max = 10000,
+		.def = "50",
+		.help = "at most so many"},
+	{},
+};
+
+static const struct field top_session_fields[] = {
+	SESSION_FIELDS,
+	{.name = "packets_per_s",
+		.type = FIELD_NUMBER,
+		.flags = FIELD_REQUIRED,
+		.help = "in both directions, lately"},
+	{.name = "bytes_per_s",
+		.type = FIELD_NUMBER,
+		.flags = FIELD_REQUIRED,
+		.help = "of IP in both directions, lately"},
+	{},
+};
+
+static const struct field top_result_fields[] = {
+	ITEMS(top_session_fields, "the sessions, the busiest first"),
+	{},
+};
+static const struct field top_result = RESULT(top_result_fields, "the busiest flows");
 
 static const struct field flush_result_fields[] = {
 	COUNT("flushed", "sessions that were cut"),
@@ -675,6 +715,14 @@ const struct method methods_general[] = {
 		.params = session_filters,
 		.result = &session_result,
 		.example = "{\"vpc\": \"prod\", \"protocol\": \"tcp\"}"},
+	{.name = "session.top",
+		.help = "Shows the flows that carry most, as each node saw it in its last second: "
+			"of the 128 busiest of a node, those that pass the filters. A node "
+			"begins to measure when it is asked, and ends when it is not for half a "
+			"minute: a first answer may be empty.",
+		.params = top_params,
+		.result = &top_result,
+		.example = "{\"vpc\": \"prod\", \"limit\": 10}"},
 	{.name = "session.flush",
 		.flags = METHOD_WRITES,
 		.help = "Cuts running flows. Those that are still allowed may begin anew.",

@@ -23,7 +23,7 @@
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again
- *   session.list, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
+ *   session.list, session.top, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
  *   Sessions of a port that moves to another node (texts: dataplane/session/record.h):
  *   session.keep {port} → {}   to the old node while the port is there: its sessions are to outlive it, for some seconds
  *   session.export {port, cursor} → {items: ["..", ..], cursor: string|null}   once the port is gone from there; after the last page they go

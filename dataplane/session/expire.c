@@ -6,6 +6,7 @@
 #include <rte_prefetch.h>
 
 #include "core/rcu.h"
+#include "session/busiest.h"
 #include "session/index.h"
 #include "session/session.h"
 #include "session/tcp.h"
@@ -133,6 +134,8 @@ static void remove_due(struct sweep *s)
 
 static void visit(struct sweep *s, uint32_t index)
 {
+	if (unlikely(busiest_on))
+		busiest_visit(index, s->now_ms);
 	if (session_idle_ms(index, s->now_ms) >= (uint64_t)timeout_when(index, s->full) * 1000) {
 		s->due[s->n_due++] = index;
 		if (s->n_due == SESSION_BULK)
@@ -179,6 +182,8 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 		visit_range(&s, from, end);
 		slice -= end - from;
 		hand = end;
+		if (unlikely(busiest_on) && end == high)
+			busiest_turned(now_ms);
 	}
 	remove_due(&s);
 	rcu_read_leave();

@@ -11,6 +11,7 @@
 #include "core/rpc.h"
 #include "core/worker.h"
 #include "port/port.h"
+#include "session/busiest.h"
 #include "session/session.h"
 #include "session/tcp.h"
 #include "vpc/vpc.h"
@@ -196,3 +197,44 @@ static void flush(struct jsonrpc_call *call, json_t *params, void *ctx)
 	jsonrpc_reply(call, json_pack("{s:I}", "flushed", n));
 }
 RPC_METHOD(session_flush_method, "session.flush", flush)
+
+/* ---- The busiest ---- */
+
+static json_t *busy_item(const struct busy_session *busy, const struct filter *f, uint32_t now_ms)
+{
+	uint32_t cursor = busy->index;
+	struct session_view v;
+	json_t *o;
+
+	if (!session_next(&cursor, now_ms, &v) || v.index != busy->index ||
+		v.created_ms != busy->created_ms || !matches(f, &v))
+		return NULL;
+	o = item(&v, now_ms);
+	json_object_set_new(o, "packets_per_s", json_real(busy->packets_per_s));
+	json_object_set_new(o, "bytes_per_s", json_real(busy->bytes_per_s));
+	return o;
+}
+
+static void top(struct jsonrpc_call *call, json_t *params, void *ctx)
+{
+	struct busy_session list[BUSIEST_MAX];
+	uint32_t now_ms = clock_ms();
+	unsigned int n;
+	struct filter f;
+	json_t *items;
+
+	(void)ctx;
+	if (!read_filter(call, params, &f))
+		return;
+	busiest_ask(now_ms);
+	n = busiest_list(list);
+	items = json_array();
+	for (unsigned int i = 0; i < n; i++) {
+		json_t *o = busy_item(&list[i], &f, now_ms);
+
+		if (o != NULL)
+			json_array_append_new(items, o);
+	}
+	jsonrpc_reply(call, json_pack("{s:o}", "items", items));
+}
+RPC_METHOD(session_top_method, "session.top", top)
