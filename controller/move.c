@@ -15,6 +15,8 @@
 #define CALL_TIMEOUT_MS 5000
 /* For both nodes to obey, and again for each page. */
 #define PATIENCE_S 8
+/* Pages on their way at a time, over all nodes; the old node keeps the others' sessions meanwhile. */
+#define COPIES_MAX 8u
 
 enum move_state {
 	MOVE_WAITS,  /* for the nodes to obey */
@@ -28,7 +30,7 @@ struct move {
 	struct controller *c;
 	char *port, *from, *to;
 	enum move_state state;
-	bool calling;
+	bool calling, copying;
 	struct event *timer; /* ends the patience */
 	struct event
 		*kick; /* looks again, out of the callback of a connection that may be ending */
@@ -38,6 +40,7 @@ struct move {
 
 struct moves {
 	TAILQ_HEAD(, move) list;
+	unsigned copying;
 };
 
 struct moves *moves_new(struct controller *c)
@@ -61,9 +64,30 @@ static void move_free(struct move *m)
 	free(m);
 }
 
+static bool is_ready(const struct move *m);
+
+/* The next one's turn. */
+static void stop_copying(struct move *m)
+{
+	const struct timeval now = {0, 0};
+	struct move *other;
+
+	if (!m->copying)
+		return;
+	m->copying = false;
+	m->c->moves->copying--;
+	TAILQ_FOREACH (other, &m->c->moves->list, link) {
+		if (!is_ready(other))
+			continue;
+		evtimer_add(other->kick, &now);
+		return;
+	}
+}
+
 static void end(struct move *m)
 {
 	m->state = MOVE_OVER;
+	stop_copying(m);
 	evtimer_del(m->timer);
 	evtimer_del(m->kick);
 	if (!m->calling)
@@ -145,6 +169,7 @@ static void fail(struct move *m)
 	const struct timeval now = {0, 0};
 
 	m->state = MOVE_FAILED;
+	stop_copying(m);
 	evtimer_add(m->kick, &now);
 }
 
@@ -236,6 +261,14 @@ static void next_page(struct move *m)
 	ask(m, m->from, "session.export", params, on_export);
 }
 
+static bool is_ready(const struct move *m)
+{
+	const struct node *from = node_find(m->c, m->from), *to = node_find(m->c, m->to);
+
+	return m->state == MOVE_WAITS && from != NULL && to != NULL && has_let_go(from, m->port) &&
+	       has_it(to, m->port);
+}
+
 /* What can be done now. Frees a move that is over. */
 static void look(struct move *m)
 {
@@ -247,8 +280,11 @@ static void look(struct move *m)
 		m->state = MOVE_OVER;
 	else if (m->state == MOVE_WAITS && from == NULL)
 		m->state = MOVE_FAILED;
-	if (m->state == MOVE_WAITS && has_let_go(from, m->port) && has_it(to, m->port))
+	if (m->c->moves->copying < COPIES_MAX && is_ready(m)) {
+		m->copying = true;
+		m->c->moves->copying++;
 		next_page(m);
+	}
 	if (m->state == MOVE_FAILED && !m->calling && has_it(to, m->port))
 		ask(m, m->to, "session.recover", json_pack("{s:s}", "port", m->port), on_recover);
 	if (m->state == MOVE_OVER)
@@ -275,6 +311,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (m->calling)
 		return; /* that has a timeout of its own */
+	if (is_ready(m)) {
+		patience(m); /* others come first */
+		return;
+	}
 	if (m->state == MOVE_FAILED) {
 		end(m); /* the new node does not have it either */
 		return;

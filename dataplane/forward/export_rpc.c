@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* session.keep, session.export: the sessions of a port that moves to another node, on the node that it leaves.
  *
- * Export is asked for page by page. It goes over the table twice: first for what carried packets lately, because that is
- * what somebody waits for.
+ * Export is asked for page by page. The first call of a port waits for a walk over the table that began after the port
+ * had left; one walk serves all such ports. What carried packets lately comes first.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <event2/event.h>
 
@@ -22,22 +23,25 @@
 #include "underlay/underlay.h"
 
 #define PAGE_MAX 1000u
-/* Records looked at before other events get their turn: at most about a millisecond, found or not. */
+/* Records before other events get their turn: well under a millisecond, looked at or written. */
 #define SLICE_VISITS 8192u
-#define SLICE_FOUND 200u
-#define LATELY_MS 3000u
-
-enum pass { PASS_LATELY, PASS_REST, PASSES };
+#define SLICE_WRITTEN 200u
 
 /* A call under way. */
 struct export
 {
+	LIST_ENTRY(export) link; /* while it waits for the walk */
 	struct jsonrpc_call *call;
 	char port[PORT_NAME_MAX];
 	json_t *items;
 	unsigned int pass;
 	uint32_t at;
 };
+
+static LIST_HEAD(, export) waiting;
+static bool looking;
+
+static const struct timeval now = {0, 0};
 
 static void keep(struct jsonrpc_call *call, json_t *params, void *ctx)
 {
@@ -111,12 +115,12 @@ static bool is_plain(uint32_t index)
 
 static void take(struct export *e, const struct parked *parked, uint32_t index, uint32_t now_ms)
 {
-	bool lately = session_idle_ms(index, now_ms) < LATELY_MS, initiator;
 	char text[RECORD_TEXT_MAX];
+	bool initiator;
 	struct record r;
 
-	if (lately != (e->pass == PASS_LATELY) || !is_plain(index) ||
-		!parked_matches(parked, index, &initiator))
+	/* It may have ended since it was found, its index may be another's. */
+	if (!session_alive(index) || !is_plain(index) || !parked_matches(parked, index, &initiator))
 		return;
 	record_of(&r, index, initiator, now_ms);
 	atomic_thread_fence(memory_order_acquire);
@@ -124,24 +128,20 @@ static void take(struct export *e, const struct parked *parked, uint32_t index, 
 		json_array_append_new(e->items, json_stringn(text, record_format(&r, text)));
 }
 
-/* True when there is more to look at. */
+/* True when there are more. */
 static bool take_slice(struct export *e, const struct parked *parked)
 {
-	uint32_t high = session_high_water(), now_ms = clock_ms();
-	uint32_t end = RTE_MIN(high, e->at + SLICE_VISITS);
-	size_t before = json_array_size(e->items);
+	const struct parked_list *found = &parked->found[e->pass];
+	uint32_t end = RTE_MIN(found->n, e->at + SLICE_WRITTEN), now_ms = clock_ms();
 
 	rcu_read_enter();
-	while (e->at < end && json_array_size(e->items) < before + SLICE_FOUND) {
-		if (session_alive(e->at))
-			take(e, parked, e->at, now_ms);
-		e->at++;
-	}
+	for (; e->at < end; e->at++)
+		take(e, parked, found->indexes[e->at], now_ms);
 	rcu_read_leave();
-	if (e->at < high)
+	if (e->at < found->n)
 		return true;
 	e->at = 0;
-	return ++e->pass < PASSES;
+	return ++e->pass < PARKED_PASSES;
 }
 
 static void answer(struct export *e, bool more)
@@ -156,14 +156,13 @@ static void answer(struct export *e, bool more)
 
 static void go_on(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval now = {0, 0};
 	struct export *e = arg;
 	struct parked *parked = parked_find(e->port);
-	bool more = parked != NULL && take_slice(e, parked);
+	bool more = parked != NULL && parked->state == PARKED_FOUND && take_slice(e, parked);
 
 	(void)fd;
 	(void)what;
-	if (more && json_array_size(e->items) < PAGE_MAX &&
+	if (more && json_array_size(e->items) <= PAGE_MAX - SLICE_WRITTEN &&
 		event_base_once(rpc_base(), -1, EV_TIMEOUT, go_on, e, &now) == 0)
 		return;
 	if (parked != NULL && more)
@@ -173,11 +172,54 @@ static void go_on(evutil_socket_t fd, short what, void *arg)
 	answer(e, more);
 }
 
+static bool waits(const struct export *e)
+{
+	const struct parked *parked = parked_find(e->port);
+
+	return parked != NULL && parked->state != PARKED_FOUND;
+}
+
+static void look(evutil_socket_t fd, short what, void *arg)
+{
+	uint32_t walks = parked_walks;
+	struct export *e, *next;
+	bool more;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	rcu_read_enter();
+	more = parked_look(SLICE_VISITS, clock_ms());
+	rcu_read_leave();
+	looking = more && event_base_once(rpc_base(), -1, EV_TIMEOUT, look, NULL, &now) == 0;
+	if (looking && parked_walks == walks)
+		return;
+	for (e = LIST_FIRST(&waiting); e != NULL; e = next) {
+		next = LIST_NEXT(e, link);
+		if (looking && waits(e))
+			continue;
+		LIST_REMOVE(e, link);
+		event_base_once(rpc_base(), -1, EV_TIMEOUT, go_on, e, &now);
+	}
+}
+
+static void start(struct export *e)
+{
+	if (!waits(e)) {
+		go_on(-1, 0, e);
+		return;
+	}
+	LIST_INSERT_HEAD(&waiting, e, link);
+	if (!looking)
+		look(-1, 0, NULL);
+}
+
 static bool read_cursor(const char *text, struct export *e)
 {
 	char end;
 
-	return sscanf(text, "%u %" SCNu32 "%c", &e->pass, &e->at, &end) == 2 && e->pass < PASSES;
+	return sscanf(text, "%u %" SCNu32 "%c", &e->pass, &e->at, &end) == 2 &&
+	       e->pass < PARKED_PASSES;
 }
 
 static void export(struct jsonrpc_call *call, json_t *params, void *ctx)
@@ -206,6 +248,6 @@ static void export(struct jsonrpc_call *call, json_t *params, void *ctx)
 	}
 	e->call = call;
 	snprintf(e->port, sizeof(e->port), "%s", port);
-	go_on(-1, 0, e);
+	start(e);
 }
 RPC_METHOD(session_export_method, "session.export", export)

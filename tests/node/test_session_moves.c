@@ -216,6 +216,35 @@ static void test_session_with_a_neighbour(void **state)
 	graph_expect_pass("a", data, "b", data);
 }
 
+static size_t exported(const char *port)
+{
+	json_t *answer = graph_rpc("session.export", json_pack("{s:s}", "port", port));
+	size_t n = json_array_size(json_object_get(answer, "items"));
+
+	assert_true(json_is_null(json_object_get(answer, "cursor")));
+	json_decref(answer);
+	return n;
+}
+
+/* The session between them is both's; the table is walked once. */
+static void test_two_leave_at_once(void **state)
+{
+	uint32_t walks = parked_walks;
+
+	(void)state;
+	open_from_b();
+	open_to_r();
+	keep();
+	json_decref(graph_rpc("session.keep", json_pack("{s:s}", "port", "b")));
+	graph_delete("[[\"port\", \"a\"], [\"port\", \"b\"]]");
+	graph_forget_announcements();
+	assert_int_equal(exported("a"), 2);
+	assert_int_equal(exported("b"), 1);
+	assert_int_equal(parked_walks, walks + 1);
+	graph_pass_time(10);
+	assert_int_equal(session_used(), 0);
+}
+
 /* What is left from an earlier stay gives way to what has seen more. */
 static void test_older_one_gives_way(void **state)
 {
@@ -433,6 +462,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_whole_session_returns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_session_with_a_neighbour, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_leave_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_older_one_gives_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules_decide, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules_cut_while_parked, setup, teardown),
