@@ -63,6 +63,18 @@ static json_t *peers_on(const struct node *node, const struct object *vpc)
 	return vnis;
 }
 
+/* What its tenant's quota leaves it. */
+static void vpc_share(const struct node *node, const struct object *vpc, json_t *out)
+{
+	const struct object *tenant = model_get(&node->c->model, "tenant", object_tenant(vpc));
+	json_int_t sessions = tenant != NULL ? resource_integer(json_object_get(tenant->json, "quotas"),
+						       "sessions", 0)
+					     : 0;
+
+	if (sessions > 0)
+		add(out, json_pack("[s, I, I]", "share", (json_int_t)vpc_vni(vpc), sessions));
+}
+
 static void vpc_items(const struct node *node, const struct object *vpc, json_t *out)
 {
 	char mac_text[NET_MAC_TEXT];
@@ -75,6 +87,7 @@ static void vpc_items(const struct node *node, const struct object *vpc, json_t 
 			 vpc->name, object_tenant(vpc), json_object_get(vpc->json, "mtu"),
 			 net_mac_format(&mac, mac_text), json_object_get(vpc->json, "cidrs"),
 			 peers_on(node, vpc), revision_of(vpc)));
+	vpc_share(node, vpc, out);
 }
 
 static void append_range(json_t *item, const struct object *subnet, enum net_family family)

@@ -67,6 +67,14 @@ static void touch_port(struct controller *c, const struct change *ch)
 	emission_touch(c, ref->from);
 }
 
+/* Its quota of sessions is an item of each of its VPCs. */
+static void touch_tenant(struct controller *c, const char *tenant)
+{
+	MODEL_FOREACH(&c->model, kind_find("vpc"), vpc)
+	if (strcmp(object_tenant(vpc), tenant) == 0)
+		emission_touch(c, vpc);
+}
+
 static void compile(struct controller *c, const struct change *ch)
 {
 	const char *kind = ch->object->kind->name;
@@ -76,6 +84,8 @@ static void compile(struct controller *c, const struct change *ch)
 		touch_peered(c, ch->new != NULL ? ch->new : ch->old);
 	else if (strcmp(kind, "port") == 0)
 		touch_port(c, ch);
+	else if (strcmp(kind, "tenant") == 0)
+		touch_tenant(c, ch->object->name);
 	else if (strcmp(kind, "node") == 0)
 		node_update(c, ch->object);
 }

@@ -32,6 +32,10 @@ const struct sb_kind sb_kinds[] = {
 		{"peers", SB_UINTS, .help = "VNIs of active peerings; both are on this node"},
 		{"revision", SB_UINT, .help = "northbound, for explain"}),
 	 .help = "an isolated network present on this node"},
+	{"share", 1, COLUMNS(
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"sessions", SB_UINT, .help = "of this node's table"}),
+	 .help = "what a VPC may have at most, unless that is the node's default"},
 	{"subnet", 1, COLUMNS(
 		{"name", SB_STRING},
 		{"vni", SB_UINT, .ref = "vpc"},

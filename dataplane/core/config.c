@@ -12,6 +12,7 @@
 #include "lib/jsonrpc.h"
 #include "lib/resource.h"
 #include "lib/tls.h"
+#include "qos/limit.h"
 
 #define TLS_CLIENTS_MAX 16
 
@@ -84,6 +85,19 @@ static const struct field tls_fields[] = {
 	{.type = FIELD_END},
 };
 
+#define LIMIT(key, number, text) {key, FIELD_INTEGER, .def = number, .max = LIMIT_MOST, .help = text "; 0: no limit", .unit = "a second"}
+static const struct field limit_fields[] = {
+	LIMIT("arp_nd", "1000", "ARP packets and neighbour discovery that a port may send"),
+	LIMIT("dhcp", "50", "DHCP requests of a port, both families"),
+	LIMIT("ping", "1000", "packets of a port to its gateway"),
+	{"icmp_errors", FIELD_INTEGER, .def = "100", .min = 1, .max = 1000, .help = "ICMP errors that a port is sent", .unit = "a second"},
+	LIMIT("new_flows", "100000", "new flows of a port"),
+	LIMIT("device_new_flows", "0", "the same of a `device`, behind which may be many machines"),
+	{"vpc_sessions_percent", FIELD_INTEGER, .def = "50", .min = 1, .max = 100, .help = "most of `capacity.sessions` that a VPC may have that is not alone on this node", .unit = "per cent"},
+	{"unanswered_percent", FIELD_INTEGER, .def = "50", .min = 1, .max = 100, .help = "most of them that may be flows without an answer", .unit = "per cent"},
+	{.type = FIELD_END},
+};
+
 static const struct field node_fields[] = {
 	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
@@ -100,6 +114,7 @@ static const struct field node_fields[] = {
 	{"timeouts", FIELD_OBJECT, .help = "idle times after which a session is removed", .fields = timeout_fields, .def = "{}"},
 	{"recover_s", FIELD_INTEGER, .def = "60", .max = 3600, .unit = "seconds",
 	 .help = "after a start, TCP connections in progress are picked up where rules would admit them for so long"},
+	{"limits", FIELD_OBJECT, .help = "what one port or VPC may ask of this node", .fields = limit_fields, .def = "{}"},
 	{"eal", FIELD_STRING, .flags = FIELD_LIST, .help = "further EAL arguments", .def = "[]"},
 	{.type = FIELD_END},
 };
@@ -284,6 +299,7 @@ int node_config_load(struct node_config *c, const char *path)
 	capacity = json_object_get(c->root, "capacity");
 	c->sessions = (uint32_t)resource_integer(capacity, "sessions", 0);
 	c->timeouts = json_object_get(c->root, "timeouts");
+	c->limits = json_object_get(c->root, "limits");
 	c->recover_s = (uint32_t)resource_integer(c->root, "recover_s", 0);
 	c->endpoints = (uint32_t)resource_integer(capacity, "endpoints", 0);
 	c->ports = (uint32_t)resource_integer(capacity, "ports", 0);

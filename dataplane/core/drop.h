@@ -29,6 +29,7 @@
 	X(TCP_STATE,          "tcp_state",          "does not fit the TCP connection's state or window") \
 	X(SESSION_TABLE_FULL, "session_table_full", "no room for a new flow") \
 	X(SESSION_SHARE,      "session_share",      "the VPC has its share of the session table") \
+	X(SESSION_UNANSWERED, "session_unanswered", "the VPC has too many flows that nobody has answered") \
 	X(RATE_LIMITED,       "rate_limited",       "above a configured or protective rate") \
 	X(QUEUE_FULL,         "queue_full",         "the receiver does not take packets fast enough") \
 	X(PORT_DOWN,          "port_down",          "the port is disabled, detached or not there") \

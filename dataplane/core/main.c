@@ -25,12 +25,15 @@
 #include "lib/log.h"
 #include "lib/privileges.h"
 #include "lib/resource.h"
+#include "forward/shares.h"
 #include "port/port.h"
+#include "qos/limit.h"
 #include "port/reaper.h"
 #include "probe/probe.h"
 #include "session/session.h"
 #include "session/tcp.h"
 #include "underlay/underlay.h"
+#include "vpc/icmp_error.h"
 #include "vpc/vpc.h"
 
 static void set_timeouts(const json_t *t)
@@ -51,6 +54,18 @@ static void set_timeouts(const json_t *t)
 	to->other_s = (uint32_t)resource_integer(t, "other_s", 0);
 }
 
+static void set_limits(const json_t *l)
+{
+	limit_set(LIMIT_NEIGHBOUR, (uint32_t)resource_integer(l, "arp_nd", 0));
+	limit_set(LIMIT_DHCP, (uint32_t)resource_integer(l, "dhcp", 0));
+	limit_set(LIMIT_PING, (uint32_t)resource_integer(l, "ping", 0));
+	limit_set(LIMIT_FLOWS, (uint32_t)resource_integer(l, "new_flows", 0));
+	limit_set(LIMIT_DEVICE_FLOWS, (uint32_t)resource_integer(l, "device_new_flows", 0));
+	icmp_error_set_rate((uint32_t)resource_integer(l, "icmp_errors", ICMP_ERROR_RATE));
+	shares_configure((unsigned int)resource_integer(l, "vpc_sessions_percent", 100),
+		(unsigned int)resource_integer(l, "unanswered_percent", 100));
+}
+
 static int start_tables(const struct node_config *c)
 {
 	int err = epoch_init(c->endpoints + c->ports + 2 * c->vpcs + 65536);
@@ -67,6 +82,10 @@ static int start_tables(const struct node_config *c)
 		set_timeouts(c->timeouts);
 	if (err == 0)
 		err = port_init(c->ports);
+	if (err == 0)
+		err = limit_init(c->ports);
+	if (err == 0)
+		set_limits(c->limits);
 	if (err == 0)
 		err = vpc_init(c->endpoints);
 	return err;

@@ -96,6 +96,7 @@ static __rte_always_inline unsigned int forward_apply(
 	struct session_dir *d = session_dir_of(ref);
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
 	uint8_t *l3 = (uint8_t *)eth + p->l3_off;
+	struct session_hot *hot;
 	uint16_t flags = d->flags;
 	bool routed = flags & SESSION_F_ROUTED;
 	enum drop_reason reason = DROP_NONE;
@@ -129,7 +130,11 @@ static __rte_always_inline unsigned int forward_apply(
 		}
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
-		session_count(session_hot_of(ref), p->l3_len, w->now_ms);
+		hot = session_hot_of(ref);
+		if (unlikely(atomic_load_explicit(&hot->packets, memory_order_relaxed) == 0) &&
+			(ref & 1))
+			session_answered(ref >> 1);
+		session_count(hot, p->l3_len, w->now_ms);
 	}
 	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
 		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */

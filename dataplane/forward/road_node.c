@@ -11,6 +11,7 @@
 
 #include "forward/apply.h"
 #include "forward/recover.h"
+#include "qos/limit.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
 
@@ -126,7 +127,14 @@ static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 static enum drop_reason insert_error(int err)
 {
-	return err == -EDQUOT ? DROP_SESSION_SHARE : DROP_SESSION_TABLE_FULL;
+	switch (err) {
+	case -EDQUOT:
+		return DROP_SESSION_SHARE;
+	case -EBUSY:
+		return DROP_SESSION_UNANSWERED;
+	default:
+		return DROP_SESSION_TABLE_FULL;
+	}
 }
 
 /* A segment from the middle of a connection that began before we did. */
@@ -170,6 +178,8 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 	if (parse_is_answer(m, p))
 		return drop(p, DROP_NO_SESSION);
+	if (!limit_pass(LIMIT_FLOWS, p->in, w->now_ms))
+		return drop(p, DROP_RATE_LIMITED);
 	if (p->proto == IPPROTO_TCP)
 		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
 	verdict_flow_of_packet(&f, m, p);
@@ -212,6 +222,23 @@ static unsigned int again(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return ref != SESSION_NONE ? forward_apply(w, m, p, ref, true) : first(w, m, p);
 }
 
+/* Does the sender ask for that too often? */
+static bool too_often(const struct worker *w, const struct pkt *p, enum classify_kind kind)
+{
+	switch (kind) {
+	case CLASSIFY_ARP:
+	case CLASSIFY_ND:
+		return !limit_pass(LIMIT_NEIGHBOUR, p->in, w->now_ms);
+	case CLASSIFY_DHCP:
+	case CLASSIFY_DHCP6:
+		return !limit_pass(LIMIT_DHCP, p->in, w->now_ms);
+	case CLASSIFY_GATEWAY:
+		return !limit_pass(LIMIT_PING, p->in, w->now_ms);
+	default:
+		return false;
+	}
+}
+
 static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	enum classify_kind kind;
@@ -220,7 +247,7 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	if (p->session != SESSION_NONE) {
 		edge = checked(w, m, p, p->session);
 	} else if ((kind = classify(m, p)) != CLASSIFY_MAX) {
-		edge = EDGE_CLASSIFY(kind);
+		edge = too_often(w, p, kind) ? drop(p, DROP_RATE_LIMITED) : EDGE_CLASSIFY(kind);
 	} else if (p->flags & PKT_F_ICMP_ERROR) {
 		edge = related(w, m, p);
 	} else {

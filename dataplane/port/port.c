@@ -177,6 +177,7 @@ static int open_device(struct port *port, const struct port_spec *spec)
 	port->priv = calloc(1, driver->priv_size);
 	if (port->priv == NULL)
 		return port_fail(port, -ENOMEM, "out of memory");
+	port->shared_device = strcmp(spec->type, "device") == 0;
 	port->mtu = spec->mtu;
 	port->mac = spec->mac;
 	port->rx_fd = -1;

@@ -127,6 +127,7 @@ struct port {
 	uint8_t role;        /* enum port_role */
 	uint8_t rx_worker;   /* worker that polls its first queue */
 	bool leaving;        /* port_leave(): for the driver's close */
+	bool shared_device; /* a DPDK device: many machines may be behind it */
 	uint16_t life; /* differs from that of the last ports of this index: for who kept the index meanwhile. Not 0 */
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */

@@ -39,9 +39,14 @@ static uint32_t n_ring;
 static uint32_t capacity, records, batch;
 static _Atomic uint32_t high_water;
 
-/* Sessions of a VPC made minus ended by a thread: [thread][vpc]; and the most it may have, 0: no limit. */
-static _Atomic uint32_t *vpc_used;
+/* Sessions of a VPC made minus ended by a thread: [thread][vpc]. */
+static struct vpc_count {
+	_Atomic uint32_t used, unanswered;
+} * vpc_used;
+/* The most a VPC may have, 0: the default; and how much of that without an answer. */
 static _Atomic uint32_t *vpc_share;
+static _Atomic uint32_t default_share; /* 0: no limit */
+static _Atomic uint32_t unanswered_percent = 100;
 
 static inline size_t vpc_used_bytes(void)
 {
@@ -92,7 +97,8 @@ void index_fini(void)
 	memory_unmap(vpc_used, vpc_used_bytes());
 	memory_unmap(vpc_share, vpc_share_bytes());
 	free(ring);
-	index_states = vpc_used = vpc_share = NULL;
+	index_states = vpc_share = NULL;
+	vpc_used = NULL;
 	ring = NULL;
 }
 
@@ -126,7 +132,7 @@ uint32_t session_used(void)
 	return (int32_t)sum < 0 ? 0 : sum;
 }
 
-static inline _Atomic uint32_t *vpc_slice(uint32_t vpc_index, unsigned int thread)
+static inline struct vpc_count *vpc_slice(uint32_t vpc_index, unsigned int thread)
 {
 	return &vpc_used[(size_t)thread * SESSION_VPCS_MAX + vpc_index];
 }
@@ -136,7 +142,17 @@ uint32_t session_vpc_used(uint32_t vpc_index)
 	uint32_t sum = 0;
 
 	for (unsigned int t = 0; t < n_threads; t++)
-		sum += atomic_load_explicit(vpc_slice(vpc_index, t), memory_order_relaxed);
+		sum += atomic_load_explicit(&vpc_slice(vpc_index, t)->used, memory_order_relaxed);
+	return (int32_t)sum < 0 ? 0 : sum;
+}
+
+uint32_t session_vpc_unanswered(uint32_t vpc_index)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int t = 0; t < n_threads; t++)
+		sum += atomic_load_explicit(
+			&vpc_slice(vpc_index, t)->unanswered, memory_order_relaxed);
 	return (int32_t)sum < 0 ? 0 : sum;
 }
 
@@ -146,11 +162,45 @@ void session_share_set(uint32_t vpc_index, uint32_t max)
 		atomic_store_explicit(&vpc_share[vpc_index], max, memory_order_relaxed);
 }
 
-bool index_share_left(uint32_t vpc_index)
+void session_share_default(uint32_t max, unsigned int unanswered)
+{
+	atomic_store_explicit(&default_share, max, memory_order_relaxed);
+	atomic_store_explicit(&unanswered_percent, unanswered, memory_order_relaxed);
+}
+
+static uint32_t share_of(uint32_t vpc_index)
 {
 	uint32_t share = atomic_load_explicit(&vpc_share[vpc_index], memory_order_relaxed);
 
-	return likely(share == 0) || session_vpc_used(vpc_index) < share;
+	return share != 0 ? share : atomic_load_explicit(&default_share, memory_order_relaxed);
+}
+
+/* Of a share, what may be unanswered; UINT32_MAX: all. */
+static uint32_t unanswered_of(uint32_t share)
+{
+	uint32_t percent = atomic_load_explicit(&unanswered_percent, memory_order_relaxed);
+
+	return percent >= 100 ? UINT32_MAX : (uint32_t)((uint64_t)share * percent / 100);
+}
+
+int index_share_left(uint32_t vpc_index)
+{
+	uint32_t share = share_of(vpc_index);
+
+	if (likely(share == 0))
+		return 0;
+	if (session_vpc_used(vpc_index) >= share)
+		return -EDQUOT;
+	return session_vpc_unanswered(vpc_index) >= unanswered_of(share) ? -EBUSY : 0;
+}
+
+bool index_share_crowded(uint32_t vpc_index)
+{
+	uint32_t share = share_of(vpc_index), unanswered = unanswered_of(share);
+
+	return share != 0 &&
+	       (session_vpc_used(vpc_index) >= share - share / 10 ||
+		       session_vpc_unanswered(vpc_index) >= unanswered - unanswered / 10);
 }
 
 /* Only this thread writes these. */
@@ -160,10 +210,35 @@ static inline void add(_Atomic uint32_t *counter, uint32_t n)
 		memory_order_relaxed);
 }
 
-void index_count(uint32_t vpc_index)
+/* A session of that state lives, or does not any more. */
+static inline void count(uint32_t state, uint32_t n)
 {
-	add(&threads[rcu_thread].used, 1);
-	add(vpc_slice(vpc_index, rcu_thread), 1);
+	struct vpc_count *c = vpc_slice(state & ~(INDEX_ALIVE | INDEX_UNANSWERED), rcu_thread);
+
+	add(&threads[rcu_thread].used, n);
+	add(&c->used, n);
+	if (state & INDEX_UNANSWERED)
+		add(&c->unanswered, n);
+}
+
+void index_count(uint32_t state)
+{
+	count(state, 1);
+}
+
+void session_answered(uint32_t index)
+{
+	uint32_t state = atomic_load_explicit(&index_states[index], memory_order_relaxed);
+
+	while ((state & INDEX_ALIVE) && (state & INDEX_UNANSWERED))
+		if (atomic_compare_exchange_weak_explicit(&index_states[index], &state,
+			    state & ~INDEX_UNANSWERED, memory_order_acq_rel,
+			    memory_order_relaxed)) {
+			add(&vpc_slice(state & ~(INDEX_ALIVE | INDEX_UNANSWERED), rcu_thread)
+					->unanswered,
+				UINT32_MAX);
+			return;
+		}
 }
 
 static bool take_waiting(struct thread *t)
@@ -250,16 +325,15 @@ void index_untake(uint32_t index)
 
 bool index_kill(uint32_t index)
 {
-	struct thread *t = &threads[rcu_thread];
 	uint32_t state = atomic_load_explicit(&index_states[index], memory_order_acquire);
 
-	/* Between the two the state cannot become another that lives: the caller is a reader. */
-	if (!(state & INDEX_ALIVE) ||
-		!atomic_compare_exchange_strong_explicit(&index_states[index], &state, INDEX_END,
-			memory_order_acq_rel, memory_order_relaxed))
-		return false;
-	add(&t->used, UINT32_MAX);
-	add(vpc_slice(state & ~INDEX_ALIVE, rcu_thread), UINT32_MAX);
+	/* Meanwhile it may be answered, but not become another that lives: the caller is a reader. */
+	do {
+		if (!(state & INDEX_ALIVE))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&index_states[index], &state, INDEX_END,
+		memory_order_acq_rel, memory_order_acquire));
+	count(state, UINT32_MAX);
 	return true;
 }
 

@@ -15,9 +15,11 @@
 #include "session/session.h"
 
 #define INDEX_ALIVE 0x80000000u
+#define INDEX_UNANSWERED 0x40000000u
 #define INDEX_END 0x7fffffffu
 
-extern _Atomic uint32_t *index_states; /* INDEX_ALIVE | VPC index, or the next of the list */
+extern _Atomic uint32_t *
+	index_states; /* INDEX_ALIVE, perhaps INDEX_UNANSWERED | VPC index, or the next of the list */
 
 /* For `capacity` sessions and rcu_threads() threads. -ENOMEM. */
 int index_init(uint32_t capacity);
@@ -33,9 +35,12 @@ uint32_t index_high_water(void);
 uint32_t index_take(void);
 /* One that was taken, and that nobody else has seen. */
 void index_untake(uint32_t index);
-/* Counts a session of the VPC that lives from now on, and whether the VPC has room for it. */
-void index_count(uint32_t vpc_index);
-bool index_share_left(uint32_t vpc_index);
+/* Counts a session that lives from now on: INDEX_UNANSWERED or 0 | VPC index. */
+void index_count(uint32_t state);
+/* Has the VPC room for it? -EDQUOT; -EBUSY: not for one without an answer. */
+int index_share_left(uint32_t vpc_index);
+/* Is nine tenths of that used up? */
+bool index_share_crowded(uint32_t vpc_index);
 
 /* Ends the life of `index`; false: somebody else did. The winner takes its keys out and retires it. */
 bool index_kill(uint32_t index);
@@ -48,7 +53,8 @@ static inline bool index_alive(uint32_t index)
 
 static inline uint32_t index_vpc(uint32_t index)
 {
-	return atomic_load_explicit(&index_states[index], memory_order_relaxed) & ~INDEX_ALIVE;
+	return atomic_load_explicit(&index_states[index], memory_order_relaxed) &
+	       ~(INDEX_ALIVE | INDEX_UNANSWERED);
 }
 
 #endif

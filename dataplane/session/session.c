@@ -148,13 +148,20 @@ void session_prefetch(const struct session_key *key)
 	bucket_prefetch(session_hash(key));
 }
 
+/* One that has come from another node may be. */
+static bool is_answered(uint32_t index)
+{
+	return atomic_load_explicit(&session_hots[1][index].packets, memory_order_relaxed) != 0;
+}
+
 int session_insert(const struct session_new *new, uint32_t *ref)
 {
-	uint32_t hashes[2], index;
+	uint32_t hashes[2], index, state;
 	int err;
 
-	if (unlikely(!index_share_left(new->vpc_index)))
-		return -EDQUOT;
+	err = index_share_left(new->vpc_index);
+	if (unlikely(err != 0))
+		return err;
 	/* The buckets come while the record is filled. */
 	for (unsigned int d = 0; d < 2; d++) {
 		hashes[d] = session_hash(&new->dir[d].key);
@@ -164,12 +171,13 @@ int session_insert(const struct session_new *new, uint32_t *ref)
 	if (unlikely(index == SESSION_NONE))
 		return -ENOSPC;
 	fill(index, new);
-	err = bucket_insert(index, hashes, &index_states[index], INDEX_ALIVE | new->vpc_index, ref);
+	state = new->vpc_index | (is_answered(index) ? 0 : INDEX_UNANSWERED);
+	err = bucket_insert(index, hashes, &index_states[index], INDEX_ALIVE | state, ref);
 	if (unlikely(err != 0)) {
 		index_untake(index);
 		return err;
 	}
-	index_count(new->vpc_index);
+	index_count(state);
 	return 0;
 }
 

@@ -104,11 +104,11 @@ struct session_meters {
 	uint16_t id[SESSION_METERS];
 };
 
-extern struct session_dir *session_dirs;    /* by reference */
+extern struct session_dir *session_dirs;      /* by reference */
 extern struct session_meters *session_meters; /* by reference */
-extern struct session_hot *session_hots[2]; /* [direction][index] */
-extern struct session_cold *session_colds;  /* [index] */
-extern struct session_ext *session_exts;    /* [index] */
+extern struct session_hot *session_hots[2];   /* [direction][index] */
+extern struct session_cold *session_colds;    /* [index] */
+extern struct session_ext *session_exts;      /* [index] */
 
 /* `capacity` sessions, after rcu_init() (a few records more are kept for the threads' caches). -ENOMEM, -EINVAL.
  * Memory is taken a little ahead of its use, in huge pages where the kernel gives some (transparent ones). */
@@ -144,7 +144,7 @@ struct session_new {
 };
 
 /* Inserts both keys or nothing. 0 with *ref (direction 0); -EEXIST with *ref of the record that holds one of the keys (another worker won;
- * the direction of that key is in it); -ENOSPC table full; -EDQUOT VPC's share. Two equal keys (a packet to itself) count as direction 0. */
+ * the direction of that key is in it); -ENOSPC table full; -EDQUOT VPC's share; -EBUSY its share of unanswered ones. Two equal keys (a packet to itself) count as direction 0. */
 int session_insert(const struct session_new *new, uint32_t *ref);
 /* For who knows a key some hundred cycles before it is inserted or looked up. */
 void session_prefetch(const struct session_key *key);
@@ -283,9 +283,16 @@ static inline void session_count(struct session_hot *hot, uint32_t bytes, uint32
 /* Sessions that live; the sum over the threads, so exact when none is at work. */
 uint32_t session_used(void);
 uint32_t session_capacity(void);
-/* The same of one VPC; `max` sessions at most from now on, 0: no limit (so at start). Control thread. */
+/* The same of one VPC, and those of them without a packet of the other side. */
 uint32_t session_vpc_used(uint32_t vpc_index);
+uint32_t session_vpc_unanswered(uint32_t vpc_index);
+/* `max` sessions of the VPC at most from now on, 0: the default. Control thread. */
 void session_share_set(uint32_t vpc_index, uint32_t max);
+/* The default, 0: no limit (so at start); and how many per cent of any share, given or default, may be unanswered. Near either
+ * bound a VPC's unanswered sessions have as little time as those of a full table. Control thread. */
+void session_share_default(uint32_t max, unsigned int unanswered_percent);
+/* The first packet of direction 1; idempotent. The worker that carries it. */
+void session_answered(uint32_t index);
 
 /* Idle times until removal. Control thread. */
 struct session_timeouts {

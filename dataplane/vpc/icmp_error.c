@@ -170,12 +170,19 @@ uint16_t icmp_error_build(
 	return build6((struct icmp6_frame *)out, error, (const struct rte_ipv6_hdr *)ip, len);
 }
 
+static _Atomic uint32_t spacing = 1000 / ICMP_ERROR_RATE; /* in ms */
+
+void icmp_error_set_rate(uint32_t per_s)
+{
+	atomic_store_explicit(&spacing, 1000 / per_s, memory_order_relaxed);
+}
+
 /* A virtual schedule (GCRA): the time at which the next error is due if they came evenly spaced. Slots
  * are shared by hash, which may only make two ports share their rate. */
 bool icmp_error_pass(loc_t to, uint32_t now_ms)
 {
 	static _Atomic uint32_t due[1 << 14];
-	const uint32_t spacing_ms = 1000 / ICMP_ERROR_RATE;
+	const uint32_t spacing_ms = atomic_load_explicit(&spacing, memory_order_relaxed);
 	_Atomic uint32_t *slot = &due[(to ^ to >> 18) % RTE_DIM(due)];
 	uint32_t old = atomic_load_explicit(slot, memory_order_relaxed), next;
 

@@ -39,9 +39,10 @@ bool icmp_error_allowed(const uint8_t *ip, uint16_t len);
 uint16_t icmp_error_build(
 	uint8_t *out, const struct icmp_error *error, const uint8_t *ip, uint16_t len);
 
-/* At most ICMP_ERROR_RATE a second to each port or VTEP, after a burst. Any worker. */
+/* At most ICMP_ERROR_RATE a second, unless another rate is set, to each port or VTEP, after a burst. Any worker. */
 #define ICMP_ERROR_RATE 100u
 #define ICMP_ERROR_BURST 20u
+void icmp_error_set_rate(uint32_t per_s); /* 1 .. 1000; control thread */
 bool icmp_error_pass(loc_t to, uint32_t now_ms);
 
 struct rte_mbuf;

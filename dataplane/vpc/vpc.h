@@ -152,6 +152,7 @@ bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
 /*
  * Changes; control thread.
  */
+uint32_t vpc_count(void); /* on this node */
 /* With its index and epoch slot, not to be found yet. NULL with errno ENOSPC or ENOMEM. */
 struct vpc *vpc_new(uint32_t vni);
 void vpc_drop(struct vpc *vpc); /* one that was not put */

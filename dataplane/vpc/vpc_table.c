@@ -16,6 +16,7 @@
 static struct vpc *_Atomic vpcs[VPC_INDEX_MAX];
 static _Atomic uint32_t *_Atomic vni_pages[VNI_PAGES];
 static uint32_t next_index = 1;
+static uint32_t n_vpcs;
 
 static struct vpc *dirty_vpcs;
 static struct vpc *retired_vpcs; /* linked by next_dirty */
@@ -85,8 +86,14 @@ struct vpc *vpc_new(uint32_t vni)
 	return vpc;
 }
 
+uint32_t vpc_count(void)
+{
+	return n_vpcs;
+}
+
 void vpc_put(struct vpc *vpc)
 {
+	n_vpcs++;
 	rcu_ptr_set(vpcs[vpc->index], vpc);
 	rcu_ptr_set(vni_page(vpc->vni)[vpc->vni % VNI_PAGE_SIZE], vpc->index);
 	vpc_dirty(vpc);
@@ -115,6 +122,7 @@ void vpc_retire(struct vpc *vpc)
 {
 	_Atomic uint32_t *page = vni_pages[vpc->vni >> VNI_PAGE_BITS];
 
+	n_vpcs--;
 	peers_forget(vpc);
 
 	rcu_ptr_set(page[vpc->vni % VNI_PAGE_SIZE], 0);

@@ -31,6 +31,7 @@
 #include "lib/jsonrpc_client.h"
 #include "lib/southbound.h"
 #include "port/port.h"
+#include "qos/limit.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
@@ -207,6 +208,7 @@ void graph_start(void)
 	assert_int_equal(pool_init(&node_config), 0);
 	assert_int_equal(session_init(node_config.sessions), 0);
 	assert_int_equal(port_init(node_config.ports), 0);
+	assert_int_equal(limit_init(node_config.ports), 0);
 	assert_int_equal(vpc_init(node_config.endpoints), 0);
 	assert_int_equal(control_init(base), 0);
 	assert_int_equal(graph_init(), 0);

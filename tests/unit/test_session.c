@@ -315,6 +315,42 @@ static void test_shares(void **state)
 	assert_int_equal(session_vpc_used(FLOW_VPC), 0);
 }
 
+/* What a VPC may have without an answer; near its bounds those have little time. */
+static void test_unanswered(void **state)
+{
+	uint32_t refs[20], ref;
+
+	(void)state;
+	session_share_default(20, 50);
+	for (uint32_t i = 0; i < 10; i++)
+		refs[i] = insert(i);
+	assert_int_equal(session_vpc_unanswered(FLOW_VPC), 10);
+	assert_int_equal(flow_insert(10, &ref), -EBUSY);
+	assert_int_equal(session_timeout_s(refs[0] >> 1), session_timeouts.full_unanswered_s);
+	session_answered(refs[3] >> 1);
+	session_answered(refs[3] >> 1); /* once */
+	assert_int_equal(session_vpc_unanswered(FLOW_VPC), 9);
+	for (uint32_t i = 10; i < 20; i++) {
+		refs[i] = insert(i);
+		session_answered(refs[i] >> 1);
+	}
+	assert_int_equal(session_vpc_used(FLOW_VPC), 20);
+	assert_int_equal(session_vpc_unanswered(FLOW_VPC), 9);
+	assert_int_equal(flow_insert(20, &ref), -EDQUOT);
+	session_remove(refs[3] >> 1);
+	session_remove(refs[4] >> 1);
+	assert_int_equal(session_vpc_unanswered(FLOW_VPC), 8);
+	session_share_set(FLOW_VPC, 100); /* its own share instead of the default */
+	for (uint32_t i = 100; i < 142; i++)
+		insert(i);
+	assert_int_equal(flow_insert(142, &ref), -EBUSY);
+	session_share_set(FLOW_VPC, 0);
+	session_share_default(0, 100);
+	insert(142);
+	remove_all();
+	assert_int_equal(session_vpc_unanswered(FLOW_VPC), 0);
+}
+
 /* Index re-use waits for a worker that may still read. */
 static void test_grace_period(void **state)
 {
@@ -743,6 +779,7 @@ int main(void)
 		TABLE_TEST(test_displacement),
 		TABLE_TEST(test_no_bucket),
 		TABLE_TEST(test_shares),
+		TABLE_TEST(test_unanswered),
 		TABLE_TEST(test_grace_period),
 		TABLE_TEST(test_timeouts),
 		TABLE_TEST(test_pressure),
