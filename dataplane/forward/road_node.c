@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The readable road's node: packets without a fresh session.
  *
+ *   frames that came by another node of ours (detour.h)         → on, or as if they came straight
  *   frames that a service answers (ARP, ND, DHCP, the gateway)  → that service
  *   ICMP errors                                                 → the session of the flow they quote
  *   later fragments                                             → their first fragment's session
@@ -10,6 +11,7 @@
 #include <errno.h>
 
 #include "forward/apply.h"
+#include "forward/detour.h"
 #include "forward/recover.h"
 #include "qos/limit.h"
 #include "underlay/underlay.h"
@@ -244,6 +246,8 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	enum classify_kind kind;
 	unsigned int edge;
 
+	if (loc_is_tunnel(p->in) && (edge = detour_edge(m, p)) != DETOUR_NONE)
+		return edge;
 	if (p->session != SESSION_NONE) {
 		edge = checked(w, m, p, p->session);
 	} else if ((kind = classify(m, p)) != CLASSIFY_MAX) {

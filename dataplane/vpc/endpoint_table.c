@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Endpoints by (VPC, address): chains from an array of heads that never moves.
+/* Endpoints by (VPC, address), and those with an IPv6 address by (VPC, MAC) too: chains from an array of heads that never moves.
  *
  * One writer (the control thread), readers under RCU. A record is published by one store: into its head
  * when it is new, in its predecessor's link when it replaces or leaves. So a reader sees the old record
@@ -15,7 +15,7 @@
 #include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
-static struct endpoint *_Atomic *heads;
+static struct endpoint *_Atomic *heads, *_Atomic *mac_heads;
 static uint32_t mask;
 static uint32_t n_endpoints, capacity;
 static uint64_t seed =
@@ -28,7 +28,8 @@ int vpc_init(uint32_t wanted)
 	while (size < wanted)
 		size <<= 1;
 	heads = calloc(size, sizeof(*heads));
-	if (heads == NULL)
+	mac_heads = calloc(size, sizeof(*mac_heads));
+	if (heads == NULL || mac_heads == NULL)
 		return -ENOMEM;
 	mask = (uint32_t)(size - 1);
 	capacity = wanted;
@@ -59,13 +60,68 @@ static bool matches(const struct endpoint *e, uint32_t vpc_index, const struct i
 	return e->vpc_index == vpc_index && ip_addr_equal(&e->addr, addr);
 }
 
+static uint64_t mac_bits(const struct rte_ether_addr *mac)
+{
+	uint64_t bits = 0;
+
+	memcpy(&bits, mac, sizeof(*mac));
+	return bits;
+}
+
+static struct endpoint *_Atomic *mac_head_of(uint32_t vpc_index, const struct rte_ether_addr *mac)
+{
+	return &mac_heads[mix(seed ^ mac_bits(mac) ^ (uint64_t)vpc_index << 48) & mask];
+}
+
+/* fe80::/64 and a modified EUI-64 (RFC 4291 appendix A): an address that a MAC is in. */
+static bool is_eui64(const struct ip_addr *addr)
+{
+	static const uint8_t prefix[8] = {0xfe, 0x80};
+
+	return memcmp(addr->bytes, prefix, sizeof(prefix)) == 0 && addr->bytes[11] == 0xff &&
+	       addr->bytes[12] == 0xfe;
+}
+
+/* The port whose link-local address it is: by its MAC, which no other port of the VPC has. */
+static struct endpoint *by_link_local(uint32_t vpc_index, const struct ip_addr *addr)
+{
+	const uint8_t *b = addr->bytes;
+	struct rte_ether_addr mac = {{b[8] ^ 2, b[9], b[10], b[13], b[14], b[15]}};
+	struct endpoint *e = rcu_ptr_get(*mac_head_of(vpc_index, &mac));
+
+	while (e != NULL && (e->vpc_index != vpc_index || !rte_is_same_ether_addr(&e->mac, &mac)))
+		e = rcu_ptr_get(e->mac_next);
+	return e;
+}
+
 struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr)
 {
 	struct endpoint *e = rcu_ptr_get(*head_of(vpc_index, addr));
 
 	while (e != NULL && !matches(e, vpc_index, addr))
 		e = rcu_ptr_get(e->next);
-	return e;
+	return e != NULL || !is_eui64(addr) ? e : by_link_local(vpc_index, addr);
+}
+
+static void link_mac(struct endpoint *e)
+{
+	struct endpoint *_Atomic *at = mac_head_of(e->vpc_index, &e->mac);
+
+	if (ip_addr_is_v4(&e->addr))
+		return;
+	e->mac_next = *at;
+	rcu_ptr_set(*at, e);
+}
+
+static void unlink_mac(struct endpoint *e)
+{
+	struct endpoint *_Atomic *at = mac_head_of(e->vpc_index, &e->mac), *other;
+
+	if (ip_addr_is_v4(&e->addr))
+		return;
+	while ((other = *at) != e)
+		at = &other->mac_next;
+	rcu_ptr_set(*at, e->mac_next);
 }
 
 uint32_t endpoint_count(void)
@@ -136,6 +192,7 @@ void endpoint_put(struct endpoint *endpoint)
 		at = head_of(endpoint->vpc_index, &endpoint->addr);
 		endpoint->next = *at;
 		rcu_ptr_set(*at, endpoint);
+		link_mac(endpoint);
 		n_endpoints++;
 		return;
 	}
@@ -143,6 +200,8 @@ void endpoint_put(struct endpoint *endpoint)
 	endpoint->own_epoch = old->own_epoch;
 	endpoint->next = old->next;
 	rcu_ptr_set(*at, endpoint);
+	link_mac(endpoint);
+	unlink_mac(old);
 	if (!same(old, endpoint))
 		epoch_bump(endpoint->epoch);
 	if (!rte_is_same_ether_addr(&old->mac, &endpoint->mac))
@@ -161,6 +220,7 @@ void endpoint_remove(uint32_t vpc_index, const struct ip_addr *addr, loc_t here)
 		(here == LOC_TUNNEL_BIT ? !loc_is_tunnel(old->where) : old->where != here))
 		return;
 	rcu_ptr_set(*at, old->next);
+	unlink_mac(old);
 	n_endpoints--;
 	if (old->own_epoch)
 		epoch_free(old->epoch);

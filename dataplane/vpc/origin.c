@@ -7,7 +7,7 @@ void origin_find(const struct vpc *vpc, const struct ip_addr *src, struct origin
 
 	*o = (struct origin){.where = LOC_NONE};
 	o->hop = o->endpoint = endpoint_get(vpc->index, src);
-	route = o->hop == NULL ? route_get(vpc, src) : NULL;
+	route = o->hop == NULL && !ip_addr_is_link_local(src) ? route_get(vpc, src) : NULL;
 	if (route != NULL && route->kind == ROUTE_PEERING)
 		o->hop = o->endpoint = endpoint_get(route->peer->index, src);
 	else if (route != NULL && route->kind == ROUTE_ENDPOINT)

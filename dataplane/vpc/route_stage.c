@@ -189,7 +189,7 @@ static struct endpoint *bridged_owner(const struct flow *f)
 	struct endpoint *ep = endpoint_get(f->vpc_index, &f->dst);
 	const struct route *route;
 
-	if (ep != NULL)
+	if (ep != NULL || ip_addr_is_link_local(&f->dst))
 		return ep;
 	route = route_get(f->vpc, &f->dst);
 	return route != NULL && route->kind == ROUTE_ENDPOINT
@@ -213,6 +213,13 @@ static bool in_senders_subnet(const struct flow *f, const struct endpoint *ep)
 	       (holds(&subnet->prefix4, &ep->addr) || holds(&subnet->prefix6, &ep->addr));
 }
 
+/* From a tunnel: link-local addresses are the subnet's. */
+static bool leaves_link(const struct flow *f, const struct endpoint *ep)
+{
+	return (ip_addr_is_link_local(&f->src) || ip_addr_is_link_local(&f->dst)) &&
+	       (f->src_ep == NULL || f->src_ep->subnet != ep->subnet);
+}
+
 static bool decide_bridged(struct flow *f)
 {
 	struct endpoint *ep = bridged_owner(f);
@@ -223,7 +230,7 @@ static bool decide_bridged(struct flow *f)
 			ip_addr_format(&f->dst, text));
 		return no_route(f, "vpc", f->vpc->name);
 	}
-	if (f->in_port != NULL && !in_senders_subnet(f, ep)) {
+	if (f->in_port != NULL ? !in_senders_subnet(f, ep) : leaves_link(f, ep)) {
 		flow_step(
 			f, "port", ep->port_name, -1, "is in another subnet: send to the gateway");
 		return no_route(f, "port", ep->port_name);

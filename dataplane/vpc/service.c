@@ -96,6 +96,8 @@ const struct rte_ether_addr *service_owner(
 	*own = ep->where == s->in && s->port == NULL; /* its own host answers */
 	if (*own)
 		return NULL;
+	if (ip_addr_is_link_local(target) && (s->subnet == NULL || ep->subnet != s->subnet))
+		return NULL; /* another link's */
 	/* The owner of an address in another subnet is reached through the gateway only. */
 	if (s->subnet != NULL && ep->subnet != NULL && ep->subnet != s->subnet)
 		return &s->vpc->gw_mac;

@@ -82,7 +82,8 @@ struct vpc {
 };
 
 struct endpoint {
-	struct endpoint *_Atomic next; /* in its hash chain */
+	struct endpoint *_Atomic next;     /* in its hash chain */
+	struct endpoint *_Atomic mac_next; /* in that of its MAC; IPv6 only */
 	struct ip_addr addr;
 	uint32_t vpc_index;
 	loc_t where;        /* port of this node or tunnel */
@@ -125,6 +126,7 @@ int vpc_init(uint32_t endpoint_capacity);
  */
 struct vpc *vpc_get(uint32_t index);
 struct vpc *vpc_by_vni(uint32_t vni);
+/* Also by a port's link-local address (EUI-64 of its MAC), if it has another IPv6 address: then that one's record. */
 struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr);
 uint32_t endpoint_count(void);
 uint32_t endpoint_capacity(void);

@@ -92,6 +92,33 @@ static void endpoints_are_separate_by_vpc(void **context)
 	assert_null(endpoint_of(100, "10.0.1.7"));
 }
 
+/* A port's link-local address is that of its MAC, wherever it lives, as long as it has another IPv6 address. */
+static void link_local_addresses_find_their_port(void **context)
+{
+	uint32_t red, blue;
+	struct ip_addr w1 = ip("fe80::ff:fe00:111"), w2 = ip("fe80::ff:fe00:112"),
+		       d1 = ip("fe80::ff:fe00:121"), other = ip("fe80::112");
+
+	(void)context;
+	fixture_world();
+	red = vpc_by_vni(100)->index;
+	blue = vpc_by_vni(200)->index;
+	assert_int_equal(endpoint_get(red, &w1)->where, port("w1"));
+	assert_int_equal(endpoint_get(red, &w2)->where, vtep("b"));
+	assert_null(endpoint_get(red, &d1)); /* IPv4 only */
+	assert_null(endpoint_get(red, &other));
+	assert_null(endpoint_get(blue, &w2));
+	APPLY("['endpoint',100,'fd00:0:0:1::6','02:00:00:00:02:12','c','web','w2',['g']]");
+	assert_null(endpoint_get(red, &w2));
+	w2 = ip("fe80::ff:fe00:212");
+	assert_int_equal(endpoint_get(red, &w2)->where, vtep("c"));
+	APPLY("['endpoint',100,'fd00:0:0:1::66','02:00:00:00:02:12','c','web','w2',['g']]",
+		"-['endpoint',100,'fd00:0:0:1::6']");
+	assert_int_equal(endpoint_get(red, &w2)->where, vtep("c"));
+	APPLY("-['endpoint',100,'fd00:0:0:1::66']");
+	assert_null(endpoint_get(red, &w2));
+}
+
 static void endpoint_changes_bump_only_their_slot(void **context)
 {
 	epoch_slot_t slot, other;
@@ -396,6 +423,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(vpcs_are_found_by_vni_and_index, fixture_empty),
 		cmocka_unit_test_setup(bad_items_are_refused, fixture_empty),
 		cmocka_unit_test_setup(endpoints_are_separate_by_vpc, fixture_empty),
+		cmocka_unit_test_setup(link_local_addresses_find_their_port, fixture_empty),
 		cmocka_unit_test_setup(endpoint_changes_bump_only_their_slot, fixture_empty),
 		cmocka_unit_test_setup(endpoints_have_a_limit, fixture_empty),
 		cmocka_unit_test_setup(longest_prefix_wins, fixture_empty),
