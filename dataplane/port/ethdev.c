@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any DPDK device as a port: a NIC or a virtual function by its PCI address, a vdev by its string, a memif. Plugged in when
+/* Any DPDK device as a port: a NIC or a virtual function by its PCI address, a vdev by its string. Plugged in when
  * the port opens and out when it closes. Without a file descriptor: its workers poll it.
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
-#include "core/rcu.h"
 #include "port/headers.h"
 #include "port/port.h"
 
@@ -35,11 +30,6 @@ struct ethdev {
 	uint16_t id;
 	uint16_t n_tx;
 	bool prepare; /* rte_eth_tx_prepare() is wanted: checksums or TSO */
-	bool client;  /* of a memif: has to connect, to `socket` */
-	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	unsigned int down_checks;
-	_Atomic bool
-		started; /* workers leave the device alone before. Written by the control thread */
 	char devargs[512];
 	/* Of queues that several workers have to share. */
 	rte_spinlock_t lock[WORKER_MAX];
@@ -144,16 +134,7 @@ static int set_mtu(struct port *port, const struct ethdev *d, uint16_t mtu)
 	return 0;
 }
 
-/* A memif's server may come later: link_up() tries again. */
-static int start_device(struct ethdev *d)
-{
-	int rc = d->client && access(d->socket, F_OK) < 0 ? -ENOTCONN : rte_eth_dev_start(d->id);
-
-	atomic_store_explicit(&d->started, rc == 0, memory_order_release);
-	return d->client ? 0 : rc;
-}
-
-static int start(struct port *port, struct ethdev *d, bool one_queue)
+static int start(struct port *port, struct ethdev *d)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf;
@@ -162,8 +143,8 @@ static int start(struct port *port, struct ethdev *d, bool one_queue)
 
 	if (rc < 0)
 		return rc;
-	d->n_tx = one_queue ? 1 : (uint16_t)RTE_MIN(worker_count, info.max_tx_queues);
-	if (!one_queue && (info.flow_type_rss_offloads & RSS_HASHES))
+	d->n_tx = (uint16_t)RTE_MIN(worker_count, info.max_tx_queues);
+	if (info.flow_type_rss_offloads & RSS_HASHES)
 		n_rx = (uint16_t)RTE_MIN(worker_count, info.max_rx_queues);
 	conf = configuration(&info, n_rx);
 	port->n_rx_queues = (uint8_t)n_rx;
@@ -177,7 +158,7 @@ static int start(struct port *port, struct ethdev *d, bool one_queue)
 	rc = set_mtu(port, d, port->mtu);
 	if (rc < 0)
 		return rc;
-	rc = start_device(d);
+	rc = rte_eth_dev_start(d->id);
 	if (rc < 0)
 		return rc;
 	/* Best effort: devices without filters refuse it. */
@@ -187,54 +168,27 @@ static int start(struct port *port, struct ethdev *d, bool one_queue)
 	return 0;
 }
 
-static int open_devargs(struct port *port, struct ethdev *d, bool one_queue)
+static int device_open(struct port *port, const struct port_spec *spec)
 {
-	int rc = plug(port, d);
+	struct ethdev *d = port->priv;
+	int rc;
 
+	if (spec->devargs == NULL || spec->devargs[0] == '\0' ||
+		strlen(spec->devargs) >= sizeof(d->devargs))
+		return port_fail(port, -EINVAL, "devargs must be a PCI address or a vdev string");
+	memcpy(d->devargs, spec->devargs, strlen(spec->devargs) + 1);
+	rc = plug(port, d);
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < WORKER_MAX; i++)
 		rte_spinlock_init(&d->lock[i]);
-	rc = start(port, d, one_queue);
+	rc = start(port, d);
 	if (rc < 0) {
 		unplug(d);
 		if (port->reason[0] == '\0')
 			port_fail(port, rc, "device %.80s: %s", d->devargs, rte_strerror(-rc));
 	}
 	return rc;
-}
-
-static int device_open(struct port *port, const struct port_spec *spec)
-{
-	struct ethdev *d = port->priv;
-
-	if (spec->devargs == NULL || spec->devargs[0] == '\0' ||
-		strlen(spec->devargs) >= sizeof(d->devargs))
-		return port_fail(port, -EINVAL, "devargs must be a PCI address or a vdev string");
-	memcpy(d->devargs, spec->devargs, strlen(spec->devargs) + 1);
-	return open_devargs(port, d, false);
-}
-
-static int memif_open(struct port *port, const struct port_spec *spec)
-{
-	struct ethdev *d = port->priv;
-	bool server = spec->role == NULL || strcmp(spec->role, "server") == 0;
-	int len;
-
-	if (spec->socket == NULL || strchr(spec->socket, ',') != NULL)
-		return port_fail(port, -EINVAL, "memif needs the path of a socket");
-	if (!server && strcmp(spec->role, "client") != 0)
-		return port_fail(port, -EINVAL, "role must be server or client");
-	len = snprintf(d->devargs, sizeof(d->devargs),
-		"net_memif%u,role=%s,id=%u,socket=%s,socket-abstract=no,bsize=%u", port->index,
-		server ? "server" : "client", spec->id, spec->socket,
-		rte_pktmbuf_data_room_size(workers[0].pool) - RTE_PKTMBUF_HEADROOM);
-	if (len >= (int)sizeof(d->devargs) || strlen(spec->socket) >= sizeof(d->socket))
-		return port_fail(port, -ENAMETOOLONG, "the path of the socket is too long");
-	memcpy(d->socket, spec->socket, strlen(spec->socket) + 1);
-	d->client = !server;
-	/* The peer may serve fewer rings than we have workers. */
-	return open_devargs(port, d, true);
 }
 
 static void ethdev_close(struct port *port)
@@ -263,8 +217,6 @@ static uint16_t ethdev_rx_burst(
 	const struct ethdev *d = port->priv;
 	uint16_t got;
 
-	if (unlikely(!atomic_load_explicit(&d->started, memory_order_acquire)))
-		return 0;
 	got = rte_eth_rx_burst(d->id, queue, pkts, n);
 	for (uint16_t i = 0; i < got; i++) {
 		if (unlikely(pkts[i]->nb_segs > 1)) /* a memif peer cuts where it likes */
@@ -311,10 +263,6 @@ static uint16_t ethdev_tx_burst(
 	struct ethdev *d = port->priv;
 	uint16_t ready = n, sent;
 
-	if (unlikely(!atomic_load_explicit(&d->started, memory_order_acquire))) {
-		rte_errno = ENETDOWN;
-		return 0;
-	}
 	queue %= d->n_tx;
 	if (d->prepare)
 		ready = prepare(d, queue, pkts, n);
@@ -343,35 +291,6 @@ static bool ethdev_link_up(struct port *port)
 	return false;
 }
 
-/* The driver connects only when the device starts, and not again after the server went away. */
-static void reconnect(struct ethdev *d)
-{
-	if (atomic_load_explicit(&d->started, memory_order_relaxed)) {
-		/* The handshake goes on behind our back: give it a second. */
-		if (d->down_checks++ < 1)
-			return;
-		atomic_store_explicit(&d->started, false, memory_order_release);
-		rcu_synchronize();
-		rte_eth_dev_stop(d->id);
-	}
-	d->down_checks = 0;
-	start_device(d);
-}
-
-static bool memif_link_up(struct port *port)
-{
-	struct ethdev *d = port->priv;
-
-	if (atomic_load_explicit(&d->started, memory_order_relaxed) && ethdev_link_up(port)) {
-		d->down_checks = 0;
-		return true;
-	}
-	if (d->client)
-		reconnect(d);
-	port_fail(port, 0, "no peer is connected to the memif");
-	return false;
-}
-
 static int ethdev_set_mtu(struct port *port, uint16_t mtu)
 {
 	return set_mtu(port, port->priv, mtu);
@@ -380,7 +299,3 @@ static int ethdev_set_mtu(struct port *port, uint16_t mtu)
 PORT_DRIVER(device_driver, .type = "device", .priv_size = sizeof(struct ethdev),
 	.open = device_open, .close = ethdev_close, .rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst, .link_up = ethdev_link_up, .set_mtu = ethdev_set_mtu);
-
-PORT_DRIVER(memif_driver, .type = "memif", .priv_size = sizeof(struct ethdev), .open = memif_open,
-	.close = ethdev_close, .rx_burst = ethdev_rx_burst, .tx_burst = ethdev_tx_burst,
-	.link_up = memif_link_up, .set_mtu = ethdev_set_mtu);

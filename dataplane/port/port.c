@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "core/node.h"
@@ -18,7 +19,8 @@ static struct port_driver *drivers;
 struct port_table port_table;
 static struct port **names; /* [name_mask + 1] heads of chains by name */
 static uint32_t used, name_mask;
-static int links_fd = -1;   /* eventfd */
+static int links_fd = -1; /* epoll, on links_event and what drivers watch */
+static int links_event = -1;
 static uint32_t next_index; /* the search for a free one starts here, so that an index rests long */
 
 void port_driver_register(struct port_driver *driver)
@@ -57,8 +59,10 @@ int port_init(uint32_t max)
 		heads *= 2;
 	port_table.ports = calloc(max, sizeof(*port_table.ports));
 	names = calloc(heads, sizeof(*names));
-	links_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (port_table.ports == NULL || names == NULL || links_fd < 0)
+	links_fd = epoll_create1(EPOLL_CLOEXEC);
+	links_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (port_table.ports == NULL || names == NULL || links_event < 0 ||
+		port_links_watch(links_event) < 0)
 		return -ENOMEM;
 	port_table.capacity = max;
 	name_mask = heads - 1;
@@ -336,7 +340,14 @@ void port_check_links(void (*changed)(struct port *port))
 
 void port_links_look(void)
 {
-	eventfd_write(links_fd, 1);
+	eventfd_write(links_event, 1);
+}
+
+int port_links_watch(int fd)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+
+	return epoll_ctl(links_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
 int port_links_fd(void)
@@ -346,7 +357,8 @@ int port_links_fd(void)
 
 void port_links_looked(void)
 {
-	eventfd_t n;
+	struct epoll_event seen[16];
 
-	eventfd_read(links_fd, &n);
+	while (epoll_wait(links_fd, seen, RTE_DIM(seen), 0) == RTE_DIM(seen))
+		;
 }

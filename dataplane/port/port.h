@@ -178,6 +178,8 @@ struct port_counters port_counters_sum(const struct port *port);
 void port_check_links(void (*changed)(struct port *port));
 /* For drivers: links have changed, port_check_links() shall run soon. Any thread. */
 void port_links_look(void);
+/* The same whenever the fd is readable (edge-triggered), until it is closed. -errno. Control thread. */
+int port_links_watch(int fd);
 /* Readable after that until port_links_looked(); for the control thread's event loop. */
 int port_links_fd(void);
 void port_links_looked(void);

@@ -17,6 +17,7 @@
 #include <rte_vhost.h>
 
 #include "core/rcu.h"
+#include "port/unix_socket.h"
 #include "port/vhost_user.h"
 
 #define BIT(feature) (1ULL << (feature))
@@ -56,31 +57,6 @@ static bool is_socket(const char *path)
 	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Removes what a server that died left behind; never a living one's socket, nor anything else. */
-static int clear_stale(struct port *port, const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct stat st;
-	int fd, rc;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0
-				       : port_fail(port, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return port_fail(port, -EEXIST, "%s exists and is no socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return port_fail(port, -errno, "socket: %s", strerror(errno));
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? errno : 0;
-	close(fd);
-	if (rc != ECONNREFUSED)
-		return port_fail(port, -EADDRINUSE, "%s is another program's socket", path);
-	return unlink(path) < 0 && errno != ENOENT
-		       ? port_fail(port, -errno, "%s: %s", path, strerror(errno))
-		       : 0;
-}
-
 /* 0 or -1. Tells new_connection() of what it finds at once. */
 static int start(struct vhost_user *v)
 {
@@ -106,8 +82,11 @@ static void stop(struct vhost_user *v)
 
 static int start_server(struct port *port, struct vhost_user *v)
 {
-	int rc = clear_stale(port, v->path);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int rc;
 
+	memcpy(addr.sun_path, v->path, strlen(v->path) + 1);
+	rc = unix_socket_clear_stale(port, &addr, SOCK_STREAM);
 	if (rc < 0)
 		return rc;
 	errno = 0;

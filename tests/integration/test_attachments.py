@@ -184,12 +184,61 @@ def held(host):
     return {"fds": len(os.listdir(f"/proc/{pid}/fd")), "slept_on": slept_on, "maps": maps, "buffers": buffers, "bytes": resident}
 
 
+def memif_guest(cloud, near):
+    """A machine of another VPC on host-b, joined to near's subnet by a memif: each side has a port in the other's place.
+
+    host-a: near --- v --- to-far ==memif== to-near --- w --- far :host-b
+    """
+    path = os.path.join(cloud.dir, "memif.sock")
+    cloud.network("w", {"w-s": SUBNETS["s"]})
+    far = cloud.machine("far", "w-s", "b", addresses=["10.0.1.99", "fd00:0:0:1::99"], security_groups=["w-open"])
+    place = {"mac": far.port["mac"], "addresses": far.port["addresses"]}
+    cloud.create("port", name="to-far", subnet="s", node="host-a", security_groups=["v-open"], **place)
+    place = {"mac": near.port["mac"], "addresses": near.port["addresses"]}
+    cloud.create("port", name="to-near", subnet="w-s", node="host-b", security_groups=["w-open"], **place)
+    return far, *({"type": "memif", "socket": path, "id": 7, "role": role} for role in ("server", "client"))
+
+
+@pytest.mark.parametrize("order", [("to-far", "to-near"), ("to-near", "to-far")], ids=["server-first", "client-first"])
+def test_memif_between_dataplanes(make_cloud, order, long_run):
+    """Whichever side is there first; when one dies, under load, the other lives, and they find each other again."""
+    cloud = make_cloud(hosts=2, underlay=None)
+    cloud.network("v", SUBNETS)
+    near = cloud.machine("near", "s", "a", security_groups=["v-open"])
+    far, *roles = memif_guest(cloud, near)
+    attachments = dict(zip(("to-far", "to-near"), roles))
+    for name in order:
+        cloud.call("port.attach", name=name, attachment=attachments[name], wait=True)
+        if name == order[0]:
+            assert port_state(cloud, name) == "down"
+            reason = cloud.get("port", name)["status"]["reason"]
+            assert ("no peer is connected" if name == "to-far" else "nobody serves") in reason
+    wait_for(lambda: near.ping(far) and far.ping(near.ip6), 10, "frames pass both ways")
+    for family in (4, 6):
+        assert near.gbits(far, family=family, size="64M") > 0
+    far.popen("iperf3", "-s")
+    wait_for(lambda: far.listens(5201), 10, "iperf3 server")
+    for round_ in range(20 if long_run else 2):
+        load = near.popen("iperf3", "-u", "-b", "300M", "-t", "3600", "-c", far.ip4)
+        victim = cloud.host("ab"[round_ % 2])
+        before = cloud.get("port", "to-far")["status"]["counters"]["tx_packets"]
+        wait_for(lambda b=before: cloud.get("port", "to-far")["status"]["counters"]["tx_packets"] > b + 1000, 10, "load")
+        victim.kill()
+        victim.start()
+        cloud.wait_converged()
+        wait_for(lambda: near.ping(far), 10, "they find each other again")
+        process.end(load)
+    for name in order:
+        cloud.call("port.detach", name=name, wait=True)
+    assert not os.path.exists(attachments["to-far"]["socket"])
+
+
 def veth_guest(cloud, name, ifname):
     """A machine at the other end of a veth, whose near end a port is to be attached to."""
     guest = cloud.bare_machine(name, f"{cloud.tag}-m-{name}")
     veth(cloud.host().ns, ifname, guest.ns, "eth0")
     cloud.host().ns.sysctl(**{f"net__ipv6__conf__{ifname}__disable_ipv6": 1})
-    guest.port = cloud.create("port", name=name, subnet="s", security_groups=["v-open"])
+    guest.port = cloud.create("port", name=name, subnet="s", node="host-a", security_groups=["v-open"])
     guest.ns.ip(
         f"link set eth0 address {guest.port['mac']}",
         f"addr add {guest.port['addresses'][0]}/24 dev eth0",
@@ -200,28 +249,36 @@ def veth_guest(cloud, name, ifname):
 
 def tap_guest(cloud, name, ifname):
     guest = cloud.bare_machine(name, f"{cloud.tag}-m-{name}")
-    guest.port = cloud.create("port", name=name, subnet="s", security_groups=["v-open"])
+    guest.port = cloud.create("port", name=name, subnet="s", node="host-a", security_groups=["v-open"])
     return guest, {"type": "tap", "ifname": ifname, "netns": guest.ns.name, "configure": True}
 
 
-def test_ports_come_and_go_under_load(cloud, long_run):
+def test_ports_come_and_go_under_load(make_cloud, long_run):
     """Every type attached, used and detached again and again: others lose nothing meanwhile, and nothing stays behind."""
-    left, right = cloud.machines["left"], cloud.machines["right"]
-    talker, listener = (cloud.machine(name, "s", security_groups=["v-open"]) for name in ("talker", "listener"))
-    guests = [tap_guest(cloud, "by-tap", "eth0")]
+    cloud = make_cloud(hosts=2, underlay=None)
+    cloud.network("v", SUBNETS)
+    left, right, talker, listener = (
+        cloud.machine(name, "s", "a", security_groups=["v-open"]) for name in ("left", "right", "talker", "listener")
+    )
+    guest, attachment = tap_guest(cloud, "by-tap", "eth0")
+    guests = [("by-tap", attachment, guest)]
     for mode in ("af_packet", "af_xdp"):
-        guest = veth_guest(cloud, f"by-{mode.replace('_', '-')}", f"n-{mode}")
-        guests.append((guest, {"type": "netdev", "ifname": f"n-{mode}", "mode": mode}))
+        name = f"by-{mode.replace('_', '-')}"
+        guests.append((name, {"type": "netdev", "ifname": f"n-{mode}", "mode": mode}, veth_guest(cloud, name, f"n-{mode}")))
+    far, server, client = memif_guest(cloud, left)
+    cloud.call("port.attach", name="to-near", attachment=client, wait=True)
+    guests.append(("to-far", server, far))
     assert left.ping(right)
 
     def round_trip():
-        for guest, attachment in guests:
-            cloud.call("port.attach", name=guest.name, attachment=attachment, wait=True)
-            wait_for(lambda guest=guest: port_state(cloud, guest.name) == "active", 10, "attached")
-            wait_for(lambda guest=guest: guest.ping(left), 10, f"{guest.name} reaches a neighbour")
-        for guest, _ in guests:
-            cloud.call("port.detach", name=guest.name, wait=True)
-            assert port_state(cloud, guest.name) == "detached"
+        for name, attachment, _ in guests:
+            cloud.call("port.attach", name=name, attachment=attachment, wait=True)
+        for name, _, guest in guests:
+            wait_for(lambda name=name: port_state(cloud, name) == "active", 10, "attached")
+            wait_for(lambda guest=guest: guest.ping(left), 10, f"{name} reaches a neighbour")
+        for name, _, _ in guests:
+            cloud.call("port.detach", name=name, wait=True)
+            assert port_state(cloud, name) == "detached"
 
     server = listener.popen("iperf3", "-s", "-1")
     wait_for(lambda: listener.listens(5201), 10, "iperf3 server")
@@ -244,7 +301,8 @@ def test_ports_come_and_go_under_load(cloud, long_run):
         lambda: f"buffers come back: {before} {held(cloud.host())}",
     )
     after = held(cloud.host())
+    # A connection may be on its way out while we look; what leaks does so in each round.
     for what in ("fds", "slept_on"):
-        assert after[what] == before[what], (before, after)
+        assert after[what] <= before[what] + 2, (before, after)
     assert after["maps"] <= before["maps"] + 4, (before, after)
     assert after["bytes"] <= before["bytes"] + (4 << 20), (before, after)

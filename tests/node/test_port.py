@@ -4,10 +4,13 @@
     namespace a: eth0 10.9.0.1 ── port ══ port_loop (namespace host) ══ port ── eth0 10.9.0.2 :namespace b
 """
 
+import fcntl
 import hashlib
 import json
+import mmap
 import os
 import socket
+import struct
 import sys
 import threading
 
@@ -276,8 +279,130 @@ def test_memif(pair, tmp_path):
     check_tcp(pair, 4)
     check_udp(pair, 6)
     server.stop()
-    client.expect("no peer is connected")
+    client.expect("nobody serves")
     client.stop()
+
+
+@pytest.mark.parametrize("ours", ["server", "client"])
+def test_memif_with_dpdk(pair, tmp_path, ours):
+    """DPDK's own memif device at the other end, in either role."""
+    path = tmp_path / "memif.sock"
+    theirs = "client" if ours == "server" else "server"
+    words = [
+        (ours, tap(None, pair[0], 0), f"memif,{path},{ours}"),
+        (theirs, tap(None, pair[1], 1), f"device,net_memif0,role={theirs},id=0,socket={path},socket-abstract=no"),
+    ]
+    loops = []
+    for _, *ports in sorted(words, reverse=True):  # DPDK's client connects once: the server first
+        loops.append(Loop(pair[2], "--sleep", *ports))
+        assert loops[-1].line == "ready"
+    wait_for(lambda: pair[0].run("ping", "-c1", "-W1", ADDRESSES[4][1], check=False).returncode == 0, 10, "frames pass")
+    for family in (4, 6):
+        check_tcp(pair, family, size=4_000_000)
+        check_udp(pair, family)
+    for loop in loops:
+        loop.stop()
+
+
+class MemifClient:
+    """A client that says what it likes."""
+
+    ACK, HELLO, INIT, ADD_REGION, ADD_RING, CONNECT, CONNECTED, DISCONNECT = range(1, 9)
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(5)
+        self.socket.connect(str(path))
+        assert self.answer()[0] == self.HELLO
+
+    def answer(self):
+        message = self.socket.recv(256)
+        assert len(message) == 128
+        return struct.unpack_from("<H", message)[0], message[6:].rstrip(b"\0").decode("ascii", "replace")
+
+    def say(self, kind, layout="", *values, fd=None):
+        message = struct.pack("<H" + layout, kind, *values).ljust(128, b"\0")
+        socket.send_fds(self.socket, [message], [] if fd is None else [fd])
+
+    def init(self, number=0, version=0x200, mode=0):
+        self.say(self.INIT, "HIB", version, number, mode)
+
+    def region(self, size=1 << 16, seal=True, index=0, claim=None):
+        fd = os.memfd_create("memif", os.MFD_ALLOW_SEALING)
+        os.ftruncate(fd, size)
+        if seal:
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self.memory = mmap.mmap(fd, size)
+        self.say(self.ADD_REGION, "HQ", index, claim or size, fd=fd)
+        os.close(fd)
+
+    def ring(self, to_server, offset, region=0, log2=4, index=0, fd=None):
+        event = os.eventfd(0) if fd is None else os.dup(fd)
+        if offset + 4 <= len(self.memory):
+            self.memory[offset : offset + 4] = struct.pack("<I", 0x3E31F20)
+        self.say(self.ADD_RING, "HHHIBH", to_server, index, region, offset, log2, 0, fd=event)
+        os.close(event)
+
+
+MEMIF_NONSENSE = {
+    "a message of a wrong size": lambda c: c.socket.send(b"hello"),
+    "a message that is not known": lambda c: c.say(99),
+    "another version of memif": lambda c: c.init(version=0x100),
+    "not in Ethernet mode": lambda c: c.init(mode=1),
+    "no such id here": lambda c: c.init(7),
+    "ADD_REGION out of place": lambda c: c.region(),
+    "ADD_RING out of place": lambda c: (setattr(c, "memory", b""), c.ring(1, 0)),
+    "CONNECT comes before the rings": lambda c: (c.init(), c.say(c.CONNECT)),
+    "INIT came twice": lambda c: (c.init(), c.init()),
+    "a region must be sealed": lambda c: (c.init(), c.region(seal=False)),
+    "a region is not as large as said": lambda c: (c.init(), c.region(claim=1 << 20)),
+    "regions come in order": lambda c: (c.init(), c.region(index=1)),
+    "a ring is outside of its region": lambda c: (c.init(), c.region(), c.ring(1, (1 << 16) - 64)),
+    "a ring is too large": lambda c: (c.init(), c.region(), c.ring(1, 0, log2=15)),
+    "a ring comes with an eventfd": lambda c: (c.init(), c.region(), c.ring(1, 0, fd=0)),
+    "one ring each way": lambda c: (c.init(), c.region(), c.ring(1, 0), c.ring(1, 0)),
+}
+
+
+def connect_memif(path):
+    client = MemifClient(path)
+    client.init()
+    client.region()
+    client.ring(1, 0)
+    client.ring(0, 4096)
+    client.say(client.CONNECT)
+    for _ in range(4):
+        assert client.answer()[0] == client.ACK
+    assert client.answer()[0] == client.CONNECTED
+    return client
+
+
+def test_memif_peers_that_talk_nonsense(pair, tmp_path):
+    """Each is told what is wrong and hung up on, none harms anybody, and the next sensible one is served."""
+    path = tmp_path / "memif.sock"
+    loop = Loop(pair[2], "--sleep", tap(None, pair[0], 0), f"memif,{path},server")
+    assert loop.line == "ready"
+    for expected, act in MEMIF_NONSENSE.items():
+        client = MemifClient(path)
+        act(client)
+        kind = client.ACK
+        while kind == client.ACK:
+            kind, said = client.answer()
+        assert kind == client.DISCONNECT and said.startswith(expected), (expected, said)
+        assert client.socket.recv(256) == b""
+    good = connect_memif(path)
+    other = MemifClient(path)
+    other.init()
+    assert other.answer() == (other.DISCONNECT, "another client is connected to this id")
+    # Descriptors that point anywhere, a head out of the ring: dropped by name, then the peer is.
+    for number in range(16):
+        good.memory[128 + 16 * number : 144 + 16 * number] = struct.pack("<HHIII", number % 2, number % 3, 1 << number, 0xFFFFFF00, 0)
+    good.memory[6:8] = struct.pack("<H", 16)
+    wait_for(lambda: good.memory[64:66] == struct.pack("<H", 16), 5, "the ring is read")
+    good.memory[6:8] = struct.pack("<H", 999)
+    assert good.answer() == (good.DISCONNECT, "your ring makes no sense")
+    connect_memif(path)
+    assert loop.stop()["malformed"] > 0
 
 
 def turn_ns(pair, extra):
