@@ -177,6 +177,8 @@ static void tell(struct move *m)
 {
 	char text[256];
 
+	if (m->copied + m->left == 0)
+		return;
 	snprintf(text, sizeof(text),
 		"%" JSON_INTEGER_FORMAT
 		" sessions came with it from node `%s`, %" JSON_INTEGER_FORMAT " can not be here",
