@@ -128,6 +128,11 @@ void rpc_stop(void)
 	clients = NULL;
 }
 
+struct jsonrpc_server *rpc_server(void)
+{
+	return server;
+}
+
 struct event_base *rpc_base(void)
 {
 	return event_base;

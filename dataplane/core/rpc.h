@@ -29,6 +29,8 @@ void rpc_stop(void);
 /* Reads certificates again. Connections go on. */
 void rpc_reload(void);
 struct event_base *rpc_base(void);
+/* For connections that come by other ways. NULL: not started. */
+struct jsonrpc_server *rpc_server(void);
 
 /* Answers `invalid` with data {path, reason}. `path` is a JSON pointer into the params. */
 void rpc_invalid(struct jsonrpc_call *call, const char *path, const char *fmt, ...)

@@ -101,6 +101,34 @@ static void send_signal(evutil_socket_t fd, short what, void *arg)
 	kill(getpid(), *(int *)arg);
 }
 
+static void stop_after_reload(void *arg)
+{
+	struct daemon *d = arg;
+
+	daemon_stop(d, 7);
+}
+
+/* It goes on; without anything to read again, too. */
+static void test_hangup_reloads(void **state)
+{
+	struct daemon d = {.name = "test", .summary = "tests"};
+	struct timeval at_once = {0}, soon = {.tv_usec = 1000};
+	int hangup = SIGHUP, end = SIGTERM;
+
+	(void)state;
+	d.reload = stop_after_reload;
+	d.reload_arg = &d;
+	assert_int_equal(daemon_init(&d), 0);
+	event_base_once(d.base, -1, EV_TIMEOUT, send_signal, &hangup, &at_once);
+	assert_int_equal(daemon_run(&d), 7);
+	d.reload = NULL;
+	d.status = 0;
+	event_base_once(d.base, -1, EV_TIMEOUT, send_signal, &hangup, &at_once);
+	event_base_once(d.base, -1, EV_TIMEOUT, send_signal, &end, &soon);
+	assert_int_equal(daemon_run(&d), 0);
+	daemon_fini(&d);
+}
+
 static void test_signals_stop_it(void **state)
 {
 	static const int signals[] = {SIGTERM, SIGINT};
@@ -189,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_command_lines),
 		cmocka_unit_test(test_signals_stop_it),
+		cmocka_unit_test(test_hangup_reloads),
 		cmocka_unit_test(test_status_of_a_stop),
 		cmocka_unit_test(test_systemd),
 	};
