@@ -59,10 +59,34 @@ static int complain(struct config *file, struct resource_error *error)
 	return config_error(file, error->path, "%s", error->reason);
 }
 
+/* What no two nodes have: a dataplane is programmed once, and a VTEP is one machine. */
+static int check_unique(
+	const struct controller_config *config, struct config *file, const json_t *node, size_t index)
+{
+	static const char *const keys[] = {"name", "rpc", "vtep"};
+	json_t *other;
+	size_t i;
+
+	json_array_foreach (config->nodes, i, other)
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+			const char *mine = resource_text(node, keys[k]);
+			const char *its = resource_text(other, keys[k]);
+			char pointer[48];
+
+			if (mine == NULL || its == NULL || strcmp(mine, its) != 0)
+				continue;
+			snprintf(pointer, sizeof(pointer), "/nodes/%zu/%s", index, keys[k]);
+			return config_error(
+				file, pointer, "is that of node `%s` too", resource_text(other, "name"));
+		}
+	return 0;
+}
+
 static int take_nodes(struct controller_config *config, struct config *file, const json_t *nodes)
 {
 	size_t i;
 	json_t *node;
+	int rc;
 
 	config->nodes = mem_json(json_array());
 	config->nodes_given = nodes != NULL;
@@ -76,7 +100,10 @@ static int take_nodes(struct controller_config *config, struct config *file, con
 			resource_error_prefix(&error, "/nodes/%zu", i);
 			return complain(file, &error);
 		}
+		rc = check_unique(config, file, object, i);
 		json_array_append_new(config->nodes, object);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "emission.h"
 #include "events.h"
 #include "http.h"
+#include "lib/daemon.h"
 #include "lib/json_memo.h"
 #include "lib/log.h"
 #include "lib/tls.h"
@@ -22,7 +23,6 @@
 #include "watch.h"
 #include "wave.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -49,14 +49,9 @@ uint64_t now_ms(void)
 char *now_text(char *text)
 {
 	struct timespec t;
-	struct tm tm;
-	size_t n;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &tm);
-	n = strftime(text, NOW_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, NOW_TEXT - n, ".%03ldZ", t.tv_nsec / 1000000 % 1000);
-	return text;
+	return time_text_format((int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000, text);
 }
 
 /* ---- What the store knows ---- */
@@ -98,33 +93,15 @@ static int restore(struct controller *c)
 
 /* ---- Nodes of the configuration ---- */
 
-/* The host's name in the form of a resource's. */
-static void local_name(char *name, size_t size)
-{
-	char *end;
-
-	if (gethostname(name, size) < 0)
-		name[0] = '\0';
-	name[size - 1] = '\0';
-	name[strcspn(name, ".")] = '\0';
-	for (char *c = name; *c != '\0'; c++)
-		*c = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
-	for (end = name + strlen(name); end > name && end[-1] == '-';)
-		*--end = '\0';
-	if (name[0] == '\0' || name[0] == '-')
-		snprintf(name, size, "localhost");
-}
-
 static json_t *default_nodes(const struct controller *c)
 {
-	char name[RESOURCE_NAME_MAX + 1];
+	char name[DAEMON_HOST_NAME];
 	struct resource_error error;
 	json_t *in, *node = NULL;
 
 	if (c->config->nodes_given || model_count(&c->model, kind_find("node")) > 0)
 		return json_incref(c->config->nodes);
-	local_name(name, sizeof(name));
-	in = json_pack("{s:s, s:s}", "name", name, "rpc", LOCAL_RPC);
+	in = json_pack("{s:s, s:s}", "name", daemon_host_name(name), "rpc", LOCAL_RPC);
 	resource_validate(kind_find("node"), RESOURCE_CREATE, in, &node, &error);
 	json_decref(in);
 	return json_pack("[o]", node);

@@ -9,6 +9,7 @@
  *	                                                                  └ watch.c
  */
 #include "controller/config.h"
+#include "lib/time_text.h"
 #include "model.h"
 #include "store.h"
 
@@ -48,7 +49,7 @@ void controller_reload(struct controller *c);
 /* CLOCK_MONOTONIC. */
 uint64_t now_us(void);
 uint64_t now_ms(void);
-#define NOW_TEXT 32
+#define NOW_TEXT TIME_TEXT
 /* RFC 3339 in UTC with milliseconds, into a buffer of NOW_TEXT; returned. */
 char *now_text(char *text);
 

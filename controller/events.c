@@ -85,7 +85,7 @@ static bool passes(const json_t *event, const json_t *params)
 	const char *severity = resource_text(params, "severity");
 	const char *kind = resource_text(params, "kind"), *of = resource_text(event, "kind");
 
-	/* Both are RFC 3339 in UTC; without a fraction a text is shorter but orders alike. */
+	/* Both are in UTC to the millisecond: such texts order as the times do. */
 	return (since == NULL || strcmp(resource_text(event, "time"), since) > 0) &&
 	       (severity == NULL || strcmp(resource_text(event, "severity"), severity) == 0) &&
 	       (kind == NULL || (of != NULL && strcmp(of, kind) == 0));

@@ -80,8 +80,12 @@ static void gone(struct node *node, const char *reason)
 
 static void on_disconnected(struct jsonrpc_client *client, const char *reason, void *ctx)
 {
+	struct node *node = ctx;
+	char text[sizeof(node->reason)];
+
 	(void)client;
-	gone(ctx, reason);
+	snprintf(text, sizeof(text), "%s: %s", node->rpc, reason);
+	gone(node, text);
 }
 
 void node_link_fail(struct node *node, const char *format, ...)

@@ -1,45 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage.list */
 #include "api.h"
+#include "lib/time_text.h"
 #include "mem.h"
 #include "usage_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define TIME_TEXT 32
 
 static json_t *time_json(int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
 	char text[TIME_TEXT];
-	struct tm tm;
-	size_t n;
 
-	if (ms == 0)
-		return json_null();
-	gmtime_r(&s, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
-	return json_string(text);
+	return ms == 0 ? json_null() : json_string(time_text_format(ms, text));
 }
 
-/* Of a valid RFC 3339 time in UTC; -1 when there is none. */
+/* Of a time that has been validated; -1 when there is none. */
 static int64_t time_parse(const char *text)
 {
-	struct tm tm = {0};
-	const char *rest = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	int64_t unit = 100, ms;
+	bool finer;
+	int64_t ms;
 
-	if (rest == NULL)
-		return -1;
-	ms = (int64_t)timegm(&tm) * 1000;
-	if (*rest == '.')
-		for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
-			ms += (*rest - '0') * unit;
-	return ms;
+	return text != NULL && time_text_parse(text, &ms, &finer) ? ms : -1;
 }
 
 static bool passes(const struct usage_row *row, const char *tenant, int64_t since_ms)

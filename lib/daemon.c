@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
@@ -207,4 +208,30 @@ int daemon_notify(const char *state)
 	sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, len);
 	close(fd);
 	return sent < 0 ? -errno : 0;
+}
+
+char *daemon_name_of_host(const char *host, char name[DAEMON_HOST_NAME])
+{
+	size_t length = strcspn(host, "."), used = 0;
+
+	for (size_t i = 0; i < length && used < DAEMON_HOST_NAME - 1; i++) {
+		bool plain = isalnum((unsigned char)host[i]);
+
+		if (plain || used > 0) /* a name begins and ends with a letter or digit */
+			name[used++] = plain ? (char)tolower((unsigned char)host[i]) : '-';
+	}
+	while (used > 0 && name[used - 1] == '-')
+		used--;
+	name[used] = '\0';
+	if (used == 0)
+		snprintf(name, DAEMON_HOST_NAME, "localhost");
+	return name;
+}
+
+char *daemon_host_name(char name[DAEMON_HOST_NAME])
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return daemon_name_of_host(host, name);
 }

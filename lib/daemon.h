@@ -56,6 +56,13 @@ int daemon_run(struct daemon *d);
 void daemon_stop(struct daemon *d, int status);
 void daemon_fini(struct daemon *d);
 
+/* Buffer of a name, the terminating zero included. */
+#define DAEMON_HOST_NAME 64
+/* What this host is called where nobody has said it: by every daemon alike. Returns `name`. */
+char *daemon_host_name(char name[DAEMON_HOST_NAME]);
+/* A host's name ("Host-1.example.org") in the form of an object's ("host-1"). Returns `name`. */
+char *daemon_name_of_host(const char *host, char name[DAEMON_HOST_NAME]);
+
 /* Sends "READY=1" or the like to $NOTIFY_SOCKET, if any (sd_notify(3)). 0 or -errno. */
 int daemon_notify(const char *state);
 

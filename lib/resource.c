@@ -161,6 +161,8 @@ bool resource_fail_choice(struct resource_error *error, const char *path, const 
 	for (size_t i = 0; i < count && length < sizeof(all) - 1; i++)
 		length += (size_t)snprintf(
 			all + length, sizeof(all) - length, "%s%s", i ? ", " : "", choices[i]);
+	if (count == 0)
+		return resource_fail(error, path, "%s \"%.64s\": there are none", what, given);
 	return resource_fail(error, path, "%s \"%.64s\": it can be one of: %s", what, given, all);
 }
 

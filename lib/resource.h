@@ -43,7 +43,7 @@ enum field_type {
 	FIELD_NETNS,    /* a name under /run/netns, or an absolute path */
 	FIELD_ENDPOINT, /* results only: "10.0.0.1:80", "[fd00::1]:80" */
 	FIELD_URL_RPC,  /* an absolute path (Unix socket), or tls://host:port */
-	FIELD_TIME,     /* RFC 3339 in UTC */
+	FIELD_TIME,     /* RFC 3339; canonical: UTC to the millisecond */
 	FIELD_OBJECT,   /* `fields` */
 	FIELD_UNION,    /* an object whose member `tag` selects one of `variants` */
 	FIELD_KIND,     /* the name of a kind */

@@ -5,10 +5,10 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/net.h"
 #include "lib/resource_internal.h"
+#include "lib/time_text.h"
 
 /* The value itself when its text is canonical already, so that nothing is copied. */
 static bool keep_or_replace(const json_t *in, const char *canonical, json_t **out)
@@ -348,31 +348,34 @@ static bool scalar_url_rpc(const json_t *in, json_t **out, struct resource_error
 		text);
 }
 
+/*
+ * Canonical to the millisecond, as the times that we write. Those are cut off, so that something of the very
+ * millisecond may be later than a finer time: that one begins a millisecond before.
+ */
 static bool scalar_time(const json_t *in, json_t **out, struct resource_error *error)
 {
-	const char *text = json_string_value(in), *rest;
-	char canonical[sizeof("2000-01-01T00:00:00Z") + 16];
-	struct tm tm = {0};
-	time_t seconds;
+	char canonical[TIME_TEXT];
+	bool ok = true, finer = false;
+	int64_t ms = 0;
 
-	if (json_is_integer(in)) {
-		seconds = (time_t)json_integer_value(in);
-		if (seconds < 0 || seconds > 253402300799 || !gmtime_r(&seconds, &tm))
-			return resource_fail(error, "", "is no time in seconds since 1970");
-		strftime(canonical, sizeof(canonical), "%Y-%m-%dT%H:%M:%SZ", &tm);
-		return keep_or_replace(in, canonical, out);
-	}
-	if (!json_is_string(in))
+	if (json_is_number(in)) {
+		double seconds = json_number_value(in);
+
+		ok = seconds >= 0 && seconds < (double)TIME_TEXT_MAX_MS / 1000;
+		ms = ok ? (int64_t)(seconds * 1000) : 0;
+		finer = json_is_real(in);
+	} else if (json_is_string(in)) {
+		ok = time_text_parse(json_string_value(in), &ms, &finer);
+	} else {
 		return wrong_type(error, "a time such as \"2026-01-31T12:00:00Z\"", in);
-	rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (rest && *rest == '.')
-		for (rest++; isdigit((unsigned char)*rest);)
-			rest++;
-	if (!rest || strcmp(rest, "Z") || strlen(text) > 40)
-		return resource_fail(error, "",
-			"\"%.64s\" is no time in UTC such as 2026-01-31T12:00:00Z (RFC 3339)",
-			text);
-	return keep(in, out);
+	}
+	if (!ok)
+		return json_is_string(in)
+			       ? resource_fail(error, "",
+					 "\"%.64s\" is no time such as 2026-01-31T12:00:00Z (RFC 3339)",
+					 json_string_value(in))
+			       : resource_fail(error, "", "is no time in seconds since 1970");
+	return keep_or_replace(in, time_text_format(finer && ms > 0 ? ms - 1 : ms, canonical), out);
 }
 
 bool resource_scalar(

@@ -9,6 +9,7 @@
 
 #include "base/ip_text.h"
 #include "lib/config.h"
+#include "lib/daemon.h"
 #include "lib/jsonrpc.h"
 #include "lib/resource.h"
 #include "lib/tls.h"
@@ -99,7 +100,7 @@ static const struct field limit_fields[] = {
 };
 
 static const struct field node_fields[] = {
-	{"node", FIELD_STRING, .help = "name of this node (default: the host's name)", .min = 1, .max = 63},
+	{"node", FIELD_NAME, .help = "name of this node (default: the host's name, in lower case and without its domain)"},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
 	{"tls", FIELD_OBJECT, .help = "who we are and whom we trust, with rpc: tls://ADDRESS:PORT", .fields = tls_fields},
 	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: NAME.state in " NODE_STATE_DIR ", NAME being the socket's; beside a socket that is not in /run; empty: none)", .max = 4000},
@@ -135,6 +136,9 @@ static int check_cpus(struct config *file, struct node_config *c)
 		if (json_integer_value(cpu) >= online)
 			return config_error(
 				file, pointer, "this machine has CPUs 0 to %u", online - 1);
+		for (size_t other = 0; other < i; other++)
+			if (json_equal(json_array_get(list, other), cpu))
+				return config_error(file, pointer, "is in the list twice");
 		c->workers[c->n_workers++] = (unsigned int)json_integer_value(cpu);
 	}
 	c->main_cpu = (unsigned int)resource_integer(c->root, "main_cpu", 0);
@@ -174,6 +178,13 @@ struct own_address {
 	bool given;
 };
 
+/* IPv6 has subnet-router anycast there, and a /31 (RFC 3021) two hosts. */
+static bool is_network_address(const struct own_address *own)
+{
+	return ip_addr_is_v4(&own->addr) && own->network.len < IP_V4_BITS + 31 &&
+	       ip_addr_equal(&own->addr, &own->network.addr);
+}
+
 static int check_own_address(
 	struct config *file, const char *text, const char *pointer, struct own_address own[2])
 {
@@ -184,6 +195,8 @@ static int check_own_address(
 	if (!ip_interface_parse(text, &o.addr, &o.network))
 		return config_error(
 			file, pointer, "is no address with prefix length, such as 192.0.2.1/24");
+	if (is_network_address(&o))
+		return config_error(file, pointer, "is the address of the network, not of a host");
 	if (own[!ip_addr_is_v4(&o.addr)].given)
 		return config_error(file, pointer, "is of the same family as `address`");
 	own[!ip_addr_is_v4(&o.addr)] = o;
@@ -237,6 +250,38 @@ static int check_underlay(struct config *file, const struct node_config *c)
 	return err;
 }
 
+/* One entry for each network and family. */
+static int check_external(struct config *file, const struct node_config *c)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (c->external, i, entry) {
+		const char *name = resource_text(entry, "name");
+		const char *address = resource_text(entry, "address");
+		struct own_address own[2] = {{.given = false}};
+		char pointer[40];
+		int err;
+
+		snprintf(pointer, sizeof(pointer), "/external/%zu/address", i);
+		err = check_own_address(file, address, pointer, own);
+		if (err != 0)
+			return err;
+		for (size_t j = 0; j < i; j++) {
+			const json_t *other = json_array_get(c->external, j);
+			const char *theirs = resource_text(other, "address");
+
+			if (strcmp(resource_text(other, "name"), name) == 0 &&
+				(strchr(theirs, ':') != NULL) == own[1].given) {
+				snprintf(pointer, sizeof(pointer), "/external/%zu/name", i);
+				return config_error(file, pointer,
+					"has an entry of this family already");
+			}
+		}
+	}
+	return 0;
+}
+
 /* As configured; else the socket's name with another ending, and where a reboot does not take it away. NULL: none. */
 static const char *state_path(const struct node_config *c)
 {
@@ -270,7 +315,7 @@ static const char *usage_path(const struct node_config *c)
 
 int node_config_load(struct node_config *c, const char *path)
 {
-	static char hostname[64];
+	static char hostname[DAEMON_HOST_NAME];
 	const json_t *memory, *capacity;
 	struct config file;
 	int err;
@@ -284,10 +329,9 @@ int node_config_load(struct node_config *c, const char *path)
 		return err;
 	}
 	c->root = json_incref(file.root);
-	gethostname(hostname, sizeof(hostname) - 1);
 	c->node = resource_text(c->root, "node");
 	if (c->node == NULL)
-		c->node = hostname;
+		c->node = daemon_host_name(hostname);
 	c->rpc = resource_text(c->root, "rpc");
 	c->tls = json_object_get(c->root, "tls");
 	c->state = state_path(c);
@@ -312,6 +356,8 @@ int node_config_load(struct node_config *c, const char *path)
 		err = check_rpc(&file, c);
 	if (err == 0)
 		err = check_underlay(&file, c);
+	if (err == 0)
+		err = check_external(&file, c);
 	config_free(&file);
 	if (err != 0)
 		node_config_free(c);

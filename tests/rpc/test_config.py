@@ -7,7 +7,7 @@ import stat
 import subprocess
 
 import pytest
-from harness import Controller, Exited
+from harness import Controller, Exited, build_dir
 from lib.rpc import Rpc
 
 BAD = [
@@ -22,6 +22,9 @@ BAD = [
     ("nodes: {}", "1: nodes:"),
     ("http: 127.0.0.1:1\nnodes:\n  - {name: a, vtep: 192.0.2.1}\n  - {name: B, vtep: 192.0.2.1}", "4: nodes[1].name:"),
     ("nodes:\n  - {name: a}", "2: nodes[0]"),
+    ("nodes:\n  - {name: a, vtep: 192.0.2.1}\n  - {name: a, vtep: 192.0.2.2}", "3: nodes[1].name:"),
+    ("nodes:\n  - {name: a, rpc: /r}\n  - {name: b, vtep: 192.0.2.2}\n  - {name: c, rpc: /r}", "4: nodes[2].rpc:"),
+    ("nodes:\n  - {name: a, vtep: 'fd00::1'}\n  - {name: b, vtep: 'FD00:0::1'}", "3: nodes[1].vtep:"),
     ("nodes:\n  - {name: a, vtep: 192.0.2.1, colour: red}", "2: nodes[0].colour:"),
     ("listen: /a\nlisten: /b", "2:"),
     ("tls: {cert: /c, key: /k}", "1: tls.ca:"),
@@ -31,12 +34,27 @@ BAD = [
 ]
 
 
-def check(tmp_path, text):
-    path = tmp_path / "controller.yaml"
+BAD_NODE = [
+    ("node: Host-A", "1: node:"),
+    ("workers: [0, 0]", "1: workers[1]:"),
+    ("main_cpu: 0\nworkers: [4095]", "2: workers[0]:"),
+    ("underlay:\n  ifname: eth0\n  address: 192.0.2.0/24", "3: underlay.address:"),
+    ("underlay: {ifname: eth0, address: 192.0.2.1}", "1: underlay.address:"),
+    ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: n, ifname: f, address: 192.0.3.1/24}", "3: external[1].name:"),
+    ("external: [{name: n, ifname: e, address: 192.0.2.1}]", "1: external[0].address:"),
+]
+GOOD_NODE = [
+    "",
+    "underlay: {ifname: eth0, address: 192.0.2.0/31}",
+    "external: [{name: n, ifname: e, address: 192.0.2.1/24}, {name: n, ifname: e, address: 'fd00::1/64'}]",
+]
+
+
+def check(tmp_path, text, name="controller"):
+    path = tmp_path / f"{name}.yaml"
     path.write_text(text)
-    argv = Controller(str(tmp_path)).argv()
-    path.write_text(text)
-    return subprocess.run([argv[0], "--check", "-c", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    program = os.path.join(build_dir(), name, f"vpc-{name}")
+    return subprocess.run([program, "--check", "-c", str(path)], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("text, where", BAD)
@@ -44,6 +62,19 @@ def test_bad_config(tmp_path, text, where):
     done = check(tmp_path, text + "\n")
     assert done.returncode == 2
     assert done.stderr.startswith(f"{tmp_path}/controller.yaml:{where}"), done.stderr
+
+
+@pytest.mark.parametrize("text, where", BAD_NODE)
+def test_bad_config_of_a_node(tmp_path, text, where):
+    done = check(tmp_path, text + "\n", "dataplane")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path}/dataplane.yaml:{where}"), done.stderr
+
+
+@pytest.mark.parametrize("text", GOOD_NODE)
+def test_good_config_of_a_node(tmp_path, text):
+    done = check(tmp_path, text + "\n", "dataplane")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "vni_range: [5, 5]", "nodes: []"])

@@ -216,7 +216,8 @@ def test_the_only_node_is_the_default(controller):
     controller.call("subnet.create", name="s", vpc="v", cidr="10.0.0.0/24")
     assert controller.refused("invalid", "port.create", name="p", subnet="s").data["path"] == "/node"
     controller.call("node.create", name="legacy", vtep="192.0.2.77")
-    controller.call("node.create", name="one", rpc="/nowhere/1.sock")
+    one = controller.call("node.create", name="one", rpc="/nowhere/1.sock")
+    assert one["status"]["state"] == "away", "it is ours, though its link is not made yet"
     assert controller.call("port.create", name="p", subnet="s")["node"] == "one"
     controller.call("node.create", name="two", rpc="/nowhere/2.sock")
     assert controller.refused("invalid", "port.create", name="q", subnet="s").data["path"] == "/node"

@@ -86,7 +86,10 @@ def test_events(make_controller):
     assert controller.call("event.list", severity="error")["items"] == []
     assert controller.call("event.list", kind="vpc")["items"] == []
     assert controller.call("event.list", since=event["time"])["items"] == []
-    assert controller.call("event.list", since="2020-01-01T00:00:00Z")["items"] == [event]
+    before = ["2020-01-01T00:00:00Z", event["time"][:-5] + "Z", event["time"][:-5] + "+00:00", event["time"][:-1] + "999Z", 0, 1.5]
+    for since in before:
+        whole_second = event["time"].endswith(".000Z") and str(since)[:19] == event["time"][:19] and "." not in str(since)
+        assert controller.call("event.list", since=since)["items"] == ([] if whole_second else [event]), since
     controller.restart()
     items = wait_for(lambda: (lambda i: i if len(i) == 2 else None)(controller.call("event.list")["items"]))
     assert items[0] == event and items[1]["time"] > event["time"]

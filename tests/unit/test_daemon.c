@@ -212,6 +212,27 @@ static void test_systemd(void **state)
 	unsetenv("NOTIFY_SOCKET");
 }
 
+/* Controller and dataplane must find the same name for a host that nobody has named. */
+static void test_name_of_a_host(void **state)
+{
+	static const char *const cases[][2] = {
+		{"host-a", "host-a"},
+		{"Host-A.Example.COM", "host-a"},
+		{"db_1", "db-1"},
+		{"-x--", "x"},
+		{"", "localhost"},
+		{"...", "localhost"},
+		{"\xc3\xa9", "localhost"},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+	};
+	char name[DAEMON_HOST_NAME];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(daemon_name_of_host(cases[i][0], name), cases[i][1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_hangup_reloads),
 		cmocka_unit_test(test_status_of_a_stop),
 		cmocka_unit_test(test_systemd),
+		cmocka_unit_test(test_name_of_a_host),
 	};
 
 	unsetenv("NOTIFY_SOCKET");
