@@ -134,9 +134,12 @@ static uint32_t flow_hash(const struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	bool v4 = eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	uint32_t key[9] = {0};
 
-	return m->data_len < 58 ? 0
-				: rte_jhash((const uint8_t *)eth + (v4 ? 26 : 22), v4 ? 12 : 36, 0);
+	if (m->data_len < 58)
+		return 0;
+	memcpy(key, (const uint8_t *)eth + (v4 ? 26 : 22), v4 ? 12 : 36);
+	return rte_jhash(key, sizeof(key), 0);
 }
 
 static void turn(struct worker *w)
