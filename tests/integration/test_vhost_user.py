@@ -7,6 +7,7 @@
 
 import os
 import re
+import time
 
 import pytest
 from lib import wait_for
@@ -74,6 +75,30 @@ def test_state_follows_the_peer(make_cloud, start_guest):
     guest.kill()
     wait_for(lambda: status()["state"] == "down", 5, "the port is down")
     assert "no peer is connected" in status()["reason"]
+
+
+def cpu_seconds(host):
+    with open(f"/proc/{host.daemon.pid}/stat", encoding="ascii") as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_silent_guest_costs_nothing(make_cloud, start_guest):
+    """Workers sleep beside a running guest, and its frames wake them.
+
+    The bound is on CPU time, of which a busy computer does not take more; polling would use all of a worker's.
+    """
+    cloud = make_cloud(hosts=1, underlay=None, node_config={"idle": "adaptive"})
+    cloud.network("v", {"s": {"cidr": "10.0.1.0/24"}})
+    left = cloud.machine("left", "s", security_groups=["v-open"])
+    path = os.path.join(cloud.dir, "guest.sock")
+    create_port(cloud, path, "server", 2)
+    start_guest(path, "client", 2)
+    wait_for(lambda: left.ping(ADDRESS), 10, "the guest answers")
+    used, began = cpu_seconds(cloud.host()), time.monotonic()
+    wait_for(lambda: time.monotonic() - began > 2, 10)
+    assert cpu_seconds(cloud.host()) - used < 0.2 * (time.monotonic() - began)
+    assert left.ping(ADDRESS)
 
 
 def test_come_and_go_under_load(make_cloud, start_guest, long_run):

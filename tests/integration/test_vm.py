@@ -28,9 +28,10 @@ def _can_run():
 
 @pytest.fixture
 def make_guest(make_cloud):
+    """make_guest(role, queues): a cloud with its virtual machine. The machine uses all pairs of the port's unless told."""
     processes = []
 
-    def make(role="server", queues=1):
+    def make(role, queues, used=None):
         cloud = make_cloud(hosts=2)
         cloud.network("v", SUBNETS)
         right = cloud.machine("right", "s", "b", security_groups=["v-open"])
@@ -44,9 +45,8 @@ def make_guest(make_cloud):
             attachment={"type": "vhost_user", "socket": path, "role": role, "queues": queues},
         )
         assert cloud.get("port", "guest")["status"]["state"] == "down"
-        guest = Guest(popen, path, port["mac"], role, queues)
+        guest = Guest(popen, path, port["mac"], role, used or queues)
         processes.append(guest.process)
-        guest.wait_ready()
         return cloud, guest, port, right
 
     yield make
@@ -91,11 +91,13 @@ def send_command(right, transfer, megabytes):
     )
 
 
-@pytest.mark.parametrize("role", ["server", "client"])
-def test_guest(make_guest, role, long_run):
+@pytest.mark.parametrize("role, queues", [("server", 1), ("client", 2)])
+def test_guest(make_guest, role, queues, long_run):
     """An address by DHCP, ping, TCP both ways with equal digests; then the dataplane is killed under a transfer."""
-    megabytes = 100 if long_run else 20
-    cloud, guest, port, right = make_guest(role)
+    megabytes = 100 if long_run else 20 if role == "server" else 8
+    cloud, guest, port, right = make_guest(role, queues)
+    guest.wait_ready()
+    assert len(guest.run("ls -d /sys/class/net/eth0/queues/tx-*").split()) == queues
     lease = guest.dhcp()
     assert lease["ip"] in port["addresses"]
     assert cloud.get("port", "guest")["status"]["state"] == "active"
@@ -120,3 +122,9 @@ def test_guest(make_guest, role, long_run):
     up.join(30)
     assert up.received == megabytes << 20
     assert up.digest.hexdigest() in out
+
+
+def test_more_queues_than_the_port_has(make_guest):
+    """QEMU is told how many there are, and does not start a machine with more."""
+    _, guest, _, _ = make_guest("server", 2, used=3)
+    guest.wait_says("you are asking more queues than supported: 2", 60)

@@ -158,8 +158,8 @@ class Guest:
         self.said = ""
         self._commands = 0
 
-    def _read_until(self, pattern, timeout_s):
-        """What the serial line says up to the pattern; its match."""
+    def wait_says(self, pattern, timeout_s):
+        """Until QEMU or the guest's serial line has said the pattern; its match."""
         end = deadline(timeout_s)
         fd = self.process.stdout.fileno()
         while (match := re.search(pattern, self.said)) is None:
@@ -170,7 +170,7 @@ class Guest:
         return match
 
     def wait_ready(self, timeout_s=90):
-        self._read_until("guest is ready\n", timeout_s)
+        self.wait_says("guest is ready\n", timeout_s)
 
     def start(self, command):
         """Sends a command; finish() waits for its end."""
@@ -181,7 +181,7 @@ class Guest:
 
     def finish(self, timeout_s=60, check=True):
         """The output of the command that was started."""
-        match = self._read_until(rf"end-{self._commands}-(\d+)\n", timeout_s)
+        match = self.wait_says(rf"end-{self._commands}-(\d+)\n", timeout_s)
         out = self.said[: match.start()]
         assert not check or match.group(1) == "0", out
         return out
