@@ -20,6 +20,7 @@ struct top_data {
 	struct cli *cli;
 	json_t *before; /* what is counted → {"at": seconds, counters} */
 	json_t *vpcs;   /* subnet → VPC */
+	json_t *nodes;  /* names of those that are connected */
 	double now;
 };
 
@@ -38,6 +39,7 @@ struct top_data *top_data_new(struct cli *cli)
 	data->cli = cli;
 	data->before = json_object();
 	data->vpcs = json_object();
+	data->nodes = json_array();
 	return data;
 }
 
@@ -45,6 +47,7 @@ void top_data_free(struct top_data *data)
 {
 	json_decref(data->before);
 	json_decref(data->vpcs);
+	json_decref(data->nodes);
 	free(data);
 }
 
@@ -62,13 +65,16 @@ static json_t *ask(struct top_data *data, const char *method, json_t *params)
 	return result;
 }
 
-static json_t *ask_list(struct top_data *data, const char *method)
+/* All pages; with `node` only of that node. */
+static json_t *ask_list(struct top_data *data, const char *method, const char *node)
 {
 	json_t *items = json_array(), *cursor = NULL, *result;
 
 	do {
 		json_t *params = json_pack("{s:i}", "limit", PAGE);
 
+		if (node)
+			json_object_set_new(params, "node", json_string(node));
 		if (cursor)
 			json_object_set_new(params, "cursor", cursor);
 		result = ask(data, method, params);
@@ -195,16 +201,34 @@ static void learn_subnets(struct top_data *data, const json_t *ports)
 			break;
 	if (i == json_array_size(ports))
 		return;
-	subnets = ask_list(data, "subnet.list");
+	subnets = ask_list(data, "subnet.list", NULL);
 	json_array_foreach (subnets, i, subnet)
 		json_object_set(
 			data->vpcs, resource_text(subnet, "name"), json_object_get(subnet, "vpc"));
 	json_decref(subnets);
 }
 
+/* Of the nodes that can tell: ports of VTEPs that others run may be many more. */
+static json_t *ask_ports(struct top_data *data)
+{
+	json_t *ports = json_array(), *name, *some;
+	size_t i;
+
+	json_array_foreach (data->nodes, i, name) {
+		some = ask_list(data, "port.list", json_string_value(name));
+		if (!some) {
+			json_decref(ports);
+			return NULL;
+		}
+		json_array_extend(ports, some);
+		json_decref(some);
+	}
+	return ports;
+}
+
 static json_t *look_ports(struct top_data *data)
 {
-	json_t *ports = ask_list(data, "port.list"), *rows, *port;
+	json_t *ports = ask_ports(data), *rows, *port;
 	size_t i;
 
 	if (!ports)
@@ -400,6 +424,7 @@ static json_t *node_row(struct top_data *data, const json_t *node)
 	json_object_set_new(row, "state", json_string(connected ? "connected" : "away"));
 	copy(row, "uptime_s", node);
 	if (connected) {
+		json_array_append(data->nodes, json_object_get(node, "name"));
 		set_loads(row, json_object_get(node, "workers"));
 		set_rate(data, row, "received_pps", what, number_of(packets, "received"));
 		set_rate(data, row, "sent_pps", what, number_of(packets, "sent"));
@@ -420,6 +445,7 @@ static json_t *node_rows(struct top_data *data, const json_t *status)
 	json_t *rows = json_array(), *node;
 	size_t i;
 
+	json_array_clear(data->nodes);
 	json_array_foreach (json_object_get(status, "nodes"), i, node)
 		json_array_append_new(rows, node_row(data, node));
 	return rows;

@@ -95,6 +95,7 @@ static void snapshot_end(struct snapshot *s)
 	digest_free(s->digest);
 	if (s->timer != NULL)
 		event_free(s->timer);
+	mem_trim(s->count);
 	*s = (struct snapshot){.of = s->of};
 }
 

@@ -3,6 +3,7 @@
 
 #include "lib/log.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,4 +53,13 @@ char *mem_printf(const char *format, ...)
 json_t *mem_json(json_t *value)
 {
 	return must(value);
+}
+
+/* It costs some milliseconds, which only a large heap is worth. */
+#define TRIM_FROM 10000
+
+void mem_trim(size_t objects)
+{
+	if (objects >= TRIM_FROM)
+		malloc_trim(0);
 }

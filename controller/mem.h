@@ -16,6 +16,9 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Passes its argument through; ends the program when it is NULL. For jansson's constructors. */
 json_t *mem_json(json_t *value);
 
+/* After so many objects have come and gone: much of it goes back to the system. */
+void mem_trim(size_t objects);
+
 /* Room for one more in a growing array: `items` of `count`, with `room` allocated. */
 #define MEM_GROW(items, count, room)                                                               \
 	do {                                                                                       \

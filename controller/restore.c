@@ -37,6 +37,7 @@ void upload_free(struct upload *upload)
 	json_decref(upload->objects);
 	json_decref(upload->usage);
 	json_decref(upload->events);
+	mem_trim(upload->lines);
 	free(upload);
 }
 

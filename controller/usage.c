@@ -39,6 +39,15 @@ static bool is_accounted(const struct kind *kind)
 	return false;
 }
 
+/* NULL also when this version does not know the kind. */
+static const struct object *find_object(
+	const struct usage *usage, const char *kind, const char *name)
+{
+	const struct kind *known = kind_find(kind);
+
+	return known != NULL ? model_find(&usage->c->model, known, name) : NULL;
+}
+
 static struct usage_row *row_there(const struct usage *usage, const struct object *object)
 {
 	struct usage_row *row = usage_row_newest(&usage->table, object->kind->name, object->name);
@@ -46,24 +55,41 @@ static struct usage_row *row_there(const struct usage *usage, const struct objec
 	return row != NULL && row->deleted_ms == 0 ? row : NULL;
 }
 
+/* Does a dataplane of ours count for it? Ports of a VTEP that somebody else runs are many, and nobody tells. */
+static bool is_counted(const struct object *object)
+{
+	const struct object *node = object_target(object, kind_find("node"));
+
+	return is_accounted(object->kind) && (node == NULL || object_text(node, "rpc") != NULL);
+}
+
+/* Is there a row to be made: for a new object, or one that is counted from this change on? */
+static bool needs_row(const struct change *ch, const struct usage_row *row)
+{
+	return ch->op != CHANGE_DELETE && (row == NULL || ch->op == CHANGE_CREATE) &&
+	       is_counted(ch->object);
+}
+
 void usage_prepare(struct usage *usage, const struct txn *txn)
 {
 	for (size_t i = 0; i < txn->count; i++) {
 		const struct change *ch = &txn->changes[i];
-		struct usage_row *row = row_there(usage, ch->object);
-		struct usage_row copy = {.id = (int64_t)ch->revision,
-			.kind = (char *)ch->object->kind->name,
-			.name = ch->object->name,
-			.tenant = (char *)object_tenant(ch->object)};
+		struct usage_row *row, copy;
 
-		if (!is_accounted(ch->object->kind) || ch->op == CHANGE_UPDATE)
+		if (!is_accounted(ch->object->kind))
 			continue;
-		if (ch->op == CHANGE_DELETE) {
-			if (row == NULL)
-				continue; /* made in this very commit: see reconcile() */
+		row = row_there(usage, ch->object);
+		if (ch->op == CHANGE_DELETE && row != NULL) {
 			row->deleting_ms = usage_now_ms();
 			copy = *row;
 			copy.deleted_ms = row->deleting_ms;
+		} else if (needs_row(ch, row)) {
+			copy = (struct usage_row){.id = (int64_t)ch->revision,
+				.kind = (char *)ch->object->kind->name,
+				.name = ch->object->name,
+				.tenant = (char *)object_tenant(ch->object)};
+		} else {
+			continue; /* also of one made in this very commit: see reconcile() */
 		}
 		usage_store_row(usage->store, &copy);
 	}
@@ -73,18 +99,20 @@ void usage_published(struct usage *usage, const struct txn *txn)
 {
 	for (size_t i = 0; i < txn->count; i++) {
 		const struct change *ch = &txn->changes[i];
-		struct usage_row *row = row_there(usage, ch->object);
+		struct usage_row *row;
 
-		if (!is_accounted(ch->object->kind) || ch->op == CHANGE_UPDATE)
+		if (!is_accounted(ch->object->kind))
 			continue;
-		if (ch->op == CHANGE_CREATE)
+		row = row_there(usage, ch->object);
+		if (ch->op == CHANGE_DELETE && row != NULL)
+			row->deleted_ms = row->deleting_ms != 0 ? row->deleting_ms : usage_now_ms();
+		else if (needs_row(ch, row))
 			row = usage_row_add(&usage->table, (int64_t)ch->revision,
 				ch->object->kind->name, ch->object->name,
 				object_tenant(ch->object));
-		else if (row != NULL)
-			row->deleted_ms = row->deleting_ms != 0 ? row->deleting_ms : usage_now_ms();
-		if (row != NULL)
-			row->dirty = true;
+		else
+			continue;
+		row->dirty = true;
 	}
 }
 
@@ -102,7 +130,7 @@ static void reconcile(struct usage *usage)
 	const struct kind *kind;
 
 	TAILQ_FOREACH (row, &usage->table.rows, link) {
-		const struct object *object = model_get(model, row->kind, row->name);
+		const struct object *object = find_object(usage, row->kind, row->name);
 
 		if (row->deleted_ms == 0 &&
 			(object == NULL || strcmp(object_tenant(object), row->tenant) != 0))
@@ -114,7 +142,7 @@ static void reconcile(struct usage *usage)
 			continue;
 		MODEL_FOREACH(model, kind, object)
 		{
-			if (row_there(usage, object) == NULL)
+			if (row_there(usage, object) == NULL && is_counted(object))
 				usage_row_add(&usage->table, (int64_t)object_revision(object),
 					kind->name, object->name, object_tenant(object))
 					->dirty = true;
@@ -244,6 +272,20 @@ static json_int_t number(const json_t *list, size_t index)
 	return json_integer_value(json_array_get(list, index));
 }
 
+/* Of one that is counted since its node has got a dataplane. */
+static struct usage_row *row_of_object(struct usage *usage, const char *kind, const char *name)
+{
+	const struct object *object = find_object(usage, kind, name);
+	struct usage_row *row;
+
+	if (object == NULL || !is_accounted(object->kind))
+		return NULL;
+	row = usage_row_add(
+		&usage->table, (int64_t)object_revision(object), kind, name, object_tenant(object));
+	row->dirty = true;
+	return row;
+}
+
 /* [kind, name, instance, revision, figures...] */
 static void take(struct usage *usage, const char *node, const json_t *entry, bool ended)
 {
@@ -257,6 +299,8 @@ static void take(struct usage *usage, const char *node, const json_t *entry, boo
 		return;
 	if (life == NULL) {
 		row = usage_row_at(&usage->table, kind, name, number(entry, 3));
+		if (row == NULL)
+			row = row_of_object(usage, kind, name);
 		if (row == NULL)
 			return; /* of an object that we never had */
 		life = usage_life_add(&usage->table, row, number(entry, 2), node);

@@ -185,6 +185,26 @@ def test_deleted_and_made_again(metered):
     assert controller.call("usage.list")["items"] == before
 
 
+def test_ports_that_others_run_are_not_counted(metered):
+    """Until they move to a node of ours, or theirs becomes one."""
+    controller, (a, b) = metered
+    controller.call("node.create", name="legacy", vtep="192.0.2.77")
+    controller.apply(*({"kind": "port", "name": f"far{n}", "subnet": "s", "node": "legacy"} for n in range(3)))
+    assert [item["name"] for item in controller.call("usage.list")["items"]] == ["p"]
+    controller.call("port.update", name="far0", node="host-b")
+    assert usage(controller, "far0") == figures(0)
+    b.count(7, "far0", revision(controller, "far0"), 3)
+    a.count(8, "nobody", 1, 3)
+    a.count(9, "far1", 1, 4)
+    wait_usage(controller, "far0", 3)
+    wait_usage(controller, "far1", 4)
+    controller.kill()
+    controller.start()
+    assert usage(controller, "far0") == figures(3) and usage(controller, "far1") == figures(4)
+    controller.call("port.delete", names=["far0", "far1", "far2"])
+    assert {item["name"] for item in controller.call("usage.list")["items"] if item["deleted"]} == {"far0", "far1"}
+
+
 def test_filters_and_pages(metered):
     controller, (a, _) = metered
     controller.apply(
