@@ -160,16 +160,18 @@ static const int capabilities[] = {
 	CAP_SYS_ADMIN,    /* into the namespaces of containers */
 	CAP_SYS_PTRACE,   /* … that are named by a process: /proc/PID/ns/net */
 	CAP_DAC_OVERRIDE, /* sockets of virtual machines, which belong to their users */
+	CAP_IPC_LOCK,     /* the last: XDP sockets, only where memory to pin is limited all the same */
 };
 
 static int give_up_privileges(void)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 
-	/* Frames are in memory that the kernel pins. Refused: the limit we were started with has to do. */
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	/* Frames are in memory that the kernel pins. The unit has the limit off, root may take it off. */
+	bool limited = setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0;
+
 	privileges_join(JSONRPC_GROUP);
-	return privileges_keep(capabilities, RTE_DIM(capabilities));
+	return privileges_keep(capabilities, RTE_DIM(capabilities) - !limited);
 }
 
 static void reload(void *arg)
