@@ -306,3 +306,33 @@ def test_ports_come_and_go_under_load(make_cloud, long_run):
         assert after[what] <= before[what] + 2, (before, after)
     assert after["maps"] <= before["maps"] + 4, (before, after)
     assert after["bytes"] <= before["bytes"] + (4 << 20), (before, after)
+
+
+@pytest.mark.parametrize(
+    "attachment, state, reason",
+    [
+        ({"type": "device", "devargs": "net_null0"}, "active", ""),
+        ({"type": "vhost_user", "socket": "{dir}/vm.sock"}, "down", "no peer is connected"),
+        ({"type": "vhost_user", "socket": "{dir}/vm.sock", "role": "client"}, "down", "nobody serves"),
+        ({"type": "memif", "socket": "{dir}/m.sock"}, "down", "no peer is connected"),
+        ({"type": "memif", "socket": "{dir}/m.sock", "role": "client"}, "down", "nobody serves"),
+        ({"type": "netdev", "ifname": "nowhere", "mode": "af_xdp"}, "error", "no interface nowhere"),
+        ({"type": "netdev", "ifname": "lo"}, "error", "lo is no Ethernet interface"),
+    ],
+)
+def test_attach_and_detach(make_cloud, attachment, state, reason):
+    """What has nobody at its other end, or can not be had, is said to be so; detached, it leaves nothing."""
+    cloud = make_cloud(hosts=1, underlay=None)
+    cloud.network("v", SUBNETS)
+    attachment = {key: value.format(dir=cloud.dir) for key, value in attachment.items()}
+    cloud.create("port", name="p", subnet="s")
+    files = set(os.listdir(cloud.dir))
+    fds = held(cloud.host())["fds"]
+    for _ in range(3):
+        cloud.call("port.attach", name="p", attachment=attachment, wait=True)
+        status = cloud.get("port", "p")["status"]
+        assert status["state"] == state and reason in status["reason"], status
+        cloud.call("port.detach", name="p", wait=True)
+        assert port_state(cloud, "p") == "detached"
+    assert set(os.listdir(cloud.dir)) <= files
+    wait_for(lambda: held(cloud.host())["fds"] <= fds + 2, 10, "file descriptors are closed")
