@@ -7,6 +7,7 @@
  */
 #include "base/ip_text.h"
 #include "core/road.h"
+#include "underlay/underlay.h"
 #include "vpc/vpc_internal.h"
 
 static bool no_route(struct flow *f, const char *kind, const char *name)
@@ -44,6 +45,14 @@ static struct rte_ether_addr reply_dmac(const struct flow *f)
 	return hop != NULL ? hop->mac : f->smac;
 }
 
+/* A VTEP that somebody else runs routes nothing: its answers come with the VNI that it was sent. */
+static bool is_foreign(loc_t out)
+{
+	const struct vtep *vtep = loc_is_tunnel(out) ? vtep_get(loc_index(out)) : NULL;
+
+	return vtep != NULL && vtep_is_foreign(vtep);
+}
+
 /* The answers' part of the verdict; the packet's own is decided. */
 static void decide_answers(struct flow *f)
 {
@@ -55,7 +64,8 @@ static void decide_answers(struct flow *f)
 	f->reply_vni = src_vpc->vni;
 	/* What comes back through a tunnel was routed by the node there and carries our VNI. */
 	f->reply_routed = crossing && loc_is_port(f->out);
-	f->out_vpc_index = loc_is_port(f->out) ? f->dst_vpc->index : f->vpc_index;
+	f->out_vpc_index = loc_is_port(f->out) || is_foreign(f->out) ? f->dst_vpc->index
+								     : f->vpc_index;
 	f->reply_smac = crossing ? src_vpc->gw_mac : f->dmac;
 	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
 }

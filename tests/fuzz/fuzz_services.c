@@ -3,6 +3,7 @@
  * SERVICE SENDER FLAGS FRAME: any frame to any of the gateway's services. The buffer ends where the frame or
  * its room ends, so that the address sanitizer sees every byte read or written beyond.
  */
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +19,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ROOM 700
 #define FLAG_NO_ROOM 1  /* the frame may not grow */
-#define FLAG_CHECKSUM 2 /* its ICMPv6 checksum is made right */
+#define FLAG_CHECKSUM 2 /* its checksum of ICMPv6, or of UDP over IPv6, is made right */
 
 /* Most random bytes have a wrong checksum and would get no further. */
 static void mend_checksum(uint8_t *frame, uint16_t len)
 {
 	struct icmp6_frame *f = (struct icmp6_frame *)frame;
-	uint16_t icmp_len = icmp6_len(f, len);
+	uint16_t icmp_len = icmp6_len(f, len), udp_len;
 
+	if (len >= 62 && f->ip.proto == IPPROTO_UDP) {
+		udp_len = (uint16_t)(frame[58] << 8 | frame[59]);
+		memset(frame + 60, 0, 2);
+		if (udp_len > len - 54)
+			return;
+		rte_be16_t sum = checksum_finish_udp(checksum_add(
+			checksum_pseudo6(f->ip.src_addr, f->ip.dst_addr, IPPROTO_UDP, udp_len),
+			frame + 54, udp_len));
+
+		memcpy(frame + 60, &sum, 2);
+		return;
+	}
 	if (icmp_len == 0)
 		return;
 	f->icmp.checksum = 0;

@@ -25,7 +25,7 @@ SEED = int(os.environ.get("VPC_TEST_SEED", "20260401"), 0)
 
 
 def pytest_report_header():
-    return f"VPC_TEST_SEED={SEED} VPC_BUILD={os.environ.get('VPC_BUILD', 'build')} VPC_WORKERS={os.environ.get('VPC_WORKERS', '1')}"
+    return f"VPC_TEST_SEED={SEED} VPC_BUILD={os.environ.get('VPC_BUILD', 'build')} VPC_WORKERS={os.environ.get('VPC_WORKERS', '1')} VPC_UNDERLAY={os.environ.get('VPC_UNDERLAY', 'ipv4')}"
 
 
 def pytest_configure(config):

@@ -34,7 +34,8 @@ def cloud(make_module_cloud, request):
 
 @pytest.fixture(params=["host-a", "host-b"])
 def gateway_node(cloud, request):
-    """The node that it knows for the gateway's MAC, and does not learn another one."""
+    """The node that it knows for the gateway's MAC, and does not learn another one (learning, it would refuse a fixed MAC's move)."""
+    cloud.vtep.ns.ip("link set vx0 type vxlan nolearning")
     mac = cloud.get("subnet", "s3")["status"]["gateway_mac"]
     for host in cloud.hosts.values():
         cloud.vtep.ns.run("bridge", "fdb", "del", mac, "dev", "vx0", "dst", host.address, check=False)

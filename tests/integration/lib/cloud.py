@@ -164,7 +164,7 @@ class Cloud:
     """Everything a test needs; a context manager that leaves nothing behind.
 
     hosts           how many dataplanes (host-a, host-b, …); 0: a controller alone
-    underlay        "ipv4", "ipv6" or None (a dataplane without underlay)
+    underlay        "ipv4", "ipv6" or None (a dataplane without underlay); VPC_UNDERLAY where a test does not care
     mtu             of the underlay
     node_config     laid over every node.yaml
     controller_config  laid over controller.yaml
@@ -177,7 +177,7 @@ class Cloud:
     def __init__(
         self,
         hosts=2,
-        underlay="ipv4",
+        underlay=os.environ.get("VPC_UNDERLAY") or "ipv4",
         mtu=1600,
         node_config=None,
         controller_config=None,
