@@ -97,7 +97,7 @@ def test_cut_between_hosts(cloud):
         again = becomes(cloud, node, peer, state="up")
         assert again["since"] > down["since"]
         wait_for(lambda n=node, p=peer: len(events(cloud, n, p, "tunnel_up")) == told[n][1] + 1, 5, "tunnel_up")
-    assert cloud.machines["left"].ping(cloud.machines["right"])
+    wait_for(lambda: cloud.machines["left"].ping(cloud.machines["right"]), 10, "machines reach each other")
 
 
 @pytest.mark.parametrize("mtu", [1463, 1500])
