@@ -22,10 +22,10 @@
 #include "session/tcp.h"
 #include "underlay/underlay.h"
 
-#define PAGE_MAX 1000u
+#define PAGE_MAX 500u
 /* Records before other events get their turn: well under a millisecond, looked at or written. */
-#define SLICE_VISITS 8192u
-#define SLICE_WRITTEN 200u
+#define SLICE_VISITS 2048u
+#define SLICE_WRITTEN 100u
 
 /* A call under way. */
 struct export
