@@ -81,9 +81,11 @@ static uint16_t stub_rx(struct port *port, uint16_t queue, struct rte_mbuf **pkt
 	if (wire.rx != NULL)
 		return wire.rx(port, pkts, n);
 	memcpy(pkts, s->rx, take * sizeof(*pkts));
-	for (uint16_t i = 0; i < take; i++)
-		pkts[i]->port =
-			(uint16_t)port->index; /* whence it truly came, for check_isolation() */
+	for (uint16_t i = 0; i < take; i++) {
+		/* Whence it truly came, for check_isolation(). */
+		pkts[i]->port = (uint16_t)port->index;
+		pkts[i]->dynfield1[0] = port->life;
+	}
 	s->n_rx -= take;
 	memmove(s->rx, s->rx + take, s->n_rx * sizeof(*pkts));
 	return take;
@@ -104,7 +106,8 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 	const struct vpc *src, *dst;
 	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *vni;
 
-	if (from == NULL || fragment_held() != 0) /* a port's index may be another's by now */
+	/* A port's index may be another's by now, of what was held here. */
+	if (from == NULL || fragment_held() != 0 || from->life != (uint16_t)m->dynfield1[0])
 		return;
 	src = vpc_get(
 		from->role == PORT_TENANT ? from->vpc_index : pkt_of((void *)(uintptr_t)m)->vpc);

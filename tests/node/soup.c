@@ -105,6 +105,18 @@ static const struct {
 	 "\", [\"10.0.1.11\"], [\"any\"], true, [], false, "
 	 "null, {\"type\": \"stub\"}, 2]]",
 		"[]"},
+	/* rates at both ends, so that packets wait while all else changes; and none again */
+	{"[[\"port\", \"a\", 100, \"web\", \"" MAC_A
+	 "\", [\"10.0.1.10\", \"fd00:1:0:1::10\"], [\"any\"], true, [], true, "
+	 "{\"egress_pps\": 20, \"ingress_mbps\": 1}, {\"type\": \"stub\"}, 3]]",
+		"[]"},
+	{"[[\"port\", \"b\", 100, \"web\", \"" MAC_B
+	 "\", [\"10.0.1.11\", \"fd00:1:0:1::11\"], [\"any\"], true, [], true, "
+	 "{\"egress_mbps\": 1, \"ingress_pps\": 30}, {\"type\": \"stub\"}, 3]]",
+		"[]"},
+	{"[" PORT_A "," PORT_B "]", "[]"},
+	{"[[\"share\", 100, 8]]", "[]"},
+	{"[]", "[[\"share\", 100]]"},
 };
 
 static const char *const ports[] = {
