@@ -131,10 +131,9 @@ static __rte_always_inline unsigned int forward_apply(
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
 		hot = session_hot_of(ref);
-		if (unlikely(atomic_load_explicit(&hot->packets, memory_order_relaxed) == 0) &&
-			(ref & 1))
+		if (unlikely(session_count(hot, p->l3_len, w->now_ms)) && (ref & 1) &&
+			atomic_load_explicit(&hot->packets, memory_order_relaxed) == 1)
 			session_answered(ref >> 1);
-		session_count(hot, p->l3_len, w->now_ms);
 	}
 	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
 		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */

@@ -132,7 +132,9 @@ static void fill(uint32_t index, const struct session_new *new)
 			continue;
 		}
 		memset(hot, 0, sizeof(*hot));
-		atomic_store_explicit(&hot->seen_ms, new->now_ms, memory_order_relaxed);
+		/* The first answer is to be noticed, see session_count(). */
+		atomic_store_explicit(&hot->seen_ms,
+			new->now_ms - (d == 1 ? SESSION_SEEN_STEP_MS : 0), memory_order_relaxed);
 	}
 	memcpy(cold->deps, new->deps, sizeof(cold->deps));
 	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);

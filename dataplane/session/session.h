@@ -266,8 +266,9 @@ static inline struct session_hot *session_hot_of(uint32_t ref)
 /* The control thread compares idle times of seconds: finer steps would only dirty lines. */
 #define SESSION_SEEN_STEP_MS 64u
 
-/* One packet of `bytes` IP bytes in the direction of `hot`, by the worker that carries it. */
-static inline void session_count(struct session_hot *hot, uint32_t bytes, uint32_t now_ms)
+/* One packet of `bytes` IP bytes in the direction of `hot`, by the worker that carries it. True for the first one since
+ * SESSION_SEEN_STEP_MS, and for the first one ever of the answers. */
+static inline bool session_count(struct session_hot *hot, uint32_t bytes, uint32_t now_ms)
 {
 	atomic_store_explicit(&hot->packets,
 		atomic_load_explicit(&hot->packets, memory_order_relaxed) + 1,
@@ -275,9 +276,11 @@ static inline void session_count(struct session_hot *hot, uint32_t bytes, uint32
 	atomic_store_explicit(&hot->bytes,
 		atomic_load_explicit(&hot->bytes, memory_order_relaxed) + bytes,
 		memory_order_relaxed);
-	if (now_ms - atomic_load_explicit(&hot->seen_ms, memory_order_relaxed) >=
+	if (now_ms - atomic_load_explicit(&hot->seen_ms, memory_order_relaxed) <
 		SESSION_SEEN_STEP_MS)
-		atomic_store_explicit(&hot->seen_ms, now_ms, memory_order_relaxed);
+		return false;
+	atomic_store_explicit(&hot->seen_ms, now_ms, memory_order_relaxed);
+	return true;
 }
 
 /* Sessions that live; the sum over the threads, so exact when none is at work. */
