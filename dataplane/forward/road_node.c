@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "forward/apply.h"
+#include "forward/denied.h"
 #include "forward/detour.h"
 #include "forward/recover.h"
 #include "qos/limit.h"
@@ -169,37 +170,56 @@ static unsigned int pick_up(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	return forward_apply(w, m, p, ref, true);
 }
 
+/* Refused a moment ago, too often asked for, or by the road. False: with `reason` and `out`. */
+static bool may_begin(const struct worker *w, struct flow *f, const struct session_key *key,
+	uint32_t hash, uint32_t change)
+{
+	loc_t out;
+	enum drop_reason reason = denied_find(f, key, hash, &out);
+
+	if (reason != DROP_NONE) {
+		f->reason = reason;
+		f->out = out;
+		return false;
+	}
+	if (!limit_pass(LIMIT_FLOWS, f->in, w->now_ms)) {
+		f->out = LOC_NONE;
+		return flow_drop(f, DROP_RATE_LIMITED, NULL, NULL, -1);
+	}
+	if (road_walk(f))
+		return true;
+	denied_note(f, key, hash, change);
+	return false;
+}
+
 static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	const struct rte_tcp_hdr *tcp = NULL;
 	uint32_t l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
-	uint32_t change = epoch_change(), ref;
+	uint32_t change = epoch_change(), ref, hash;
+	enum drop_reason reason;
 	struct session_key key;
 	struct flow f;
 	int err;
 
 	if (parse_is_answer(m, p))
 		return drop(p, DROP_NO_SESSION);
-	if (!limit_pass(LIMIT_FLOWS, p->in, w->now_ms))
-		return drop(p, DROP_RATE_LIMITED);
 	if (p->proto == IPPROTO_TCP)
 		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
 	verdict_flow_of_packet(&f, m, p);
 	if (tcp != NULL && recover_is_open() && tcp_first_ok(tcp, l4_len, true) == DROP_NONE &&
 		tcp_first_ok(tcp, l4_len, false) != DROP_NONE)
 		return pick_up(w, m, p, &f, tcp);
-	if (!road_walk(&f))
-		return drop_towards(p, f.out, f.reason);
-	if (tcp != NULL) {
-		enum drop_reason reason = tcp_first_ok(tcp, l4_len, false);
-
-		if (reason != DROP_NONE)
-			return drop(p, reason);
-	}
 	key = verdict_key(&f);
+	hash = session_hash(&key);
+	if (!may_begin(w, &f, &key, hash, change))
+		return drop_towards(p, f.out, f.reason);
+	reason = tcp != NULL ? tcp_first_ok(tcp, l4_len, false) : DROP_NONE;
+	if (reason != DROP_NONE)
+		return drop(p, reason);
 	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
 	if (err == -EEXIST)
-		ref = session_lookup(&key, session_hash(&key), &f.src, &f.dst);
+		ref = session_lookup(&key, hash, &f.src, &f.dst);
 	else if (err != 0)
 		return drop(p, insert_error(err));
 	if (ref ==

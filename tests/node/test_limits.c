@@ -158,6 +158,31 @@ static void test_other_ports_and_running_flows(void **state)
 	assert_int_equal(graph_port_drops("b"), 0);
 }
 
+/* What rules refuse again and again is refused for that, at little cost: it takes nothing of the new flows. A rule that changes is
+ * obeyed at once. */
+static void test_denied_again_and_again(void **state)
+{
+	const struct frame *f = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
+		.dst = "10.0.2.10", .sport = 1, .dport = 9);
+
+	(void)state;
+	graph_items("[[\"rules\", \"any\", 0, []]]");
+	limit_set(LIMIT_FLOWS, RATE);
+	for (unsigned int i = 0; i < 200; i++)
+		graph_send("a", f->bytes, f->len);
+	graph_run();
+	graph_expect_dropped(DROP_POLICY_INGRESS, 200);
+	assert_int_equal(graph_port_drops("c"), 200);
+	graph_pass_time(1000);
+	assert_int_equal(
+		pass(new_flow, 2 * RATE), RATE); /* what is refused for the first time takes some */
+	graph_pass_time(1000);
+	graph_items("[[\"rules\", \"any\", 0, [" RULE_ANY "]]]");
+	graph_expect_pass("a", f, "c",
+		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 1,
+			.dport = 9, .ttl = 63));
+}
+
 #define SECOND_VPC                                                                                 \
 	"[\"vpc\", 200, \"other\", \"default\", 1450, \"02:00:00:00:00:c8\", "                     \
 	"[\"10.0.0.0/16\"], [], 1]"
@@ -230,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_second, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_other_ports_and_running_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_denied_again_and_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
 	};
 
