@@ -75,7 +75,7 @@ static uint32_t timeout_when(uint32_t index, bool full)
 	bool open;
 	uint32_t timeout_s = timeout_of(index, &open);
 
-	return !open && (full || index_share_crowded(index_vpc(index)))
+	return !open && (full || index_share_crowded(index))
 		       ? RTE_MIN(timeout_s, session_timeouts.full_unanswered_s)
 		       : timeout_s;
 }

@@ -194,10 +194,15 @@ int index_share_left(uint32_t vpc_index)
 	return session_vpc_unanswered(vpc_index) >= unanswered_of(share) ? -EBUSY : 0;
 }
 
-bool index_share_crowded(uint32_t vpc_index)
+bool index_share_crowded(uint32_t index)
 {
-	uint32_t share = share_of(vpc_index), unanswered = unanswered_of(share);
+	uint32_t state = atomic_load_explicit(&index_states[index], memory_order_relaxed);
+	uint32_t vpc_index = state & ~(INDEX_ALIVE | INDEX_UNANSWERED), share, unanswered;
 
+	if (!(state & INDEX_ALIVE))
+		return false; /* ended meanwhile: the word says something else */
+	share = share_of(vpc_index);
+	unanswered = unanswered_of(share);
 	return share != 0 &&
 	       (session_vpc_used(vpc_index) >= share - share / 10 ||
 		       session_vpc_unanswered(vpc_index) >= unanswered - unanswered / 10);

@@ -39,8 +39,8 @@ void index_untake(uint32_t index);
 void index_count(uint32_t state);
 /* Has the VPC room for it? -EDQUOT; -EBUSY: not for one without an answer. */
 int index_share_left(uint32_t vpc_index);
-/* Is nine tenths of that used up? */
-bool index_share_crowded(uint32_t vpc_index);
+/* Are nine tenths of what the session's VPC may have used up? */
+bool index_share_crowded(uint32_t index);
 
 /* Ends the life of `index`; false: somebody else did. The winner takes its keys out and retires it. */
 bool index_kill(uint32_t index);
