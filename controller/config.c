@@ -60,8 +60,8 @@ static int complain(struct config *file, struct resource_error *error)
 }
 
 /* What no two nodes have: a dataplane is programmed once, and a VTEP is one machine. */
-static int check_unique(
-	const struct controller_config *config, struct config *file, const json_t *node, size_t index)
+static int check_unique(const struct controller_config *config, struct config *file,
+	const json_t *node, size_t index)
 {
 	static const char *const keys[] = {"name", "rpc", "vtep"};
 	json_t *other;
@@ -76,10 +76,23 @@ static int check_unique(
 			if (mine == NULL || its == NULL || strcmp(mine, its) != 0)
 				continue;
 			snprintf(pointer, sizeof(pointer), "/nodes/%zu/%s", index, keys[k]);
-			return config_error(
-				file, pointer, "is that of node `%s` too", resource_text(other, "name"));
+			return config_error(file, pointer, "is that of node `%s` too",
+				resource_text(other, "name"));
 		}
 	return 0;
+}
+
+/* Are the files of `tls` there, whose place in the configuration is `pointer`? */
+static int check_tls(struct config *file, const json_t *tls, const char *pointer)
+{
+	struct tls_files files = tls_files_of(tls);
+	struct tls_fault fault;
+	char member[64];
+
+	if (tls == NULL || tls_check(TLS_CLIENT, &files, &fault))
+		return 0;
+	snprintf(member, sizeof(member), "%s/%s", pointer, fault.field);
+	return config_error(file, member, "%s", fault.reason);
 }
 
 static int take_nodes(struct controller_config *config, struct config *file, const json_t *nodes)
@@ -94,6 +107,7 @@ static int take_nodes(struct controller_config *config, struct config *file, con
 		return config_error(file, "/nodes", "must be a list");
 	json_array_foreach ((json_t *)nodes, i, node) {
 		struct resource_error error;
+		char pointer[40];
 		json_t *object;
 
 		if (!resource_validate(kind_find("node"), RESOURCE_CREATE, node, &object, &error)) {
@@ -102,6 +116,9 @@ static int take_nodes(struct controller_config *config, struct config *file, con
 		}
 		rc = check_unique(config, file, object, i);
 		json_array_append_new(config->nodes, object);
+		snprintf(pointer, sizeof(pointer), "/nodes/%zu/tls", i);
+		if (rc == 0)
+			rc = check_tls(file, json_object_get(object, "tls"), pointer);
 		if (rc < 0)
 			return rc;
 	}
@@ -120,22 +137,6 @@ static int take_vni_range(
 	if (config->vni_first > config->vni_last)
 		return config_error(file, "/vni_range", "begins behind its end");
 	return 0;
-}
-
-static int take_tls(struct controller_config *config, struct config *file, json_t *tls)
-{
-	struct tls_files files;
-	struct tls_fault fault;
-	char pointer[32];
-
-	if (tls == NULL)
-		return 0;
-	config->tls = json_incref(tls);
-	files = tls_files_of(tls);
-	if (tls_check(TLS_CLIENT, &files, &fault))
-		return 0;
-	snprintf(pointer, sizeof(pointer), "/tls/%s", fault.field);
-	return config_error(file, pointer, "%s", fault.reason);
 }
 
 static int check(const json_t *root, struct config *file)
@@ -171,9 +172,10 @@ static int parse(struct controller_config *config, struct config *file)
 	if (rc == 0)
 		rc = take_vni_range(config, file, json_object_get(root, "vni_range"));
 	if (rc == 0)
-		rc = take_tls(config, file, json_object_get(root, "tls"));
+		rc = check_tls(file, json_object_get(root, "tls"), "/tls");
 	if (rc == 0)
 		rc = take_nodes(config, file, json_object_get(file->root, "nodes"));
+	config->tls = json_incref(json_object_get(root, "tls"));
 	config->listen = take_text(root, "listen");
 	config->http = take_text(root, "http");
 	config->http_token_file = take_text(root, "http_token_file");

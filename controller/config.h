@@ -13,7 +13,7 @@ struct controller_config {
 	char *store;
 	char *audit_log;
 	uint32_t vni_first, vni_last;
-	json_t *tls;      /* object with the files of lib/tls.h; NULL: none */
+	json_t *tls; /* object with the files of lib/tls.h; NULL: none */
 	unsigned usage_interval_s, usage_keep_days;
 	json_t *nodes;    /* list of node objects as node.create takes them */
 	bool nodes_given; /* false: the local host, unless the store knows nodes */

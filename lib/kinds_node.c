@@ -22,7 +22,8 @@ static const struct field quota_fields[] = {
 		.type = FIELD_INTEGER,
 		.def = "0",
 		.max = INT32_MAX,
-		.help = "how many sessions each of the tenant's VPCs may have on a node; 0: what the node's configuration leaves "
+		.help = "how many sessions each of the tenant's VPCs may have on a node; 0: what "
+			"the node's configuration leaves "
 			"a VPC"},
 	QUOTA("eips"),
 	{},
