@@ -127,9 +127,8 @@ static void close_fds(struct vhost_user *v)
 		close(v->wake_fd);
 }
 
-static void init(struct vhost_user *v, struct port *port)
+static void init(struct vhost_user *v)
 {
-	v->port = port;
 	v->wake_fd = -1;
 	for (unsigned int pair = 0; pair < VHOST_USER_PAIRS_MAX; pair++)
 		v->epoll_fds[pair] = -1;
@@ -144,6 +143,7 @@ static void vhost_user_close(struct port *port)
 {
 	struct vhost_user *v = port->priv;
 
+	rcu_ptr_set(v->active, NULL); /* port_close() has waited for workers */
 	stop(v);
 	vhost_user_forget(v);
 	close_fds(v);
@@ -156,7 +156,7 @@ static int vhost_user_open(struct port *port, const struct port_spec *spec)
 
 	if (rc < 0)
 		return rc;
-	init(v, port);
+	init(v);
 	rc = open_fds(port, v);
 	if (rc == 0 && vhost_user_note(v) < 0)
 		rc = port_fail(port, -EADDRINUSE, "%s is another port's socket", v->path);

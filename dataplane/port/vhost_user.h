@@ -9,7 +9,9 @@
  *
  *	new_device       the device is noted as ready; the control thread publishes it, once port->caps says what it takes
  *	vring_state      a bit of the device's masks; called with all its rings locked, so it must wait for nobody
- *	destroy_device   `active` is cleared, and a grace period passes before librte_vhost may free the device
+ *	destroy_device   `active` is cleared, and a grace period passes before librte_vhost may free the device; not when the port
+ *	                 closes, since no worker uses it by then, and librte_vhost holds a lock meanwhile that others need
+ *	                 who hold a lock of a ring that a worker may wait for
  *
  * vhost_user_lock orders these two kinds of threads; no worker takes it, and nobody waits for workers while holding it.
  *
@@ -48,14 +50,12 @@ struct vhost_user_conn {
 struct vhost_user {
 	struct vhost_user_conn *_Atomic active; /* RCU */
 	/* Cold. */
-	struct port *port;
 	struct vhost_user_conn conns[VHOST_USER_CONNS];
 	uint16_t n_pairs;
 	/* What the worker of a pair sleeps on: the guest's kicks and wake_fd. */
 	int epoll_fds[VHOST_USER_PAIRS_MAX];
 	int wake_fd;
 	bool server, registered;
-	bool too_many; /* the guest runs more pairs than n_pairs */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct vhost_user *next;
 };

@@ -129,20 +129,23 @@ static int new_connection(int vid)
 	return rte_vhost_extern_callback_register(vid, &extern_ops, NULL);
 }
 
+/* 1: workers may use it; 0; -1: nobody's. */
 static int set_ready(int vid, bool ready)
 {
 	struct vhost_user_conn *c;
 	struct vhost_user *v;
+	bool used = false;
 
 	pthread_mutex_lock(&vhost_user_lock);
 	c = by_vid(vid, &v);
 	if (c != NULL) {
 		c->ready = ready;
-		if (!ready && atomic_load(&v->active) == c)
+		used = atomic_load(&v->active) == c;
+		if (used && !ready)
 			rcu_ptr_set(v->active, NULL);
 	}
 	pthread_mutex_unlock(&vhost_user_lock);
-	return c == NULL ? -1 : 0;
+	return c == NULL ? -1 : used;
 }
 
 static int new_device(int vid)
@@ -150,7 +153,7 @@ static int new_device(int vid)
 	int rc = set_ready(vid, true);
 
 	port_links_look();
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 /* The driver stopped or the peer is gone; the latter is told next (destroy_connection), and only then the port's state is looked at. */
@@ -159,7 +162,7 @@ static void destroy_device(int vid)
 	const struct timespec pause = {.tv_nsec = GRACE_POLL_NS};
 	uint64_t token;
 
-	if (set_ready(vid, false) < 0)
+	if (set_ready(vid, false) <= 0)
 		return;
 	/* Workers that saw it are done with it before the memory of rings and device goes. */
 	token = rcu_token();
@@ -198,7 +201,7 @@ static int vring_state_changed(int vid, uint16_t ring, int enable)
 	c = by_vid(vid, &v);
 	if (c == NULL) {
 	} else if (pair >= v->n_pairs) {
-		v->too_many |= enable != 0;
+		/* It was told how many there are: the others are not served. */
 	} else if (ring == VHOST_USER_RING_TO_GUEST(pair)) {
 		set_bit(&c->to_guest, pair, enable);
 	} else {
