@@ -302,6 +302,20 @@ def test_a_node_is_found_by_its_host_name(authority, make_dataplane, make_contro
     wait_for(lambda: node_reason(controller) is None, 10, lambda: node_reason(controller))
 
 
+def test_a_node_by_ipv6(authority, tmp_path, make_controller):
+    """Listening on all addresses of both families."""
+    dataplane = Dataplane(tmp_path, files(authority.issue("x", "IP:0:0:0:0:0:0:0:1,IP:127.0.0.1"), authority))
+    dataplane.config["rpc"] = f"tls://[::]:{dataplane.port}"
+    dataplane.start()
+    tls = files(authority.issue("controller"), authority)
+    for host, seen in (("[::1]", "[::1]"), ("127.0.0.1", "127.0.0.1")):
+        controller = make_controller(nodes=[{"name": "host-a", "rpc": f"tls://{host}:{dataplane.port}"}], tls=tls)
+        wait_for(lambda c=controller: node_reason(c) is None, 10, lambda c=controller: node_reason(c))
+        assert f"client connected peer={seen}:" in dataplane.log()
+        controller.stop()
+    dataplane.stop()
+
+
 # ---- new certificates ----
 
 
