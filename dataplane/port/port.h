@@ -124,11 +124,12 @@ struct port {
 	struct port_counters *counters; /* [worker_count], each on its own line */
 	uint8_t port_security;
 	uint8_t n_rx_queues;
-	uint8_t role;        /* enum port_role */
-	uint8_t rx_worker;   /* worker that polls its first queue */
-	bool leaving;        /* port_leave(): for the driver's close */
+	uint8_t role;       /* enum port_role */
+	uint8_t rx_worker;  /* worker that polls its first queue */
+	bool leaving;       /* port_leave(): for the driver's close */
 	bool shared_device; /* a DPDK device: many machines may be behind it */
-	uint16_t life; /* differs from that of the last ports of this index: for who kept the index meanwhile. Not 0 */
+	uint16_t
+		life; /* differs from that of the last ports of this index: for who kept the index meanwhile. Not 0 */
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
 	int rx_fd __rte_cache_aligned; /* of the first queue, to sleep on; or -1: must be polled */
