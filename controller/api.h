@@ -17,6 +17,8 @@ struct api_call {
 	json_t *params; /* valid, canonical; owned */
 	struct method_control control;
 	uint64_t started_us;
+	uint64_t
+		unchanged; /* revision of the newest object that was found as the call wants it; 0: none */
 	json_t *result;  /* prepared, for those that answer later; owned */
 	json_t *touched; /* for the audit log: [{kind, name}] of what is changed; owned */
 };

@@ -10,6 +10,7 @@ struct apply {
 	struct txn txn;
 	struct txn_error error;
 	size_t unchanged;
+	uint64_t newest; /* revision, of those unchanged */
 };
 
 /* The parts of the object that only the server writes stay as they are. */
@@ -29,6 +30,7 @@ static void keep_read_only(const struct kind *kind, const json_t *old, json_t *n
 static bool take_known(struct apply *a, struct object *object, json_t *resource, size_t index)
 {
 	const struct kind *kind = object->kind;
+	uint64_t revision;
 
 	json_object_del(resource, "kind");
 	resource_keep_automatic(kind, object->json, resource);
@@ -39,6 +41,9 @@ static bool take_known(struct apply *a, struct object *object, json_t *resource,
 	resource_share(kind, object->json, resource);
 	if (resource_equal(kind, object->json, resource)) {
 		a->unchanged++;
+		revision = (uint64_t)resource_integer(object->json, "revision", 0);
+		if (revision > a->newest)
+			a->newest = revision;
 		return true;
 	}
 	keep_read_only(kind, object->json, resource);
@@ -214,6 +219,7 @@ void api_apply(struct api_call *call)
 		try_only(call, &a);
 		return;
 	}
+	call->unchanged = a.newest;
 	api_commit_with(call, &a.txn, diff_of, a.unchanged);
 }
 

@@ -37,15 +37,21 @@ static void on_obeyed(struct wait_outcome *outcome, void *arg)
 void api_stored(int rc, const struct txn *txn, void *arg)
 {
 	struct api_call *call = arg;
+	uint64_t first = call->unchanged, last = call->unchanged;
 
 	if (rc < 0) {
 		api_fail(call, ERROR_UNAVAILABLE, NULL,
 			"the change could not be stored, and was not made; the log says why");
 		return;
 	}
-	if (call->control.wait && txn->count > 0)
-		wait_for_nodes(call->c, txn->changes[0].revision, txn->revision,
-			call->control.wait_timeout_ms, on_obeyed, call);
+	if (txn->count > 0) {
+		first = txn->changes[0].revision;
+		last = txn->revision;
+	}
+	/* What was so already may have been told a moment ago: not every node need obey it yet. */
+	if (call->control.wait && first > 0)
+		wait_for_nodes(
+			call->c, first, last, call->control.wait_timeout_ms, on_obeyed, call);
 	else
 		answer(call, false);
 }
@@ -90,6 +96,8 @@ void api_commit(struct api_call *call, struct txn *txn, const char *shown)
 	/* Now: before it is stored, another call may change the object again, or delete it. */
 	object = txn->count > 0 ? txn->changes[0].object
 				: model_find(&call->c->model, call->method->kind, shown);
+	if (txn->count == 0)
+		call->unchanged = (uint64_t)resource_integer(object->json, "revision", 0);
 	if (call->result == NULL)
 		call->result = view_object(call->c, object);
 	commit_submit(call->c, txn, api_stored, call);

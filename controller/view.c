@@ -29,15 +29,16 @@ static json_t *node_status(struct controller *c, const struct object *object)
 {
 	const struct node *node = node_find(c, object->name);
 	bool connected = node != NULL && node_is_connected(node);
-	bool has_rpc = resource_text(object->json, "rpc") != NULL; /* a new one's link is made when it is stored */
+	bool has_rpc = resource_text(object->json, "rpc") !=
+		       NULL; /* a new one's link is made when it is stored */
 
 	return json_pack("{s:s, s:s, s:[]}", "state",
-		connected      ? "connected"
-		: has_rpc      ? "away"
-			       : "foreign",
+		connected ? "connected"
+		: has_rpc ? "away"
+			  : "foreign",
 		"reason",
 		connected || !has_rpc ? ""
-		: node != NULL	      ? node->reason
+		: node != NULL        ? node->reason
 				      : "not connected yet",
 		"tunnels");
 }

@@ -372,7 +372,8 @@ static bool scalar_time(const json_t *in, json_t **out, struct resource_error *e
 	if (!ok)
 		return json_is_string(in)
 			       ? resource_fail(error, "",
-					 "\"%.64s\" is no time such as 2026-01-31T12:00:00Z (RFC 3339)",
+					 "\"%.64s\" is no time such as 2026-01-31T12:00:00Z (RFC "
+					 "3339)",
 					 json_string_value(in))
 			       : resource_fail(error, "", "is no time in seconds since 1970");
 	return keep_or_replace(in, time_text_format(finer && ms > 0 ? ms - 1 : ms, canonical), out);

@@ -274,8 +274,8 @@ static int check_external(struct config *file, const struct node_config *c)
 			if (strcmp(resource_text(other, "name"), name) == 0 &&
 				(strchr(theirs, ':') != NULL) == own[1].given) {
 				snprintf(pointer, sizeof(pointer), "/external/%zu/name", i);
-				return config_error(file, pointer,
-					"has an entry of this family already");
+				return config_error(
+					file, pointer, "has an entry of this family already");
 			}
 		}
 	}
@@ -313,6 +313,19 @@ static const char *usage_path(const struct node_config *c)
 	return path;
 }
 
+/* One next hop may stand without brackets. */
+static void list_gateways(json_t *root)
+{
+	json_t *entry, *gateway;
+	size_t i;
+
+	json_array_foreach (json_object_get(root, "external"), i, entry) {
+		gateway = json_object_get(entry, "gateway");
+		if (json_is_string(gateway))
+			json_object_set_new(entry, "gateway", json_pack("[O]", gateway));
+	}
+}
+
 int node_config_load(struct node_config *c, const char *path)
 {
 	static char hostname[DAEMON_HOST_NAME];
@@ -322,8 +335,10 @@ int node_config_load(struct node_config *c, const char *path)
 
 	memset(c, 0, sizeof(*c));
 	err = config_load(&file, path);
-	if (err == 0)
+	if (err == 0) {
+		list_gateways(file.root);
 		err = config_check(&file, node_fields);
+	}
 	if (err != 0) {
 		config_free(&file);
 		return err;

@@ -42,9 +42,26 @@ BAD_NODE = [
     ("underlay: {ifname: eth0, address: 192.0.2.1}", "1: underlay.address:"),
     ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: n, ifname: f, address: 192.0.3.1/24}", "3: external[1].name:"),
     ("external: [{name: n, ifname: e, address: 192.0.2.1}]", "1: external[0].address:"),
+    ("external:\n  - name: n\n    ifname: e\n    address: 192.0.2.1/24\n    gateway: 192.0.2", "5: external[0].gateway[0]:"),
 ]
+# What a user copies first: every key of a node's configuration that needs no particular machine.
+WHOLE_NODE = """
+node: host-a
+rpc: /run/vpc/dataplane.sock
+workers: [0]
+main_cpu: 0
+idle: adaptive
+memory: {hugepages: auto, size_mb: 512}
+underlay: {ifname: eth0, address: 192.0.2.1/24, gateway: 192.0.2.254, mtu: 1600}
+external:
+  - {name: internet, ifname: eth1, vlan: 0, address: 198.51.100.1/24, gateway: 198.51.100.254}
+  - {name: internet, ifname: eth1, address: 2001:db8::1/64, gateway: ["2001:db8::fe", "2001:db8::ff"]}
+capacity: {sessions: 1048576, endpoints: 262144, ports: 4096}
+eal: []
+"""
 GOOD_NODE = [
     "",
+    WHOLE_NODE,
     "underlay: {ifname: eth0, address: 192.0.2.0/31}",
     "external: [{name: n, ifname: e, address: 192.0.2.1/24}, {name: n, ifname: e, address: 'fd00::1/64'}]",
 ]

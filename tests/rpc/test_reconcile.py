@@ -290,6 +290,19 @@ def test_a_refusal_that_names_nobody(cluster):
     }
 
 
+def test_a_call_that_changes_nothing_waits_for_what_was_told_before(cluster):
+    controller, (a, _) = cluster("host-a", "host-b")
+    controller.apply(VPC, SUBNET, GROUP, port("pa", "host-a"), port("pb", "host-b"), wait=True)
+    a.silent = {"state.begin", "state.put", "state.commit", "port.status"}
+    controller.call("port.update", name="pa", description="new")
+    want = {**port("pa", "host-a"), "description": "new"}
+    for method, params in [("apply", {"resources": [want]}), ("port.update", {"name": "pa", "description": "new"})]:
+        error = controller.refused("unavailable", method, **params, wait=True, wait_timeout_ms=200)
+        assert error.data == {"revision": controller.call("port.list", name="pa")["items"][0]["revision"], "nodes": ["host-a"]}
+    assert controller.apply(want)["unchanged"] == 1, "without wait it is no matter"
+    assert controller.apply(VPC, SUBNET, wait=True)["unchanged"] == 2, "nor is it for what is obeyed"
+
+
 def test_a_node_that_stalls_holds_up_nobody(cluster):
     controller, (a, b) = cluster("host-a", "host-b")
     controller.apply(VPC, SUBNET, GROUP, port("pa", "host-a"), port("pb", "host-b"), wait=True)
