@@ -223,6 +223,8 @@ static void put(struct writer *w, const void *bytes, uint16_t len)
 		w->full = true;
 		return;
 	}
+	if (len == 0)
+		return;
 	memcpy(w->buf + w->len, bytes, len);
 	w->len = (uint16_t)(w->len + len);
 }

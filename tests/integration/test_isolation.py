@@ -154,7 +154,9 @@ def test_vxlan_made_by_a_tenant_is_payload(cloud):
         mouth.send(Ether(src=sender.mac, dst=friend.mac) / ip(sender, friend, 4) / tunnel)
         friends_ear.receive(lambda p: UDP in p and p[UDP].dport == 4789, what="the datagram at the own tenant's machine")
         before = cloud.drops(port="blue-a")
-        mouth.send(Ether(src=sender.mac, dst=gateway_mac) / IP(src=sender.ip4, dst=cloud.host("b").address) / tunnel)
+        vtep = cloud.host("b").address
+        head = IPv6(src=sender.ip6, dst=vtep) if ":" in vtep else IP(src=sender.ip4, dst=vtep)
+        mouth.send(Ether(src=sender.mac, dst=gateway_mac) / head / tunnel)
         dropped(cloud, "no_route", before, port="blue-a")
         ear.silence(carries_anywhere(b"forged"), carries(b"marker"), lambda: marker.send(udp(m["red-a"], target, b"marker")))
 
@@ -191,7 +193,7 @@ FORGERIES = {
     "another VNI": ("unknown_vni", lambda p, c: setattr(p[VXLAN], "vni", 0xABCDE)),
     "the other tenant's VNI": (None, lambda p, c: setattr(p[VXLAN], "vni", c.get("vpc", "blue")["vni"])),
     "no I flag": ("malformed", lambda p, c: setattr(p[VXLAN], "flags", 0)),
-    "unknown VTEP": ("unknown_vtep", lambda p, c: setattr(p[IP], "src", "192.0.2.200")),
+    "unknown VTEP": ("unknown_vtep", lambda p, c: setattr(p.getlayer(1), "src", c.host("a").address + "00")),
     "source that lives elsewhere": ("wrong_vtep", lambda p, c: setattr(p[VXLAN][IP], "src", c.machines["red-b"].ip4)),
     "source outside the VPC": ("wrong_vtep", lambda p, c: setattr(p[VXLAN][IP], "src", "8.8.8.8")),
 }
