@@ -13,6 +13,7 @@ import threading
 
 import pytest
 from lib import process, wait_for
+from lib.cloud import build_dir
 from lib.netns import veth
 
 SUBNETS = {"s": {"cidr": "10.0.1.0/24", "cidr6": "fd00:0:0:1::/64"}}
@@ -305,7 +306,9 @@ def test_ports_come_and_go_under_load(make_cloud, long_run):
     for what in ("fds", "slept_on"):
         assert after[what] <= before[what] + 2, (before, after)
     assert after["maps"] <= before["maps"] + 4, (before, after)
-    assert after["bytes"] <= before["bytes"] + (4 << 20), (before, after)
+    # AddressSanitizer keeps what is freed for a while, and looks for leaks itself.
+    if "asan" not in build_dir():
+        assert after["bytes"] <= before["bytes"] + (4 << 20), (before, after)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import time
 
 import pytest
 from lib import wait_for
+from lib.cloud import build_dir
 
 GATEWAY = "10.0.0.1"
 SO_BINDTODEVICE = 25
@@ -108,7 +109,7 @@ def test_many_ports(many):
     assert min(trips) < 0.001, trips
 
     per_port = (memory(cloud.host()) - cloud.before) / len(ports)
-    assert per_port < 16384
+    assert per_port < 16384 or "asan" in build_dir()  # AddressSanitizer keeps what is freed, and pads what is not
     print(json.dumps({"ports": len(ports), "created_s": cloud.seconds, "bytes_a_port": per_port, "first_packet_s": min(trips)}))
     for first in range(0, len(ports), 500):
         cloud.call("port.delete", names=[p["name"] for p in ports[first : first + 500]], wait=True, wait_timeout_ms=60000)
