@@ -279,7 +279,7 @@ def test_memif(pair, tmp_path):
     check_tcp(pair, 4)
     check_udp(pair, 6)
     server.stop()
-    client.expect("nobody serves")
+    assert "active" not in client.expect("port 1: ")
     client.stop()
 
 
