@@ -52,6 +52,7 @@ def test_no_method_that_changes_passes_without_a_token(shared):
     for name, method in shared.document.methods.items():
         writes = name.partition(".")[2] in ("create", "update", "delete", "accept", "attach", "detach", "flush") or name in (
             "apply",
+            "restore",
             "security_group.add_rules",
             "security_group.remove_rules",
         )
