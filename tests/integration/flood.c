@@ -189,7 +189,7 @@ static void dhcp(struct frame *f, const struct target *t, uint32_t n)
 	put32(d + 4, n);
 	memcpy(d + 28, t->smac, 6);
 	put32(d + 236, 0x63825363);
-	memcpy(d + 240, "\x35\x01\x01\xff", 4); /* DISCOVER */
+	put32(d + 240, 0x350101ff); /* DISCOVER */
 }
 
 static void ping(struct frame *f, const struct target *t, uint32_t n)
