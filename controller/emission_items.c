@@ -67,9 +67,10 @@ static json_t *peers_on(const struct node *node, const struct object *vpc)
 static void vpc_share(const struct node *node, const struct object *vpc, json_t *out)
 {
 	const struct object *tenant = model_get(&node->c->model, "tenant", object_tenant(vpc));
-	json_int_t sessions = tenant != NULL ? resource_integer(json_object_get(tenant->json, "quotas"),
-						       "sessions", 0)
-					     : 0;
+	json_int_t sessions =
+		tenant != NULL
+			? resource_integer(json_object_get(tenant->json, "quotas"), "sessions", 0)
+			: 0;
 
 	if (sessions > 0)
 		add(out, json_pack("[s, I, I]", "share", (json_int_t)vpc_vni(vpc), sessions));

@@ -160,7 +160,7 @@ static const int capabilities[] = {
 	CAP_SYS_ADMIN,    /* into the namespaces of containers */
 	CAP_SYS_PTRACE,   /* … that are named by a process: /proc/PID/ns/net */
 	CAP_DAC_OVERRIDE, /* sockets of virtual machines, which belong to their users */
-	CAP_IPC_LOCK,     /* the last: XDP sockets, only where memory to pin is limited all the same */
+	CAP_IPC_LOCK, /* the last: XDP sockets, only where memory to pin is limited all the same */
 };
 
 static int give_up_privileges(void)

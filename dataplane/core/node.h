@@ -58,7 +58,7 @@ enum classify_kind {
 	CLASSIFY_TTL,      /* routed with TTL <= 1: time exceeded */
 	CLASSIFY_TOO_BIG,  /* larger than pkt->out's MTU in m->hash.usr */
 	CLASSIFY_FRAGMENT, /* fragments without a session decision yet */
-	CLASSIFY_SHAPE,    /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
+	CLASSIFY_SHAPE, /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
 	CLASSIFY_PROBE, /* of the underlay: VXLAN with VNI 0, ICMP echo replies to us. pkt->in says from whom */
 	CLASSIFY_MAX
 };

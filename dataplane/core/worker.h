@@ -54,7 +54,8 @@ struct worker {
 	struct rte_mempool *jumbo_pool; /* 64 kB data rooms for GSO frames */
 	int wake_fd;                    /* eventfd */
 	_Atomic bool asleep;
-	uint64_t wake_tsc; /* there is something to do by then without any input; UINT64_MAX: nothing. Set by source nodes */
+	uint64_t
+		wake_tsc; /* there is something to do by then without any input; UINT64_MAX: nothing. Set by source nodes */
 	uint64_t busy_tsc, idle_tsc; /* for load_percent */
 } __rte_cache_aligned;
 

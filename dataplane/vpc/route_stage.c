@@ -64,8 +64,8 @@ static void decide_answers(struct flow *f)
 	f->reply_vni = src_vpc->vni;
 	/* What comes back through a tunnel was routed by the node there and carries our VNI. */
 	f->reply_routed = crossing && loc_is_port(f->out);
-	f->out_vpc_index = loc_is_port(f->out) || is_foreign(f->out) ? f->dst_vpc->index
-								     : f->vpc_index;
+	f->out_vpc_index =
+		loc_is_port(f->out) || is_foreign(f->out) ? f->dst_vpc->index : f->vpc_index;
 	f->reply_smac = crossing ? src_vpc->gw_mac : f->dmac;
 	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
 }
