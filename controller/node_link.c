@@ -100,6 +100,20 @@ void node_link_fail(struct node *node, const char *format, ...)
 	gone(node, reason);
 }
 
+/* The node has cut flows to another one, which is told. Only what ends at the teller's VTEP is ended there, so no node has more to
+ * say about it than its own share. Who is away learns nothing: it has the sessions until they time out. */
+static void pass_cut(const struct node *node, json_t *params)
+{
+	const char *name = resource_text(params, "node");
+	struct node *other = name != NULL ? node_find(node->c, name) : NULL;
+	json_t *items = json_object_get(params, "items");
+
+	if (other == NULL || other == node || other->client == NULL || !json_is_array(items))
+		return;
+	jsonrpc_client_notify(other->client, "session.end",
+		json_pack("{s:s, s:O}", "node", node->name, "items", items));
+}
+
 static void on_notification(
 	struct jsonrpc_client *client, const char *method, json_t *params, void *ctx)
 {
@@ -108,6 +122,8 @@ static void on_notification(
 	enum event_severity level = EVENT_INFO;
 
 	(void)client;
+	if (strcmp(method, "session.cut") == 0)
+		pass_cut(node, params);
 	if (strcmp(method, "event") != 0 || resource_text(params, "reason") == NULL)
 		return;
 	if (strcmp(resource_text(params, "reason"), "address_claimed") == 0 &&

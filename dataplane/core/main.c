@@ -20,6 +20,7 @@
 #include "core/upkeep.h"
 #include "core/usage.h"
 #include "core/worker.h"
+#include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/shares.h"
 #include "lib/daemon.h"
@@ -110,6 +111,8 @@ static int start(const struct node_config *c, struct event_base *base)
 		err = start_tables(c);
 	if (err == 0)
 		err = control_init(base);
+	if (err == 0)
+		err = cut_init();
 	if (err == 0)
 		err = graph_init();
 	if (err == 0)

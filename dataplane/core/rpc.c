@@ -150,6 +150,14 @@ void rpc_invalid(struct jsonrpc_call *call, const char *path, const char *fmt, .
 		"%s: %s", path, reason);
 }
 
+void rpc_notify(const char *method, json_t *params)
+{
+	for (unsigned int i = 0; i < CONNECTIONS; i++)
+		if (connections[i] != NULL)
+			jsonrpc_conn_notify(connections[i], method, json_incref(params));
+	json_decref(params);
+}
+
 void rpc_event(const char *severity, const char *kind, const char *name, const char *reason,
 	const char *fmt, ...)
 {
@@ -161,11 +169,8 @@ void rpc_event(const char *severity, const char *kind, const char *name, const c
 	va_end(ap);
 	log_info(message, LOG_STR("severity", severity), LOG_STR("kind", kind),
 		LOG_STR("name", name), LOG_STR("reason", reason));
-	for (unsigned int i = 0; i < CONNECTIONS; i++)
-		if (connections[i] != NULL)
-			jsonrpc_conn_notify(connections[i], "event",
-				json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity", severity, "kind",
-					kind, "name", name, "reason", reason, "message", message));
+	rpc_notify("event", json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity", severity, "kind",
+				    kind, "name", name, "reason", reason, "message", message));
 }
 
 void rpc_time_text(uint32_t ms, char *text, size_t size)

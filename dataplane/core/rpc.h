@@ -40,6 +40,9 @@ void rpc_invalid(struct jsonrpc_call *call, const char *path, const char *fmt, .
 void rpc_event(const char *severity, const char *kind, const char *name, const char *reason,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* A notification to every connected controller. Takes `params`. */
+void rpc_notify(const char *method, json_t *params);
+
 /* "2026-01-31T12:00:00.123Z" of a clock_ms() time. */
 void rpc_time_text(uint32_t ms, char *text, size_t size);
 

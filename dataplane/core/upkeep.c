@@ -10,6 +10,7 @@
 #include "core/rpc.h"
 #include "core/usage.h"
 #include "core/worker.h"
+#include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
 #include "port/port.h"
@@ -63,6 +64,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	recover_turn(clock_ms());
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
+	cut_turn();
 }
 
 static void link_changed(struct port *port)

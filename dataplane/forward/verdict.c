@@ -8,6 +8,7 @@
 #include <rte_pause.h>
 
 #include "core/worker.h"
+#include "forward/cut.h"
 #include "forward/parse.h"
 #include "forward/recover.h"
 #include "session/parked.h"
@@ -313,15 +314,17 @@ static void remember_cut(uint32_t index)
 		recover_note_refused(&session_dir_of(index << 1 | dir)->key);
 }
 
-static enum drop_reason cut(uint32_t index, enum drop_reason reason)
+/* `f`, walked, has ended at its reason. */
+static enum drop_reason cut(uint32_t index, const struct flow *f)
 {
 	const struct session_dir *d = session_dir_of(index << 1);
+	bool ruled = by_rules(f->reason);
 
-	if (by_rules(reason) && recover_is_open())
+	if (ruled && recover_is_open())
 		remember_cut(index);
-	if (by_rules(reason) || !parked_holds(d->in, d->out))
+	if ((ruled || !parked_holds(d->in, d->out)) && cut_tell(index, f))
 		session_remove(index);
-	return reason != DROP_NONE ? reason : DROP_STALE;
+	return f->reason != DROP_NONE ? f->reason : DROP_STALE;
 }
 
 /* The keys of a record never change, but over a peering an end that moves between node and tunnel changes the VPC in which its packets
@@ -385,7 +388,7 @@ static enum drop_reason ask(uint32_t index)
 	verdict_flow_of_session(&f, index);
 	follow_initiator(&f, index);
 	if (!road_walk(&f))
-		return cut(index, f.reason);
+		return cut(index, &f);
 	if (!same_keys(&f, index))
 		return replace(&f, index, change);
 	store(&f, index, change);
