@@ -193,16 +193,35 @@ static json_t *out_json(const struct flow *f)
 	return json_pack("{s:s}", "port", p != NULL ? p->name : "");
 }
 
+/* Can the port take or give a frame? False: dropped, with a step that says why not. */
+static bool port_carries(struct flow *f, const struct port *p)
+{
+	const char *why = NULL;
+
+	if (p == NULL)
+		return flow_drop(f, DROP_PORT_DOWN, "port", NULL, -1);
+	if (p->state == PORT_DETACHED)
+		why = "the port is detached";
+	else if (p->state != PORT_ACTIVE)
+		why = p->reason[0] != '\0' ? p->reason : "the port is down";
+	else if (!p->enabled)
+		why = "the port is disabled";
+	if (why == NULL)
+		return true;
+	f->trace->stage = "port";
+	flow_step(f, "port", p->name, -1, "%s", why);
+	return flow_drop(f, DROP_PORT_DOWN, "port", p->name, -1);
+}
+
 /* What the road does not decide but the apply stage does. */
 static bool egress_ok(struct flow *f, json_int_t ttl)
 {
-	const struct port *p = loc_is_port(f->out) ? port_get(loc_index(f->out)) : NULL;
 	const struct vtep *v = loc_is_tunnel(f->out) ? vtep_get(loc_index(f->out)) : NULL;
 
 	if (f->routed && ttl <= 1)
 		return flow_drop(f, DROP_TTL_EXPIRED, NULL, NULL, -1);
-	if (loc_is_port(f->out) && (p == NULL || !p->enabled || p->state != PORT_ACTIVE))
-		return flow_drop(f, DROP_PORT_DOWN, "port", p != NULL ? p->name : NULL, -1);
+	if (loc_is_port(f->out) && !port_carries(f, port_get(loc_index(f->out))))
+		return false;
 	if (loc_is_tunnel(f->out) && (v == NULL || !vtep_is_ready(v)))
 		return flow_drop(f, DROP_NO_NEIGHBOUR, "node", v != NULL ? v->name : NULL, -1);
 	return true;
@@ -274,8 +293,8 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 	}
 	in = loc_is_port(f.in) ? port_get(loc_index(f.in)) : NULL;
 	gateway = gateway_of(&f);
-	if (in != NULL && !in->enabled)
-		forward = flow_drop(&f, DROP_PORT_DOWN, "port", in->name, -1);
+	if (loc_is_port(f.in) && !port_carries(&f, in))
+		forward = false;
 	else if (gateway != NULL)
 		forward = at_gateway(&f, gateway);
 	else

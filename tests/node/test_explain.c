@@ -148,9 +148,62 @@ static void test_random_packets(void **state)
 	graph_reset();
 }
 
+#define SILENT(name, mac, address, enabled, attachment)                                            \
+	"[[\"port\", \"" name "\", 100, \"web\", \"" mac "\", [\"" address                         \
+	"\"], [\"any\"], true, [], " enabled ", null, {\"type\": \"" attachment "\"}, 1]]"
+
+/* A port that neither gives nor takes frames: its name and the reason are in the last step. */
+static void test_ports_that_carry_nothing(void **state)
+{
+	static const struct {
+		const char *items, *port, *says;
+	} cases[] = {
+		{SILENT("a", MAC_A, "10.0.1.10", "true", "none"), "a", "the port is detached"},
+		{SILENT("b", MAC_B, "10.0.1.11", "true", "none"), "b", "the port is detached"},
+		{SILENT("a", MAC_A, "10.0.1.10", "false", "stub"), "a", "the port is disabled"},
+		{SILENT("b", MAC_B, "10.0.1.11", "false", "stub"), "b", "the port is disabled"},
+	};
+	const struct frame_spec s = {.smac = MAC_A,
+		.dmac = MAC_B,
+		.src = "10.0.1.10",
+		.dst = "10.0.1.11",
+		.proto = IPPROTO_TCP,
+		.sport = 1,
+		.dport = 80,
+		.ttl = 64};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const json_t *steps, *last;
+		json_t *said;
+
+		graph_items(CLOUD);
+		said = explain("a", &s);
+		assert_string_equal(json_string_value(json_object_get(said, "verdict")), "forward");
+		json_decref(said);
+		graph_items(cases[i].items);
+		said = explain("a", &s);
+		assert_string_equal(json_string_value(json_object_get(said, "verdict")), "drop");
+		assert_string_equal(
+			json_string_value(json_object_get(said, "reason")), "port_down");
+		steps = json_object_get(said, "steps");
+		last = json_array_get(steps, json_array_size(steps) - 1);
+		assert_string_equal(
+			json_string_value(json_object_get(last, "decision")), cases[i].says);
+		assert_string_equal(
+			json_string_value(json_object_get(json_object_get(last, "object"), "name")),
+			cases[i].port);
+		json_decref(said);
+		graph_reset();
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_packets)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_packets),
+		cmocka_unit_test(test_ports_that_carry_nothing),
+	};
 
 	graph_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
