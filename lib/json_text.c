@@ -10,10 +10,14 @@
 /* How far down a long list is looked for: message, result, items, object, field. */
 #define LEVELS 5
 #define FIRST_ROOM 1024
+/* Of a number with a fraction. 15 digits show what was meant: 58.904 for the double that is nearest to it. Another's
+ * number goes back to the last bit. */
+#define DIGITS_OWN 15
+#define DIGITS_EXACT 17
 
 struct out {
 	char *data;
-	size_t len, room, spare;
+	size_t len, room, spare, digits;
 	bool failed;
 };
 
@@ -46,7 +50,9 @@ static void append_char(struct out *out, char c)
 
 static void append_plain(struct out *out, const json_t *value)
 {
-	if (json_dump_callback(value, append, out, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
+	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(out->digits);
+
+	if (json_dump_callback(value, append, out, flags) < 0)
 		out->failed = true;
 }
 
@@ -152,9 +158,21 @@ static char *finish(struct out *out, size_t *len)
 	return out->data;
 }
 
+/* Does a peer recognize this message, or one of this batch, by a number with a fraction? */
+static bool has_real_id(const json_t *message)
+{
+	size_t index;
+	json_t *each;
+
+	json_array_foreach ((json_t *)message, index, each)
+		if (json_is_real(json_object_get(each, "id")))
+			return true;
+	return json_is_real(json_object_get(message, "id"));
+}
+
 char *json_text(const json_t *value, size_t spare, size_t *len)
 {
-	struct out out = {.spare = spare};
+	struct out out = {.spare = spare, .digits = has_real_id(value) ? DIGITS_EXACT : DIGITS_OWN};
 
 	if (!value)
 		return NULL;
@@ -167,7 +185,7 @@ char *json_text(const json_t *value, size_t spare, size_t *len)
 
 char *json_text_slice(const json_t *list, size_t first, size_t count, size_t *len)
 {
-	struct out out = {0};
+	struct out out = {.digits = DIGITS_OWN};
 
 	append_items(&out, list, first, first + count);
 	return finish(&out, len);

@@ -9,7 +9,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* As json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY), with `spare` bytes of room behind the text's end. malloc'd;
+/* As json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY), but 0.3 is no 0.29999999999999999 (except beside a JSON-RPC id
+ * with a fraction, which comes back to the last bit); with `spare` bytes of room behind the text's end. malloc'd;
  * NULL when out of memory, or for what has no text. */
 char *json_text(const json_t *value, size_t spare, size_t *len);
 

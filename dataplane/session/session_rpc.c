@@ -144,7 +144,7 @@ static json_t *item(const struct session_view *v, uint32_t now_ms)
 		(json_int_t)v->bytes[0] + (json_int_t)v->bytes[1], "age_s",
 		(double)(now_ms - v->created_ms) / 1000, "idle_s", (double)v->idle_ms / 1000,
 		"expires_s",
-		v->timeout_s * 1000.0 > v->idle_ms ? v->timeout_s - (double)v->idle_ms / 1000
+		v->timeout_s * 1000.0 > v->idle_ms ? (v->timeout_s * 1000.0 - v->idle_ms) / 1000
 						   : 0.0);
 }
 

@@ -83,6 +83,32 @@ static void texts_are_jansson_s(void **state)
 	json_decref(list);
 }
 
+static void numbers_with_a_fraction_are_short(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"[58.903999999999996]", "[58.904]"},
+		{"{\"age_s\":0.29999999999999999}", "{\"age_s\":0.3}"},
+		{"{\"id\":1,\"result\":7439.9989999999998}", "{\"id\":1,\"result\":7439.999}"},
+		/* What a peer recognizes its answer by is not touched. */
+		{"{\"id\":0.8444218515250481}", "{\"id\":0.84442185152504812}"},
+		{"[{\"id\":1},{\"id\":0.8444218515250481}]",
+			"[{\"id\":1},{\"id\":0.84442185152504812}]"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *value = json_loads(cases[i].in, 0, NULL);
+		size_t len;
+		char *text = json_text(value, 0, &len);
+
+		assert_string_equal(text, cases[i].out);
+		free(text);
+		json_decref(value);
+	}
+}
+
 static void a_slice_is_a_list(void **state)
 {
 	json_t *list = rules(COUNT), *slice;
@@ -205,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(texts_are_jansson_s, forget),
+		cmocka_unit_test_teardown(numbers_with_a_fraction_are_short, forget),
 		cmocka_unit_test_teardown(a_slice_is_a_list, forget),
 		cmocka_unit_test_teardown(what_has_no_text_has_none, forget),
 		cmocka_unit_test_teardown(equal_values_have_equal_hashes, forget),
