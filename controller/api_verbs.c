@@ -60,11 +60,34 @@ static void change_rules(struct api_call *call, struct object *group, json_t *ru
 	api_commit(call, &txn, group->name);
 }
 
+/* Do the references of the call's rules lead somewhere? Asked of these alone: an error's path counts within the call, not
+ * within the list that they become part of. */
+static bool rules_can_be_linked(
+	struct api_call *call, const struct object *group, struct resource_error *error)
+{
+	json_t *json = mem_json(json_copy(group->json));
+	struct object *alone;
+	bool ok;
+
+	json_object_set(json, "rules", json_object_get(call->params, "rules"));
+	alone = object_new(group->kind, json);
+	ok = object_link(&call->c->model, alone, error);
+	if (ok)
+		object_unlink(alone);
+	object_free(alone);
+	return ok;
+}
+
 void api_add_rules(struct api_call *call)
 {
 	struct object *group = api_object(call);
+	struct txn_error error = {0};
 
-	if (group != NULL)
+	if (group == NULL)
+		return;
+	if (!rules_can_be_linked(call, group, &error.base))
+		api_fail_error(call, &error);
+	else
 		change_rules(call, group,
 			resource_list_add(json_object_get(group->json, "rules"),
 				json_object_get(call->params, "rules")));

@@ -186,6 +186,9 @@ def test_rules(base):
         "not_found", "security_group.remove_rules", name="web", rules=[rule, {"direction": "egress", "priority": 7}]
     )
     assert error.data["path"] == "/rules/1"
+    nowhere = {"direction": "ingress", "remote_group": "nowhere"}
+    error = base.refused("not_found", "security_group.add_rules", name="web", rules=[rule, nowhere])
+    assert error.data["path"] == "/rules/1/remote_group", "the path counts within the call"
     assert base.call("security_group.get", name="web") == after
     assert base.call("security_group.remove_rules", name="web", rules=[rule])["rules"] == before
 
