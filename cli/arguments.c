@@ -131,6 +131,11 @@ static bool unknown_noun(struct arguments *a, const char *word)
 	COMMAND_FOREACH(command)
 	if (count < CHOICES_MAX)
 		choices[count++] = command->noun;
+	if (!resource_nearest(word, choices, count))
+		return fail(a,
+			"unknown command \"%.64s\": there is no such kind or command; \"vpcctl "
+			"--help\" lists what there is",
+			word);
 	return fail_unknown(a, "command", word, "", choices, count);
 }
 

@@ -57,15 +57,36 @@ static bool read_token(const char *path, char *token, char *why, size_t size)
 	return *token;
 }
 
-static bool connect_to(struct client_http *http, const char *url, char *why, size_t size)
+/* NULL: not one that we can call. */
+static struct evhttp_uri *parse_url(const char *url)
 {
 	struct evhttp_uri *uri = evhttp_uri_parse(url);
 	const char *scheme = uri ? evhttp_uri_get_scheme(uri) : NULL;
 	const char *host = uri ? evhttp_uri_get_host(uri) : NULL;
-	int port = uri ? evhttp_uri_get_port(uri) : -1;
-	bool ok = scheme && host && *host && !strcmp(scheme, "http");
 
-	if (ok) {
+	if (scheme && host && *host && !strcmp(scheme, "http") && evhttp_uri_get_port(uri) <= 65535)
+		return uri;
+	if (uri)
+		evhttp_uri_free(uri);
+	return NULL;
+}
+
+bool client_http_is_url(const char *url)
+{
+	struct evhttp_uri *uri = parse_url(url);
+
+	if (uri)
+		evhttp_uri_free(uri);
+	return uri != NULL;
+}
+
+static bool connect_to(struct client_http *http, const char *url, char *why, size_t size)
+{
+	struct evhttp_uri *uri = parse_url(url);
+
+	if (uri) {
+		const char *host = evhttp_uri_get_host(uri);
+		int port = evhttp_uri_get_port(uri);
 		const bool v6 = strchr(host, ':') && *host != '[';
 		char *bare = must(strdup(*host == '[' ? host + 1 : host));
 
@@ -76,12 +97,11 @@ static bool connect_to(struct client_http *http, const char *url, char *why, siz
 		http->connection =
 			evhttp_connection_base_new(http->base, NULL, bare, (unsigned short)port);
 		free(bare);
+		evhttp_uri_free(uri);
 	} else {
 		snprintf(why, size, "it must be http://host:port");
 	}
-	if (uri)
-		evhttp_uri_free(uri);
-	return ok && http->connection;
+	return http->connection != NULL;
 }
 
 struct client_http *client_http_open(

@@ -4,12 +4,16 @@
 #define CLI_CLIENT_HTTP_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct client_http;
 
+/* Does it read http://host[:port]? */
+bool client_http_is_url(const char *url);
+
 /*
- * For "http://host:port"; nothing is sent yet. The token comes from the first word of a line of
+ * For such a URL; nothing is sent yet. The token comes from the first word of a line of
  * token_file (the second of two: "NAME TOKEN"), or from VPC_TOKEN; without one there are only reads.
  * NULL with the reason in `why`.
  */

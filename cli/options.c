@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/client_http.h"
+
 static const struct field_value formats[] = {
 	[FORMAT_TABLE] = {"table", "for people"},
 	[FORMAT_WIDE] = {"wide", "with more columns"},
@@ -120,6 +122,11 @@ bool options_take(struct options *options, const json_t *given, char *why, size_
 	}
 	if (!socket && !options->server && !(socket = from_environment("VPC_SOCKET")))
 		options->server = from_environment("VPC_SERVER");
+	if (options->server && !client_http_is_url(options->server)) {
+		snprintf(
+			why, size, "--server %.128s: it must be http://host:port", options->server);
+		return false;
+	}
 	options->socket = socket ? socket : OPTIONS_SOCKET;
 	return take_format(options, resource_text(given, "output"), why, size);
 }

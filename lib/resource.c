@@ -105,31 +105,33 @@ const char *resource_json_type(const json_t *value)
 
 #define CHOICE_MAX 64
 
-/* Edits (insert, delete, replace) that make one word of the other, CHOICE_MAX if either is long. */
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Edits (insert, delete, replace, swap neighbours) that make one word of the other, CHOICE_MAX if either is long. */
 static size_t edit_distance(const char *a, const char *b)
 {
-	size_t row[CHOICE_MAX + 1], b_length = strlen(b);
+	size_t rows[3][CHOICE_MAX + 1], a_length = strlen(a), b_length = strlen(b);
 
-	if (strlen(a) > CHOICE_MAX || b_length > CHOICE_MAX)
+	if (a_length > CHOICE_MAX || b_length > CHOICE_MAX)
 		return CHOICE_MAX;
 	for (size_t j = 0; j <= b_length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
+		rows[0][j] = j;
+	for (size_t i = 1; i <= a_length; i++) {
+		size_t *row = rows[i % 3];
+		const size_t *above = rows[(i - 1) % 3], *two_above = rows[(i + 1) % 3];
 
-		row[0] = i + 1;
-		for (size_t j = 0; j < b_length; j++) {
-			size_t best = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j + 1] + 1 < best)
-				best = row[j + 1] + 1;
-			row[j + 1] = best;
+		row[0] = i;
+		for (size_t j = 1; j <= b_length; j++) {
+			row[j] = least(above[j], row[j - 1]) + 1;
+			row[j] = least(row[j], above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], two_above[j - 2] + 1);
 		}
 	}
-	return row[b_length];
+	return rows[a_length % 3][b_length];
 }
 
 const char *resource_nearest(const char *given, const char *const *choices, size_t count)
@@ -140,7 +142,9 @@ const char *resource_nearest(const char *given, const char *const *choices, size
 	for (size_t i = 0; i < count; i++) {
 		size_t distance = edit_distance(given, choices[i]);
 
-		if (distance < best_distance && distance < strlen(choices[i])) {
+		/* Of a short word not much is left after two edits: `eip` is no misspelt `top`. */
+		if (distance < best_distance &&
+			2 * distance <= least(strlen(given), strlen(choices[i]))) {
 			best = choices[i];
 			best_distance = distance;
 		}

@@ -332,11 +332,16 @@ def test_what_the_server_refuses(net):
         ("completion tcsh", "bash or zsh"),
         ("help nonsense", "unknown command"),
         ("vpc list --server ftp://x", "http://host:port"),
+        ("vpc list --server x", "--server x: it must be http://host:port"),
+        ("vpc list --server http://", "http://host:port"),
+        ("vpc list --server http://x:99999", "http://host:port"),
+        ("eip list", 'unknown command "eip": there is no such kind or command'),
+        ("vcp list", 'did you mean "vpc"?'),
         ("", "Usage"),
     ],
 )
 def test_bad_usage(words, hint):
-    done = run(*words.split(), status=NO_SERVER if "ftp" in words else USAGE)
+    done = run(*words.split(), status=USAGE)
     assert hint in done.stderr and done.stdout == ""
 
 
