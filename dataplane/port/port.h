@@ -136,6 +136,7 @@ struct port {
 	const int *rx_fds;             /* of all queues, when there are several; the driver's */
 	char name[PORT_NAME_MAX];
 	char reason[PORT_REASON_MAX]; /* why state is not active */
+	uint8_t open_failures;        /* in a row; vnic.c */
 	uint64_t usage;               /* this life of its counters, core/usage.h */
 	uint64_t revision;            /* of the tenant port's object */
 	void *vnic; /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */

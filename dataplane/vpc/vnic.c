@@ -9,6 +9,7 @@
 #include "base/ip_text.h"
 #include "core/config.h"
 #include "core/rcu.h"
+#include "core/rpc.h"
 #include "policy/policy_state.h"
 #include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
@@ -108,6 +109,24 @@ unsigned int vnic_failures(void)
 	return failures;
 }
 
+/* A port that moves here finds its interface's name taken for some milliseconds, which is nobody's concern: so many tries in a
+ * row, about 0.2 s (upkeep.c), have to fail. */
+#define TELL_AFTER 5
+
+/* One event for a device that cannot be opened, and one when it can again. */
+static void tell_opened(struct port *port, int rc)
+{
+	if (rc == 0) {
+		if (port->open_failures >= TELL_AFTER)
+			rpc_event("info", "port", port->name, "port_healed",
+				"port %s: its device is open now", port->name);
+		port->open_failures = 0;
+	} else if (port->open_failures < TELL_AFTER && ++port->open_failures == TELL_AFTER) {
+		rpc_event("warning", "port", port->name, "port_error", "port %s: %s", port->name,
+			port->reason);
+	}
+}
+
 static int open_device(struct vnic *vnic)
 {
 	char owner[160];
@@ -146,6 +165,7 @@ static int open_device(struct vnic *vnic)
 		spec.gateway6 = ip_addr_format(&subnet->gateway6, gw6);
 	rc = port_open(vnic->port, &spec);
 	failures += rc != 0;
+	tell_opened(vnic->port, rc);
 	return rc;
 }
 
@@ -333,7 +353,9 @@ void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *sett
 		epoch_bump(vnic->epoch);
 	}
 	retire(old);
-	if (reopen && is_attached(vnic))
+	if (!is_attached(vnic))
+		port->open_failures = 0;
+	else if (reopen)
 		open_device(vnic); /* failed: the port's state and reason say so */
 }
 

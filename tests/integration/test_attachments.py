@@ -339,3 +339,20 @@ def test_attach_and_detach(make_cloud, attachment, state, reason):
         assert port_state(cloud, "p") == "detached"
     assert set(os.listdir(cloud.dir)) <= files
     wait_for(lambda: held(cloud.host())["fds"] <= fds + 2, 10, "file descriptors are closed")
+
+
+def test_missing_interface_is_told(cloud):
+    """A port whose interface is not there says so where people look later, too; so does its coming."""
+
+    def told():
+        return [(e["severity"], e["reason"]) for e in cloud.call("event.list", kind="port")["items"] if e["name"] == "late"]
+
+    attachment = {"type": "netdev", "ifname": "vpct-late", "mode": "af_packet"}
+    made = cloud.call("port.create", name="late", subnet="s", attachment=attachment, wait=True)
+    assert made["status"]["state"] == "error" and made["status"]["reason"]
+    wait_for(lambda: told() == [("warning", "port_error")], what="an event of the missing interface")
+    said = cloud.call("explain", **{"from": "late", "to": cloud.machines["left"].ip4})
+    assert (said["verdict"], said["reason"]) == ("drop", "port_down")
+    assert said["steps"][-1]["object"]["name"] == "late" and said["steps"][-1]["decision"] == made["status"]["reason"]
+    cloud.call("port.attach", name="late", attachment={"type": "tap", "ifname": "vpct-late"}, wait=True)
+    wait_for(lambda: sorted(told()) == [("info", "port_healed"), ("warning", "port_error")], what="an event of its coming")
