@@ -117,7 +117,7 @@ class Peer:
     def _answer(self, request, transactions):
         method, params = request["method"], request.get("params", {})
         self.calls.append((method, params))
-        if method in self.silent:
+        if "id" not in request or method in self.silent:
             return None
         reply = {"jsonrpc": "2.0", "id": request["id"]}
         try:

@@ -473,6 +473,26 @@ def test_drops_and_flush(cluster):
     controller.refused("unavailable", "session.flush")
 
 
+def test_what_a_node_has_cut_the_other_is_told(cluster):
+    controller, (a, b, c) = cluster("host-a", "host-b", "host-c")
+    settled(controller)
+    flow = "100 6 10.0.1.10 1000 10.0.1.20 80"
+    # Nobody to tell, or nothing.
+    a.notify("session.cut", node="host-x", items=[flow])
+    a.notify("session.cut", node="host-a", items=[flow])
+    a.notify("session.cut", node=7, items=[flow])
+    a.notify("session.cut", node="host-b", items=flow)
+    a.notify("session.cut")
+    a.notify("session.cut", node="host-b", items=[flow])
+
+    def told(peer):
+        return [params for method, params in peer.calls if method == "session.end"]
+
+    wait_for(lambda: told(b), 5, "host-b is told")
+    assert told(b) == [{"node": "host-a", "items": [flow]}]
+    assert not told(a) and not told(c)
+
+
 def test_explain_follows_the_packet(cluster):
     controller, (a, b) = cluster("host-a", "host-b")
     controller.apply(VPC, SUBNET, GROUP, port("pa", "host-a"), port("pb", "host-b"), wait=True)
