@@ -250,14 +250,14 @@ static void add_verbs(const struct kind *kind)
 
 /* ---- The registry ---- */
 
-static void add_general(void)
+static void add_list(const struct method *list, size_t n)
 {
-	methods = must(realloc(methods, methods_general_count * sizeof(*methods)));
-	for (size_t i = 0; i < methods_general_count; i++) {
+	methods = must(realloc(methods, (count + n) * sizeof(*methods)));
+	for (size_t i = 0; i < n; i++) {
 		struct method *method = &methods[count++];
 		struct field *params;
 
-		*method = methods_general[i];
+		*method = list[i];
 		params = fields_append(NULL, method->params);
 		if (method->flags & METHOD_PAGED)
 			params = fields_append(params, page_params);
@@ -280,7 +280,8 @@ static void build(void)
 {
 	const struct kind *kind;
 
-	add_general();
+	add_list(methods_general, methods_general_count);
+	add_list(methods_observe, methods_observe_count);
 	KIND_FOREACH(kind)
 	{
 		if (!(kind->flags & KIND_SERVER_MADE))
