@@ -16,9 +16,17 @@ json_t *jsonrpc_parse(const char *text, size_t len, char *why, size_t why_size)
 	json_error_t error;
 	json_t *json = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
-	if (json == NULL)
+	if (json != NULL)
+		return json;
+	if (json_error_code(&error) == json_error_null_character ||
+		json_error_code(&error) == json_error_null_byte_in_key)
+		snprintf(why, why_size,
+			"parse error: a string contains \\u0000, which no value may (line %d, byte "
+			"%d)",
+			error.line, error.position);
+	else
 		snprintf(why, why_size, "parse error: %s (byte %d)", error.text, error.position);
-	return json;
+	return NULL;
 }
 
 static int unix_address(const char *path, struct sockaddr_storage *address, socklen_t *len)

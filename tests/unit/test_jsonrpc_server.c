@@ -530,6 +530,29 @@ static void test_rubbish(void **state)
 	stop(f);
 }
 
+/* Valid JSON, but nothing of ours holds it: the text says what to take out, and where. */
+static void test_nul(void **state)
+{
+	static const char *const cases[] = {
+		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":[\"a\\u0000b\"],\"id\":1}",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"params\":{\"a\\u0000b\":1},\"id\":1}",
+	};
+	struct fixture *f = start(NULL, false);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *answer = json_loads(exchange(f, cases[i], strlen(cases[i])), 0, NULL);
+		json_t *error = json_object_get(answer, "error");
+		const char *message = json_string_value(json_object_get(error, "message"));
+
+		assert_int_equal(json_integer_value(json_object_get(error, "code")), ERROR_PARSE);
+		assert_non_null(strstr(message, "a string contains \\u0000"));
+		assert_non_null(strstr(message, "(line 1, byte "));
+		json_decref(answer);
+	}
+	stop(f);
+}
+
 static void test_depth_and_size(void **state)
 {
 	struct jsonrpc_limits limits = {.message_bytes = 100000};
@@ -1088,6 +1111,7 @@ int main(void)
 		cmocka_unit_test(test_examples_of_the_specification),
 		cmocka_unit_test(test_ids_keep_their_type),
 		cmocka_unit_test(test_rubbish),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_depth_and_size),
 		cmocka_unit_test(test_late_answers),
 		cmocka_unit_test(test_client_dies_with_calls_pending),
