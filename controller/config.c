@@ -142,7 +142,7 @@ static int take_vni_range(
 static int check(const json_t *root, struct config *file)
 {
 	const char *store = resource_text(root, "store"), *http = resource_text(root, "http");
-	const char *colon = strrchr(http, ':');
+	const char *colon = strrchr(http, ':'), *tokens = resource_text(root, "http_token_file");
 	char *end;
 	long port;
 
@@ -153,6 +153,10 @@ static int check(const json_t *root, struct config *file)
 	port = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
 	if (colon == NULL || !isdigit((unsigned char)colon[1]) || *end != '\0' || port > 65535)
 		return config_error(file, "/http", "must be ADDRESS:PORT, such as 127.0.0.1:9470");
+	/* The usual place need not exist; one that was asked for must. */
+	if (tokens != NULL && access(tokens, R_OK) != 0)
+		return config_error(file, "/http_token_file", "%s cannot be read: %s", tokens,
+			strerrordesc_np(errno));
 	return 0;
 }
 
@@ -179,7 +183,6 @@ static int parse(struct controller_config *config, struct config *file)
 	config->listen = take_text(root, "listen");
 	config->http = take_text(root, "http");
 	config->http_token_file = take_text(root, "http_token_file");
-	/* The usual place need not exist; one that was asked for must. */
 	if (config->http_token_file == NULL && access(TOKEN_FILE, F_OK) == 0)
 		config->http_token_file = mem_strdup(TOKEN_FILE);
 	config->store = take_text(root, "store");

@@ -17,6 +17,7 @@
 #include "model_mtu.h"
 #include "move.h"
 #include "node.h"
+#include "rules.h"
 #include "txn.h"
 #include "usage.h"
 #include "wait.h"
@@ -131,6 +132,31 @@ static void nodes_stored(int rc, const struct txn *txn, void *arg)
 	*(int *)arg = rc;
 }
 
+/* One that got another name there, say, while ports still refer to the old one: both stay, and the operator is told. */
+static void report_rivals(struct controller *c)
+{
+	const struct object *node, *rival;
+	const char *field;
+	json_t *given;
+	char *text;
+	size_t i;
+
+	json_array_foreach (c->config->nodes, i, given) {
+		node = model_get(&c->model, "node", resource_text(given, "name"));
+		rival = node != NULL ? node_rival(&c->model, node, &field) : NULL;
+		if (rival == NULL)
+			continue;
+		text = mem_printf("node `%s` of the configuration has the %s of the stored node "
+				  "`%s`: move its ports and delete it",
+			node->name, field, rival->name);
+		log_warn("two nodes are one", LOG_STR("node", node->name),
+			LOG_STR("other", rival->name), LOG_STR("field", field));
+		events_add(
+			c->events, EVENT_WARNING, NULL, "node", node->name, "node_conflict", text);
+		free(text);
+	}
+}
+
 static int configure_nodes(struct controller *c)
 {
 	json_t *nodes = default_nodes(c), *node;
@@ -143,14 +169,18 @@ static int configure_nodes(struct controller *c)
 	json_array_foreach (nodes, i, node)
 		configure_node(c, &txn, node, i);
 	json_decref(nodes);
+	c->model.configuring = true;
 	if (!txn_run(&txn, &error)) {
 		log_error("the nodes of the configuration do not fit the stored network",
 			LOG_STR("path", error.base.path), LOG_STR("reason", error.base.reason));
 		txn_error_fini(&error);
 		return -EINVAL;
 	}
+	c->model.configuring = false;
 	commit_submit(c, &txn, nodes_stored, &result);
 	commit_now(c);
+	if (result == 0)
+		report_rivals(c);
 	return result;
 }
 

@@ -40,6 +40,8 @@ void model_fini(struct model *model)
 		free(use);
 	}
 	strmap_fini(&model->tenants);
+	strmap_fini(&model->rpcs);
+	strmap_fini(&model->vteps);
 	range_set_fini(&model->vnis);
 	free(model->tables);
 }

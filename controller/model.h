@@ -52,6 +52,9 @@ struct model {
 	struct object_table *tables; /* by kind */
 	struct strmap tenants;       /* name → struct tenant_use */
 	struct range_set vnis;
+	struct strmap rpcs, vteps; /* text → the node that has it; rules_node.c */
+	/* Nodes may have another's rpc or vtep: the configuration is read, and its word stands. */
+	bool configuring;
 	uint64_t vni_first, vni_last;
 	uint64_t revision;     /* of the newest change, also when it is not stored yet */
 	unsigned underlay_mtu; /* what a VPC's frame may be, encapsulation taken off; 0: unknown */

@@ -71,6 +71,9 @@ uint32_t vpc_vni(const struct object *vpc);
 /* The gateway's MAC of all its subnets: made of the VNI, so equal everywhere and for ever. */
 void vpc_gateway_mac(const struct object *vpc, struct net_mac *mac);
 
+/* Another node that has the node's `rpc` or `vtep`, which *field is then; NULL: none. */
+struct object *node_rival(const struct model *model, const struct object *node, const char **field);
+
 /* Is the peering in force, and what is the other VPC? */
 bool peering_is_active(const struct object *peering);
 bool peering_accept(json_t *peering);

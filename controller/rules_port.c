@@ -253,8 +253,3 @@ const struct kind_rules rules_port = {
 	.recheck = port_check,
 	.blamed = "/addresses",
 };
-
-const struct kind_rules rules_node = {
-	.kind = "node",
-	.blamed = "/rpc",
-};

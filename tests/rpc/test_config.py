@@ -27,6 +27,7 @@ BAD = [
     ("nodes:\n  - {name: a, vtep: 'fd00::1'}\n  - {name: b, vtep: 'FD00:0::1'}", "3: nodes[1].vtep:"),
     ("nodes:\n  - {name: a, vtep: 192.0.2.1, colour: red}", "2: nodes[0].colour:"),
     ("listen: /a\nlisten: /b", "2:"),
+    ("listen: /a\nhttp_token_file: /no/such", "2: http_token_file: /no/such cannot be read: No such file"),
     ("tls: {cert: /c, key: /k}", "1: tls.ca:"),
     ("vni_range: [5, 5]\ntls:\n  cert: /no/such\n  key: /k\n  ca: /a", "3: tls.cert:"),
     ("[1, 2]", "1:"),
@@ -172,3 +173,30 @@ def test_bad_token_file(tmp_path, text):
     controller.config["http_token_file"] = str(tmp_path / "missing")
     with pytest.raises(Exited):
         controller.start()
+    assert controller.process.returncode == 2 and "http_token_file: " in controller.log()
+
+
+def test_a_node_with_another_name(make_controller):
+    """One dataplane under two names: refused by a call; the configuration's word stands, and is reported."""
+    nodes = [{"name": "a", "rpc": "/nowhere/a.sock", "vtep": "192.0.2.1"}]
+    controller = make_controller(nodes=nodes)
+    error = controller.refused("conflict", "node.create", name="b", vtep="192.0.2.1")
+    assert error.data["path"] == "/vtep" and "`a`" in error.message
+    error = controller.refused("conflict", "node.create", name="b", rpc="/nowhere/a.sock")
+    assert error.data["path"] == "/rpc" and "`a`" in error.message
+    twins = [{"kind": "node", "name": name, "vtep": "192.0.2.2"} for name in ("b", "c")]
+    error = controller.refused("conflict", "apply", resources=twins)
+    assert error.data["path"] == "/resources/1/vtep" and "`b`" in error.message
+    controller.call("node.create", name="b", vtep="192.0.2.2")
+    assert controller.refused("conflict", "node.update", name="b", vtep="192.0.2.1").data["path"] == "/vtep"
+    controller.apply({**twins[0], "vtep": "192.0.2.3"}, {**twins[1], "vtep": "192.0.2.2"})
+    nodes[0]["name"] = "renamed"
+    controller.config["nodes"] = nodes
+    controller.restart()
+    assert controller.call("node.get", name="renamed")["rpc"] == "/nowhere/a.sock"
+    (event,) = [e for e in controller.call("event.list", kind="node")["items"] if e["reason"] == "node_conflict"]
+    assert event["severity"] == "warning" and event["name"] == "renamed" and "`a`" in event["message"]
+    controller.call("node.delete", name="a")
+    controller.restart()
+    assert controller.names("node") == ["b", "c", "renamed"]
+    assert controller.refused("conflict", "node.create", name="d", vtep="192.0.2.1").data["path"] == "/vtep"
