@@ -135,6 +135,7 @@ def test_state_outlives_a_reboot(make_cloud):
     try:
         host.start()
         lib = f"/proc/{host.daemon.pid}/root/var/lib"
+        wait_for(lambda: os.path.exists(f"{lib}/vpc-dataplane/{name}.state"), 10, "the state is saved")
         directory, file = (os.stat(f"{lib}/vpc-dataplane{rest}") for rest in ("", f"/{name}.state"))
         assert stat.S_IMODE(directory.st_mode) == 0o700 and stat.S_IMODE(file.st_mode) == 0o600
         assert host.stop() == 0

@@ -44,6 +44,7 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self):
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server of before may have closed first
         self.socket.bind(self.server_address)  # without the look-up of our own name
 
 
