@@ -130,7 +130,7 @@ def test_kernel_routes_decide_without_a_gateway(make_cloud, underlay):
 
 def test_fixed_neighbour_of_the_kernel(make_cloud):
     """A next hop that does not answer ARP; the administrator has told the kernel its MAC."""
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     vpc, ours = network(cloud)
     vtep = cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"])
     vtep.ns.sysctl(**{f"net__ipv4__conf__{UNDERLAY_IF}__arp_ignore": 8})
@@ -144,7 +144,7 @@ def test_fixed_neighbour_of_the_kernel(make_cloud):
 
 def test_we_answer_for_our_address(make_cloud):
     """While the kernel does not have it: then it answers, and we are silent."""
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     host = cloud.host()
     mac = host.ns.run("cat", f"/sys/class/net/{UNDERLAY_IF}/address").stdout.strip()
     ask = Ether(src="02:00:00:00:00:66", dst=BROADCAST) / ARP(hwsrc="02:00:00:00:00:66", psrc="192.0.2.66", pdst=host.address)
@@ -192,7 +192,7 @@ def test_we_answer_solicitations(make_cloud):
 
 def test_what_is_not_for_us(make_cloud):
     """A promiscuous port hears more than it is meant to: another host's VXLAN, ICMP errors, foreign UDP."""
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     vpc, ours = network(cloud)
     machine = theirs(cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"]))
     assert ours.ping(machine.ip4)
@@ -221,7 +221,7 @@ def test_what_is_not_for_us(make_cloud):
 
 
 def test_an_underlay_that_goes_down_is_told(make_cloud):
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     vpc, ours = network(cloud)
     machine = theirs(cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"]))
     assert ours.ping(machine.ip4)
@@ -234,7 +234,7 @@ def test_an_underlay_that_goes_down_is_told(make_cloud):
 
 
 def test_an_interface_made_anew_is_taken(make_cloud):
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     vpc, ours = network(cloud)
     machine = theirs(cloud.kernel_vtep("legacy", vpc["vni"], vpc["mtu"]))
     assert ours.ping(machine.ip4)
@@ -248,7 +248,7 @@ def test_an_interface_made_anew_is_taken(make_cloud):
 
 def test_the_kernel_stays_quiet(make_cloud):
     """With our address on the interface its stack sees the VXLAN packets, too, and must not call the port unreachable."""
-    cloud = make_cloud(hosts=1)
+    cloud = make_cloud(hosts=1, underlay="ipv4")
     host = cloud.host()
     mac = host.ns.run("cat", f"/sys/class/net/{UNDERLAY_IF}/address").stdout.strip()
     host.ns.ip(
