@@ -101,7 +101,7 @@ def test_cut_between_hosts(cloud):
 
 
 @pytest.mark.parametrize("other", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_path_mtu(cloud, other):
+def test_path_mtu(cloud, other, long_run):
     """A path that carries less: found to the byte, told because the VPC needs more; and that it is well again."""
     mtu = 1463 if (cloud.underlay == "ipv4") != other else 1500  # in long runs both for each family
     becomes(cloud, "host-b", "legacy", state="up", path_mtu=MTU)
