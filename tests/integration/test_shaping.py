@@ -64,7 +64,7 @@ def check(cloud, family, protocol, flows, rate, direction):
         got = goodput(client, server, family, protocol, flows, rate, 4 if rate == 10 or suffix else 2)
         what = f"{protocol} over IPv{family}, {flows} flows, {direction} {rate} Mbit/s: {got:.2f}"
         print(what)
-        assert got <= rate, what
+        assert got <= rate * 1.002, what  # what two clocks and a burst at the end make of it
         if got >= 0.9 * rate:
             break  # else the machine may have been too busy to offer it: not the shaper's fault three times in a row
     assert 0.9 * rate <= got, what
