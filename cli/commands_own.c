@@ -54,9 +54,8 @@ const struct command commands_own[] = {
 		.examples = EXAMPLES("diff -f network.yaml --exit-code"),
 		.run = diff_run},
 	{.noun = "delete",
-		.help = "Deletes the resources that files name, those first that refer to others; "
-			"of "
-			"each kind all or none.",
+		.help = "Deletes the resources that files name, those first that refer to "
+			"others; of each kind all or none.",
 		.args = none,
 		.flags = delete_flags,
 		.examples = EXAMPLES("delete -f network.yaml"),

@@ -194,14 +194,26 @@ static void on_recover(const struct jsonrpc_outcome *outcome, void *arg)
 	m->calling = false;
 	if (m->state != MOVE_OVER && outcome->status == 0) {
 		snprintf(text, sizeof(text),
-			"its sessions could not be had from node `%s`: connections are picked up "
-			"in "
-			"their middle",
+			"its sessions could not be had from node `%s`: connections are "
+			"picked up in their middle",
 			m->from);
 		events_add(m->c->events, EVENT_WARNING, m->to, "port", m->port,
 			"sessions_left_behind", text);
 	}
 	end(m);
+}
+
+/* Does the copying go on with this answer? If not the move has been ended, or fails. */
+static bool answered(struct move *m, const struct jsonrpc_outcome *outcome)
+{
+	m->calling = false;
+	if (m->state == MOVE_OVER)
+		end(m);
+	else if (outcome->status != 0)
+		fail(m);
+	else
+		return true;
+	return false;
 }
 
 static void next_page(struct move *m);
@@ -210,15 +222,8 @@ static void on_import(const struct jsonrpc_outcome *outcome, void *arg)
 {
 	struct move *m = arg;
 
-	m->calling = false;
-	if (m->state == MOVE_OVER) {
-		end(m);
+	if (!answered(m, outcome))
 		return;
-	}
-	if (outcome->status != 0) {
-		fail(m);
-		return;
-	}
 	m->copied += resource_integer(outcome->result, "imported", 0);
 	m->left += resource_integer(outcome->result, "refused", 0);
 	next_page(m);
@@ -229,15 +234,8 @@ static void on_export(const struct jsonrpc_outcome *outcome, void *arg)
 {
 	struct move *m = arg;
 
-	m->calling = false;
-	if (m->state == MOVE_OVER) {
-		end(m);
+	if (!answered(m, outcome))
 		return;
-	}
-	if (outcome->status != 0) {
-		fail(m);
-		return;
-	}
 	json_decref(m->cursor);
 	m->cursor = json_incref(json_object_get(outcome->result, "cursor"));
 	ask(m, m->to, "session.import",

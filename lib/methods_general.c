@@ -203,9 +203,8 @@ const struct method methods_general[] = {
 		.help = "Shows every object, in the form that apply takes.",
 		.result = &export_result},
 	{.name = "backup",
-		.help = "Reads everything the controller has stored, as it is at the first call, "
-			"by "
-			"pages.",
+		.help = "Reads everything the controller has stored, as it is at the first "
+			"call, by pages.",
 		.params = backup_params,
 		.result = &backup_result},
 	{.name = "restore",

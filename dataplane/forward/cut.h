@@ -45,7 +45,7 @@ bool cut_parse(const char *text, struct cut_flow *flow);
 int cut_init(void);
 
 /* The session, `f` its flow, is about to be removed because its packets may not pass any more. False: there is no room to tell the
- * other node, so it is to stay for now (its packets are dropped all the same, each asks again). Without cut_init() nobody is told.
+ * other node, so it is to stay until it is asked again (at its next packet, which is dropped all the same, or by the sweep). Without cut_init() nobody is told.
  * Workers and the control thread, inside an RCU read section. */
 bool cut_tell(uint32_t index, const struct flow *f);
 
