@@ -16,7 +16,7 @@
 
 #include "core/worker.h"
 #include "lib/log.h"
-#include "underlay/neighbour.h"
+#include "underlay/next_hop.h"
 
 #define EVENT_BUFFER (1 << 20)
 
@@ -54,16 +54,18 @@ static bool address_of(const struct nl_addr *from, struct ip_addr *to)
 static enum neighbour_trust trust_of(int state)
 {
 	if (state & (NUD_PERMANENT | NUD_NOARP))
-		return NEIGHBOUR_FIXED;
+		return NEIGHBOUR_TRUST_FIXED;
 	if (state & NUD_REACHABLE)
-		return NEIGHBOUR_CONFIRMED;
-	return state & (NUD_STALE | NUD_DELAY | NUD_PROBE) ? NEIGHBOUR_HINT : NEIGHBOUR_UNKNOWN;
+		return NEIGHBOUR_TRUST_CONFIRMED;
+	return state & (NUD_STALE | NUD_DELAY | NUD_PROBE) ? NEIGHBOUR_TRUST_HINT
+							   : NEIGHBOUR_TRUST_NONE;
 }
 
-static void neighbour_told(struct rtnl_neigh *n, bool gone)
+static void heard_of(struct rtnl_neigh *n, bool gone)
 {
 	const struct nl_addr *lladdr = rtnl_neigh_get_lladdr(n);
-	enum neighbour_trust trust = gone ? NEIGHBOUR_UNKNOWN : trust_of(rtnl_neigh_get_state(n));
+	enum neighbour_trust trust =
+		gone ? NEIGHBOUR_TRUST_NONE : trust_of(rtnl_neigh_get_state(n));
 	struct rte_ether_addr mac = {0};
 	struct ip_addr addr;
 
@@ -72,8 +74,8 @@ static void neighbour_told(struct rtnl_neigh *n, bool gone)
 	if (lladdr != NULL && nl_addr_get_len(lladdr) == sizeof(mac))
 		memcpy(&mac, nl_addr_get_binary_addr(lladdr), sizeof(mac));
 	if (!rte_is_valid_assigned_ether_addr(&mac))
-		trust = NEIGHBOUR_UNKNOWN;
-	neighbour_kernel_knows(&addr, &mac, trust, clock_ms());
+		trust = NEIGHBOUR_TRUST_NONE;
+	neighbour_told(next_hop_link(), &addr, &mac, trust, clock_ms());
 }
 
 static void neighbour_event(struct nlmsghdr *hdr)
@@ -82,7 +84,7 @@ static void neighbour_event(struct nlmsghdr *hdr)
 
 	if (rtnl_neigh_parse(hdr, &n) < 0)
 		return;
-	neighbour_told(n, hdr->nlmsg_type == RTM_DELNEIGH);
+	heard_of(n, hdr->nlmsg_type == RTM_DELNEIGH);
 	rtnl_neigh_put(n);
 }
 
@@ -158,10 +160,10 @@ static void read_neighbours(uint32_t now_ms)
 			LOG_STR("error", nl_geterror(rc)));
 		return;
 	}
-	neighbour_kernel_begin();
+	neighbour_told_begin(next_hop_link());
 	for (struct nl_object *o = nl_cache_get_first(cache); o != NULL; o = nl_cache_get_next(o))
-		neighbour_told((struct rtnl_neigh *)o, false);
-	neighbour_kernel_end(now_ms);
+		heard_of((struct rtnl_neigh *)o, false);
+	neighbour_told_end(next_hop_link(), now_ms);
 	nl_cache_free(cache);
 }
 
@@ -190,8 +192,8 @@ static void read_addresses(void)
 		owns[1] |= is_own(i->ifa_addr, true);
 	}
 	freeifaddrs(list);
-	neighbour_kernel_owns(false, owns[0]);
-	neighbour_kernel_owns(true, owns[1]);
+	next_hop_link()->silent[0] = owns[0];
+	next_hop_link()->silent[1] = owns[1];
 }
 
 /* The answer to RTM_GETROUTE. */
@@ -245,7 +247,7 @@ bool netlink_route(const struct ip_addr *dst, struct ip_addr *next_hop)
 void netlink_tick(uint32_t now_ms)
 {
 	static unsigned int hops_seen;
-	unsigned int hops = neighbour_hops_made();
+	unsigned int hops = next_hop_link()->made;
 
 	if (events == NULL)
 		return;
@@ -255,7 +257,7 @@ void netlink_tick(uint32_t now_ms)
 	if (look.addresses)
 		read_addresses();
 	if (look.routes)
-		neighbour_reroute(now_ms);
+		next_hop_reroute(now_ms);
 	if (look.neighbours)
 		read_neighbours(now_ms);
 	memset(&look, 0, sizeof(look));

@@ -15,7 +15,7 @@ struct netlink_handlers {
 	void (*replaced)(void);
 };
 
-/* Listens for changes of that interface and tells neighbour.h and the handlers about them. 0 or -errno, logged. */
+/* Listens for changes of that interface and tells next_hop.h and the handlers about them. 0 or -errno, logged. */
 int netlink_start(const char *ifname, const struct ip_addr own[2], struct event_base *base,
 	const struct netlink_handlers *handlers);
 

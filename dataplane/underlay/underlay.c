@@ -20,11 +20,11 @@
 #include "core/worker.h"
 #include "lib/log.h"
 #include "underlay/kernel_quiet.h"
-#include "underlay/neighbour.h"
 #include "underlay/netlink.h"
+#include "underlay/next_hop.h"
 
 static struct port *port;
-static struct neighbour_config own;
+static struct next_hop_config own;
 static const char *twin; /* the kernel's interface, or NULL */
 static uint16_t mtu;
 static struct event *timer;
@@ -115,8 +115,8 @@ static void mac_changed(const struct rte_ether_addr *mac)
 	if (rte_is_same_ether_addr(&port->mac, mac))
 		return;
 	port->mac = *mac;
-	neighbour_own_mac(mac);
-	neighbour_announce(clock_ms());
+	neighbour_link_set_mac(next_hop_link(), mac);
+	neighbour_link_announce(next_hop_link(), clock_ms());
 }
 
 void underlay_link_changed(void)
@@ -127,7 +127,7 @@ void underlay_link_changed(void)
 		up ? "underlay_up" : "underlay_down", "the underlay of %s: %s", node_config.node,
 		up ? "carries traffic" : port->reason);
 	if (up)
-		neighbour_announce(clock_ms());
+		neighbour_link_announce(next_hop_link(), clock_ms());
 }
 
 /* The interface was made anew: on with that one. */
@@ -140,7 +140,7 @@ static void replaced(void)
 		return;
 	}
 	kernel_quiet(twin, &own.own[1]);
-	neighbour_own_mac(&port->mac);
+	neighbour_link_set_mac(next_hop_link(), &port->mac);
 	if (port->state == PORT_ACTIVE) /* else it is told when that changes */
 		underlay_link_changed();
 }
@@ -148,7 +148,7 @@ static void replaced(void)
 static void receive(const uint8_t *frame, uint16_t len, loc_t in)
 {
 	(void)in;
-	neighbour_receive(frame, len, clock_ms());
+	neighbour_link_receive(next_hop_link(), frame, len, clock_ms());
 }
 
 static void tick(evutil_socket_t fd, short what, void *arg)
@@ -159,7 +159,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	netlink_tick(now_ms);
-	neighbour_tick(now_ms);
+	neighbour_link_tick(next_hop_link(), now_ms);
 }
 
 static int start_timer(struct event_base *base)
@@ -207,8 +207,8 @@ static int run(struct event_base *base)
 			return err;
 	}
 	control_receiver_set(CONTROL_NEIGHBOUR, receive);
-	err = neighbour_start(&own, clock_ms());
-	return err != 0 ? err : start_timer(base);
+	next_hop_start(&own, clock_ms());
+	return start_timer(base);
 }
 
 int underlay_start(const json_t *config, struct event_base *base)
@@ -227,7 +227,7 @@ int underlay_start(const json_t *config, struct event_base *base)
 		kernel_quiet(twin, &own.own[1]);
 	err = run(base);
 	if (err == 0)
-		neighbour_announce(clock_ms());
+		neighbour_link_announce(next_hop_link(), clock_ms());
 	return err;
 }
 

@@ -42,7 +42,7 @@ struct vtep {
 	/* Control thread. */
 	LIST_ENTRY(vtep) link; /* of all */
 	struct vtep *next_of_name;
-	struct hop *hop; /* neighbour.c's: whom it is behind, with whom */
+	struct hop *hop; /* next_hop.c's: whom it is behind, with whom */
 	struct vtep *next_behind;
 	bool reported; /* as unreachable */
 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/rcu.h"
-#include "underlay/neighbour.h"
+#include "underlay/next_hop.h"
 
 #define NAME_BUCKETS 1024u
 
@@ -137,7 +137,7 @@ static void release(struct vtep *v)
 		at = &(*at)->next_of_name;
 	*at = v->next_of_name;
 	LIST_REMOVE(v, link);
-	neighbour_vtep_removed(v);
+	next_hop_vtep_removed(v);
 	vtep_set_next_hop(v, NULL);
 	rcu_defer(free, v);
 }
@@ -146,7 +146,7 @@ void vtep_add(struct vtep *v, uint32_t now_ms)
 {
 	v->index = free_index();
 	v->epoch = epoch_take();
-	neighbour_vtep_added(v, now_ms);
+	next_hop_vtep_added(v, now_ms);
 	rcu_ptr_set(vtep_by_index[v->index], v);
 	put_slot(rcu_ptr_get(by_address), v);
 	link_vtep(v);
@@ -159,7 +159,7 @@ void vtep_replace(struct vtep *old, struct vtep *v, uint32_t now_ms)
 	v->epoch = old->epoch;
 	v->reported = old->reported;
 	/* Before the old one goes: their next hop may be the same, and no packet shall miss it meanwhile. */
-	neighbour_vtep_added(v, now_ms);
+	next_hop_vtep_added(v, now_ms);
 	rcu_ptr_set(vtep_by_index[v->index], v);
 	if (!ip_addr_equal(&old->addr, &v->addr))
 		put_slot(rcu_ptr_get(by_address), v);

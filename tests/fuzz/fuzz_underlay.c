@@ -6,7 +6,7 @@
 
 #include <rte_mbuf.h>
 
-#include "underlay/neighbour_wire.h"
+#include "neighbour/neighbour_wire.h"
 #include "underlay/vxlan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

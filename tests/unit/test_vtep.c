@@ -17,7 +17,7 @@
 #include "core/rcu.h"
 #include "core/state.h"
 #include "core/worker.h"
-#include "underlay/neighbour.h"
+#include "underlay/next_hop.h"
 #include "underlay/vtep_table.h"
 
 /* --- what surrounds the module --- */
@@ -42,7 +42,7 @@ uint32_t clock_ms(void)
 	return 0;
 }
 
-void neighbour_vtep_added(struct vtep *v, uint32_t now_ms)
+void next_hop_vtep_added(struct vtep *v, uint32_t now_ms)
 {
 	static const struct rte_ether_addr mac = {{2, 0, 0, 0, 0, 2}};
 
@@ -52,7 +52,7 @@ void neighbour_vtep_added(struct vtep *v, uint32_t now_ms)
 		vtep_set_next_hop(v, &mac);
 }
 
-void neighbour_vtep_removed(struct vtep *v)
+void next_hop_vtep_removed(struct vtep *v)
 {
 	(void)v;
 	n_known--;

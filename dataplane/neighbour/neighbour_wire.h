@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UNDERLAY_NEIGHBOUR_WIRE_H
-#define UNDERLAY_NEIGHBOUR_WIRE_H
+#ifndef NEIGHBOUR_NEIGHBOUR_WIRE_H
+#define NEIGHBOUR_NEIGHBOUR_WIRE_H
 /* ARP (RFC 826) and neighbour discovery (RFC 4861) as bytes, in one shape: somebody asks for an address, or somebody
  * tells where an address lives. Pure functions. */
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* underlay/neighbour: ARP (RFC 826) and neighbour discovery (RFC 4861) frames, and next hops on a clock that the test turns.
+/* neighbour/ and underlay/next_hop: ARP (RFC 826) and neighbour discovery (RFC 4861) frames, and next hops on a clock that the test turns.
  *
  *   us 192.0.2.1/24, 2001:db8::1/64 ── 192.0.2.0/24, 2001:db8::/64 ── next hops; gateway 192.0.2.254, fe80::254
  */
@@ -17,8 +17,8 @@
 #include "base/ip_text.h"
 #include "core/control.h"
 #include "core/rpc.h"
-#include "underlay/neighbour.h"
-#include "underlay/neighbour_wire.h"
+#include "neighbour/neighbour_wire.h"
+#include "underlay/next_hop.h"
 #include "underlay/underlay.h"
 
 /* --- what surrounds the module --- */
@@ -97,7 +97,7 @@ static struct ip_addr ip(const char *text)
 
 static void start(bool gateways, const json_t *entries)
 {
-	struct neighbour_config c = {
+	struct next_hop_config c = {
 		.own = {ip("192.0.2.1"), ip("2001:db8::1")},
 		.own_mac = own_mac,
 		.static_entries = entries,
@@ -110,7 +110,7 @@ static void start(bool gateways, const json_t *entries)
 		c.gateway[0] = ip("192.0.2.254");
 		c.gateway[1] = ip("fe80::254");
 	}
-	assert_int_equal(neighbour_start(&c, now_ms), 0);
+	next_hop_start(&c, now_ms);
 }
 
 static int set_up(void **state)
@@ -122,8 +122,8 @@ static int set_up(void **state)
 	n_sent = warnings = infos = publications = 0;
 	ring_full = routed = false;
 	now_ms = UINT32_MAX - 5000; /* wraps during the test */
-	neighbour_kernel_owns(false, false);
-	neighbour_kernel_owns(true, false);
+	next_hop_link()->silent[false] = false;
+	next_hop_link()->silent[true] = false;
 	start(true, NULL);
 	return 0;
 }
@@ -132,7 +132,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	for (unsigned int i = 0; i < RTE_DIM(vteps); i++)
-		neighbour_vtep_removed(&vteps[i]);
+		next_hop_vtep_removed(&vteps[i]);
 	return 0;
 }
 
@@ -141,14 +141,14 @@ static void add(unsigned int i, const char *address)
 	vteps[i].index = i;
 	vteps[i].addr = ip(address);
 	snprintf(vteps[i].name, sizeof(vteps[i].name), "host-%u", i);
-	neighbour_vtep_added(&vteps[i], now_ms);
+	next_hop_vtep_added(&vteps[i], now_ms);
 }
 
 static void pass(uint32_t ms)
 {
 	for (uint32_t done = 0; done < ms; done += NEIGHBOUR_TICK_MS) {
 		now_ms += NEIGHBOUR_TICK_MS;
-		neighbour_tick(now_ms);
+		neighbour_link_tick(next_hop_link(), now_ms);
 	}
 }
 
@@ -173,7 +173,7 @@ static void arp(
 	memcpy(f + 28, &s.w[3], 4);
 	memcpy(f + 32, op == 1 ? (const void *)"\0\0\0\0\0" : &own_mac, 6);
 	memcpy(f + 38, &t.w[3], 4);
-	neighbour_receive(f, sizeof(f), now_ms);
+	neighbour_link_receive(next_hop_link(), f, sizeof(f), now_ms);
 }
 
 #define SOLICITED 0x40
@@ -216,7 +216,7 @@ static void advertise(int flags, const char *target, const struct rte_ether_addr
 	uint8_t f[NEIGHBOUR_FRAME_MAX];
 	uint16_t len = nd(f, flags, target, "2001:db8::1", target, mac);
 
-	neighbour_receive(f, len, now_ms);
+	neighbour_link_receive(next_hop_link(), f, len, now_ms);
 }
 
 /* --- frames --- */
@@ -468,7 +468,7 @@ static void shared_gateway(void **state)
 	assert_hop(1, &mac_a);
 	add(2, "203.0.113.1"); /* ready at once */
 	assert_hop(2, &mac_a);
-	neighbour_vtep_removed(&vteps[0]);
+	next_hop_vtep_removed(&vteps[0]);
 	arp(1, "192.0.2.254", &mac_b, "192.0.2.254");
 	assert_hop(0, &mac_a);
 	assert_hop(1, &mac_b);
@@ -532,8 +532,8 @@ static void learns_nothing_from_strangers(void **state)
 	n_sent = 0;
 	arp(2, "192.0.2.66", &mac_b, "192.0.2.1");
 	arp(1, "192.0.2.66", &mac_b, "192.0.2.66");
-	neighbour_receive(
-		f, nd(f, OVERRIDE, "2001:db8::66", "ff02::1", "2001:db8::66", &mac_b), now_ms);
+	neighbour_link_receive(next_hop_link(), f,
+		nd(f, OVERRIDE, "2001:db8::66", "ff02::1", "2001:db8::66", &mac_b), now_ms);
 	arp(2, "192.0.2.1", &mac_b,
 		"192.0.2.1"); /* somebody takes our address: told, not followed */
 	assert_hop(0, NULL);
@@ -558,7 +558,7 @@ static void answers_arp(void **state)
 	assert_int_equal(n_sent, 2);
 	arp(1, "192.0.2.66", &mac_b, "192.0.2.2");
 	assert_int_equal(n_sent, 2);
-	neighbour_kernel_owns(false, true);
+	next_hop_link()->silent[false] = true;
 	arp(1, "192.0.2.66", &mac_b, "192.0.2.1");
 	assert_int_equal(n_sent, 2);
 }
@@ -570,8 +570,8 @@ static void answers_solicitations(void **state)
 	struct ip_addr asker = ip("2001:db8::66");
 
 	(void)state;
-	neighbour_receive(
-		f, nd(f, -1, "2001:db8::66", "ff02::1:ff00:1", "2001:db8::1", &mac_b), now_ms);
+	neighbour_link_receive(next_hop_link(), f,
+		nd(f, -1, "2001:db8::66", "ff02::1:ff00:1", "2001:db8::1", &mac_b), now_ms);
 	assert_int_equal(n_sent, 1);
 	assert_memory_equal(sent, &mac_b, 6);
 	assert_memory_equal(sent + 38, &asker, 16);
@@ -580,14 +580,15 @@ static void answers_solicitations(void **state)
 	assert_int_equal(sent[78], 2);
 	assert_memory_equal(sent + 80, &own_mac, 6);
 	/* Duplicate address detection (RFC 4862 5.4.3): to all nodes, not "solicited". */
-	neighbour_receive(f, nd(f, -1, "::", "ff02::1:ff00:1", "2001:db8::1", NULL), now_ms);
+	neighbour_link_receive(
+		next_hop_link(), f, nd(f, -1, "::", "ff02::1:ff00:1", "2001:db8::1", NULL), now_ms);
 	assert_int_equal(n_sent, 2);
 	assert_memory_equal(sent + 38, all_nodes, 16);
 	assert_int_equal(sent[58], OVERRIDE);
 	assert_int_equal(sent[0], 0x33);
-	neighbour_kernel_owns(true, true);
-	neighbour_receive(
-		f, nd(f, -1, "2001:db8::66", "ff02::1:ff00:1", "2001:db8::1", &mac_b), now_ms);
+	next_hop_link()->silent[true] = true;
+	neighbour_link_receive(next_hop_link(), f,
+		nd(f, -1, "2001:db8::66", "ff02::1:ff00:1", "2001:db8::1", &mac_b), now_ms);
 	assert_int_equal(n_sent, 2);
 }
 
@@ -610,7 +611,7 @@ static void announces(void **state)
 	assert_true(!msg.request && msg.override && !msg.solicited && msg.has_mac);
 	assert_true(ip_addr_equal(&msg.subject, &own6));
 	/* A few times, both addresses. */
-	neighbour_announce(now_ms);
+	neighbour_link_announce(next_hop_link(), now_ms);
 	pass(100);
 	assert_int_equal(n_sent, 2);
 	pass(900);
@@ -631,11 +632,11 @@ static void static_entries(void **state)
 	add(0, "192.0.2.9");
 	assert_hop(0, &mac_a);
 	arp(1, "192.0.2.9", &mac_b, "192.0.2.9");
-	neighbour_kernel_knows(&vteps[0].addr, &mac_b, NEIGHBOUR_FIXED, now_ms);
+	neighbour_told(next_hop_link(), &vteps[0].addr, &mac_b, NEIGHBOUR_TRUST_FIXED, now_ms);
 	pass(60000);
 	assert_hop(0, &mac_a);
 	assert_int_equal(n_sent, 0);
-	neighbour_vtep_removed(&vteps[0]);
+	next_hop_vtep_removed(&vteps[0]);
 	json_decref(entries);
 	start(true, NULL);
 }
@@ -645,27 +646,27 @@ static void kernel_neighbours(void **state)
 	(void)state;
 	add(0, "192.0.2.9");
 	n_sent = 0;
-	neighbour_kernel_knows(&vteps[0].addr, &mac_a, NEIGHBOUR_HINT, now_ms);
+	neighbour_told(next_hop_link(), &vteps[0].addr, &mac_a, NEIGHBOUR_TRUST_HINT, now_ms);
 	assert_hop(0, &mac_a);
 	pass(100); /* a hint has to be confirmed */
 	assert_int_equal(n_sent, 1);
-	neighbour_kernel_knows(
-		&vteps[0].addr, &mac_b, NEIGHBOUR_HINT, now_ms); /* older than what we have */
+	neighbour_told(next_hop_link(), &vteps[0].addr, &mac_b, NEIGHBOUR_TRUST_HINT,
+		now_ms); /* older than what we have */
 	assert_hop(0, &mac_a);
-	neighbour_kernel_knows(&vteps[0].addr, &mac_b, NEIGHBOUR_FIXED, now_ms);
+	neighbour_told(next_hop_link(), &vteps[0].addr, &mac_b, NEIGHBOUR_TRUST_FIXED, now_ms);
 	assert_hop(0, &mac_b);
 	n_sent = 0;
 	pass(60000);
 	arp(1, "192.0.2.9", &mac_a, "192.0.2.9");
 	assert_hop(0, &mac_b);
 	assert_int_equal(n_sent, 0);
-	neighbour_kernel_begin(); /* told again: stays fixed */
-	neighbour_kernel_knows(&vteps[0].addr, &mac_b, NEIGHBOUR_FIXED, now_ms);
-	neighbour_kernel_end(now_ms);
+	neighbour_told_begin(next_hop_link()); /* told again: stays fixed */
+	neighbour_told(next_hop_link(), &vteps[0].addr, &mac_b, NEIGHBOUR_TRUST_FIXED, now_ms);
+	neighbour_told_end(next_hop_link(), now_ms);
 	pass(1000);
 	assert_int_equal(n_sent, 0);
-	neighbour_kernel_begin(); /* not told again */
-	neighbour_kernel_end(now_ms);
+	neighbour_told_begin(next_hop_link()); /* not told again */
+	neighbour_told_end(next_hop_link(), now_ms);
 	pass(100);
 	assert_int_equal(n_sent, 1);
 	assert_hop(0, &mac_b);
@@ -684,14 +685,14 @@ static void kernel_routes(void **state)
 	add(1, "198.51.100.2");
 	assert_int_equal(n_sent, 1);
 	assert_int_equal(sent[41], 77);
-	neighbour_kernel_knows(&hop, &mac_a, NEIGHBOUR_CONFIRMED, now_ms);
+	neighbour_told(next_hop_link(), &hop, &mac_a, NEIGHBOUR_TRUST_CONFIRMED, now_ms);
 	assert_hop(1, &mac_a);
 	n_listed = 2;
-	neighbour_reroute(now_ms); /* there is one now */
+	next_hop_reroute(now_ms); /* there is one now */
 	assert_hop(0, &mac_a);
 	assert_int_equal(infos, 1);
 	routed = false;
-	neighbour_reroute(now_ms);
+	next_hop_reroute(now_ms);
 	assert_hop(0, NULL);
 	assert_hop(1, NULL);
 	assert_int_equal(warnings, 3);

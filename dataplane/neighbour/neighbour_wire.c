@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "underlay/neighbour_wire.h"
+#include "neighbour/neighbour_wire.h"
 
 #include <netinet/in.h>
 #include <string.h>
