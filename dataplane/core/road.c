@@ -30,7 +30,13 @@ static void flow_reset_verdict(struct flow *f)
 	f->out_vpc_index = f->vpc_index;
 	f->reply_vni = 0;
 	f->mtu = 0;
-	f->routed = f->reply_routed = false;
+	f->routed = f->reply_routed = f->gateway = false;
+	f->out_v6 = f->v6;
+	f->service = NULL;
+	f->leave = NULL;
+	f->leave_object = NULL;
+	f->exit_name = NULL;
+	memset(&f->hold, 0, sizeof(f->hold));
 	f->new_src = f->src;
 	f->new_dst = f->dst;
 	f->new_sport = f->sport;

@@ -18,8 +18,10 @@
 #include "core/drop.h"
 #include "core/epoch.h"
 #include "core/location.h"
+#include "session/hold.h"
 
 struct port;
+struct flow;
 struct endpoint;
 struct vpc;
 struct flow_trace;
@@ -32,6 +34,21 @@ struct flow_object {
 };
 
 #define FLOW_METERS 4 /* a port's and an address's at each end */
+
+/* An address that is no machine's but a service's: an elastic IP, a virtual IP (struct endpoint, vpc/vpc.h). */
+struct flow_service {
+	const char *kind; /* of its objects, as the API calls them */
+	/* The flow's destination (new_dst) is `ep`: translates and delivers it (flow_deliver(), vpc/vpc.h), or flow_drop().
+	 * Also for a flow that a service of this node sends there (out of one network into the other at once). */
+	bool (*arrive)(struct flow *f, const struct endpoint *ep);
+};
+
+/* The translation that a session has, for stages that decide about it again: one that is still legal is kept, hold and all. */
+struct flow_kept {
+	struct ip_addr new_src, new_dst;
+	rte_be16_t new_sport, new_dport;
+	struct session_hold hold;
+};
 
 struct flow {
 	/* The packet, as it arrived. Set by the caller. */
@@ -46,6 +63,8 @@ struct flow {
 	uint8_t icmp_type, icmp_code;
 	bool icmp_error; /* rules are not asked; must be related to a session */
 	struct rte_ether_addr smac, dmac;
+	const struct flow_kept *kept; /* a session is asked again; NULL: a new flow */
+	bool dry; /* only a question (`explain`): stages take nothing, no NAT port and no connection of a back end */
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */
 	struct vpc *vpc;               /* of `in` */
@@ -53,6 +72,12 @@ struct flow {
 	const struct endpoint *src_ep; /* NULL: outside the VPC */
 	const struct endpoint *dst_ep; /* whom it is delivered to; a route's next hop */
 	struct vpc *dst_vpc;           /* of dst_ep; another than `vpc` over a peering */
+	/* The destination is a service's: `route` finds it, stage `service` asks it once the sender's groups have allowed it. */
+	const struct endpoint *service;
+	/* It leaves the VPC here: `route` finds by what (vpc/exit.h), stage `leave` calls it: translates the source and sets `out`. */
+	bool (*leave)(struct flow *f);
+	const void *leave_object;
+	const char *exit_name; /* a route names the gateway to leave by; NULL: any that takes it */
 
 	/* The verdict. */
 	loc_t out;              /* LOC_NONE until routed */
@@ -60,13 +85,19 @@ struct flow {
 	uint32_t out_vpc_index; /* scope of the answers' key */
 	uint32_t reply_vni;     /* VNI of answers that leave by a tunnel `in` */
 	uint16_t mtu;           /* largest IP packet for the egress; 0: any */
-	bool routed;            /* TTL - 1 and new MACs; else bridged unchanged */
-	bool reply_routed;      /* the same for the answers when they enter here */
+	bool routed; /* TTL - 1 and new MACs; else bridged unchanged. From a tunnel of ours: only new MACs */
+	bool gateway; /* this node stands between a VPC and a service or the outside: answers by tunnel get new MACs too */
+	bool out_v6;  /* family of the translated tuple, as `v6` but between IPv6 and IPv4 */
+	bool reply_routed; /* the same for the answers when they enter here */
 	struct rte_ether_addr out_smac, out_dmac;     /* of a routed packet */
 	struct rte_ether_addr reply_smac, reply_dmac; /* what answers leave with */
-	/* Translated tuple; equal to the arrived one unless `lb` or `nat` changed it. */
+	/* Translated tuple; equal to the arrived one unless a service changed it. */
 	struct ip_addr new_src, new_dst;
 	rte_be16_t new_sport, new_dport;
+
+	/* What the session will hold; who fills it in has taken it (unless `dry`), and it is released once the session, or a flow that
+	 * became none, has no use for it. */
+	struct session_hold hold;
 
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint8_t n_deps;
@@ -99,7 +130,9 @@ void road_stage_register(struct road_stage *stage);
 bool road_walk(struct flow *flow);
 /* Only the stages of a lower order, for what goes no further: true when they let it pass. */
 bool road_walk_before(struct flow *flow, int order);
-#define ROAD_ROUTE 200 /* the order of stage `route` */
+#define ROAD_ROUTE 200   /* the order of stage `route` */
+#define ROAD_SERVICE 400 /* `service` */
+#define ROAD_LEAVE 500   /* `leave` */
 
 /* Said by stages: the verdict rests on this slot's owner. */
 static inline void flow_depend(struct flow *f, epoch_slot_t slot)

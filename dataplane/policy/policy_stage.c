@@ -77,7 +77,9 @@ static bool ingress(struct flow *f)
 
 	if (port == NULL || port->role != PORT_TENANT)
 		return true;
-	return check(f, port, POLICY_INGRESS, f->src_ep);
+	/* A translated source is nobody's of the VPC. */
+	return check(f, port, POLICY_INGRESS,
+		ip_addr_equal(&f->src, &f->new_src) ? f->src_ep : NULL);
 }
 
 ROAD_STAGE(egress_stage, 300, "policy_egress", egress)

@@ -166,7 +166,7 @@ static void retire(struct endpoint *e)
 static bool same(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->where == b->where && rte_is_same_ether_addr(&a->mac, &b->mac) &&
-	       a->groups == b->groups && a->subnet == b->subnet;
+	       a->groups == b->groups && a->subnet == b->subnet && a->service == b->service;
 }
 
 static void take_epoch(struct endpoint *e)

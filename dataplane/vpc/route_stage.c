@@ -8,6 +8,7 @@
 #include "base/ip_text.h"
 #include "core/road.h"
 #include "underlay/underlay.h"
+#include "vpc/exit.h"
 #include "vpc/vpc_internal.h"
 
 static bool no_route(struct flow *f, const char *kind, const char *name)
@@ -53,6 +54,12 @@ static bool is_foreign(loc_t out)
 	return vtep != NULL && vtep_is_foreign(vtep);
 }
 
+/* Nobody of the VPCs for who gets it: its node answers in the VPC that it was sent to. */
+static bool is_strangers(const struct flow *f)
+{
+	return f->vpc->external != NULL || !ip_addr_equal(&f->src, &f->new_src);
+}
+
 /* The answers' part of the verdict; the packet's own is decided. */
 static void decide_answers(struct flow *f)
 {
@@ -64,8 +71,9 @@ static void decide_answers(struct flow *f)
 	f->reply_vni = src_vpc->vni;
 	/* What comes back through a tunnel was routed by the node there and carries our VNI. */
 	f->reply_routed = crossing && loc_is_port(f->out);
-	f->out_vpc_index =
-		loc_is_port(f->out) || is_foreign(f->out) ? f->dst_vpc->index : f->vpc_index;
+	f->out_vpc_index = loc_is_port(f->out) || is_foreign(f->out) || is_strangers(f)
+				   ? f->dst_vpc->index
+				   : f->vpc_index;
 	f->reply_smac = crossing ? src_vpc->gw_mac : f->dmac;
 	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
 }
@@ -78,13 +86,25 @@ static bool is_of(loc_t where, const struct vpc *vpc)
 	return vnic != NULL && vnic->vpc == vpc;
 }
 
+static bool to_service(struct flow *f, struct vpc *vpc, const struct endpoint *ep)
+{
+	flow_depend(f, ep->epoch);
+	f->service = ep;
+	f->dst_vpc = vpc;
+	flow_step(f, ep->service->kind, ep->port_name, -1, "its address");
+	return true;
+}
+
 static bool deliver(struct flow *f, struct vpc *vpc, struct endpoint *ep)
 {
-	if (ep->where == LOC_NONE || (loc_is_tunnel(f->in) && loc_is_tunnel(ep->where))) {
+	if (ep->service != NULL)
+		return to_service(f, vpc, ep);
+	if (ep->where == LOC_NONE ||
+		(!f->gateway && loc_is_tunnel(f->in) && loc_is_tunnel(ep->where))) {
 		flow_step(f, "port", ep->port_name, -1, "is not on this node");
 		return no_route(f, "port", ep->port_name);
 	}
-	if (ip_addr_equal(&f->src, &f->dst)) {
+	if (ip_addr_equal(&f->new_src, &f->new_dst)) {
 		flow_step(f, "port", ep->port_name, -1, "source and destination are the same");
 		return no_route(f, "port", ep->port_name);
 	}
@@ -159,20 +179,69 @@ static bool route_to_vtep(struct flow *f, const struct route *route)
 	return true;
 }
 
+/* Out of the VPC: by a service that takes its source there. */
+static bool route_out(struct flow *f, const struct endpoint *ep)
+{
+	char text[NET_ADDR_TEXT];
+
+	f->routed = true;
+	if (ep != NULL && ep->service != NULL)
+		return to_service(f, f->vpc, ep);
+	if (f->vpc->external != NULL) {
+		flow_step(f, NULL, NULL, -1, "no address of this node");
+		return flow_drop(f, DROP_NOT_FOR_US, NULL, NULL, -1);
+	}
+	if (vpc_exit_find(f))
+		return f->reason == DROP_NONE;
+	flow_step(
+		f, "vpc", f->vpc->name, -1, "no route leads to %s", ip_addr_format(&f->dst, text));
+	return no_route(f, "vpc", f->vpc->name);
+}
+
+bool flow_deliver(struct flow *f, struct vpc *vpc, const struct ip_addr *addr)
+{
+	struct endpoint *ep = endpoint_get(vpc->index, addr);
+	char text[NET_ADDR_TEXT];
+
+	f->new_dst = *addr;
+	if (ep == NULL || ep->service != NULL) {
+		flow_step(f, "vpc", vpc->name, -1, "no machine of it has %s",
+			ip_addr_format(addr, text));
+		return no_route(f, "vpc", vpc->name);
+	}
+	f->gateway = f->routed = true;
+	return deliver(f, vpc, ep);
+}
+
+bool flow_to_gateway(struct flow *f, loc_t tunnel)
+{
+	const struct vtep *vtep = loc_is_tunnel(tunnel) ? vtep_get(loc_index(tunnel)) : NULL;
+
+	if (loc_is_tunnel(f->in) || vtep == NULL) {
+		flow_step(f, "vpc", f->vpc->name, -1, "the gateway is not this node");
+		return no_route(f, "vpc", f->vpc->name);
+	}
+	f->dst_vpc = f->vpc;
+	f->out = tunnel;
+	f->out_vni = f->vpc->vni;
+	f->mtu = f->vpc->mtu;
+	f->out_smac = f->out_dmac = f->vpc->gw_mac;
+	decide_answers(f);
+	flow_step(f, "node", vtep->name, -1, "to the gateway there");
+	return true;
+}
+
 static bool decide_routed(struct flow *f)
 {
 	const struct route *route = route_get(f->vpc, &f->dst);
-	char text[NET_ADDR_TEXT], prefix[NET_PREFIX_TEXT];
+	char prefix[NET_PREFIX_TEXT];
 
 	if (ip_addr_is_link_local(&f->src) || ip_addr_is_link_local(&f->dst)) {
 		flow_step(f, "vpc", f->vpc->name, -1, "a link-local address ends at the gateway");
 		return no_route(f, "vpc", f->vpc->name);
 	}
-	if (route == NULL) {
-		flow_step(f, "vpc", f->vpc->name, -1, "no route leads to %s",
-			ip_addr_format(&f->dst, text));
-		return no_route(f, "vpc", f->vpc->name);
-	}
+	if (route == NULL)
+		return route_out(f, endpoint_get(f->vpc_index, &f->dst));
 	f->routed = true;
 	switch (route->kind) {
 	case ROUTE_SUBNET:

@@ -42,6 +42,25 @@ static bool from_port(struct flow *f)
 	return true;
 }
 
+/* From the outside: whoever it says it is, but nobody that lives here. */
+static bool from_outside(struct flow *f)
+{
+	const struct port *port = port_get(loc_index(f->in));
+	const struct endpoint *ep = endpoint_get(f->vpc_index, &f->src);
+	char text[NET_ADDR_TEXT];
+
+	if (port == NULL || port->role != PORT_EXTERNAL)
+		return flow_drop(f, DROP_STALE, NULL, NULL, -1);
+	if (ep != NULL || ip_addr_is_multicast(&f->src)) {
+		flow_step(f, NULL, NULL, -1, "source %s can not come from outside",
+			ip_addr_format(&f->src, text));
+		return flow_drop(f, DROP_SPOOFED, NULL, NULL, -1);
+	}
+	flow_step(f, NULL, NULL, -1, "source %s accepted from outside",
+		ip_addr_format(&f->src, text));
+	return true;
+}
+
 static bool from_tunnel(struct flow *f)
 {
 	const struct vtep *vtep = vtep_get(loc_index(f->in));
@@ -75,6 +94,8 @@ static bool decide(struct flow *f)
 	f->vpc = vpc_get(f->vpc_index);
 	if (f->vpc == NULL)
 		return flow_drop(f, DROP_STALE, NULL, NULL, -1);
+	if (f->vpc->external != NULL)
+		return from_outside(f);
 	return loc_is_tunnel(f->in) ? from_tunnel(f) : from_port(f);
 }
 

@@ -24,6 +24,8 @@ struct policy;
 struct prefix_map;
 struct flow;
 struct group_set;
+struct external;
+struct flow_service;
 
 #define VPC_INDEX_MAX 65536u /* VPCs of a node; an index is not used again before all others were */
 #define IP_PREFIX_NONE 255   /* len of a prefix that is not there */
@@ -71,6 +73,7 @@ struct vpc {
 	char name[PORT_NAME_MAX];
 	char tenant[PORT_NAME_MAX];
 	uint64_t revision;
+	struct external *external; /* not a VPC: the scope of an outside network, without VNI and subnets; NULL: a VPC */
 	/* Control thread only. */
 	struct ip_prefix *cidrs;
 	uint32_t *peers; /* VNIs */
@@ -92,7 +95,8 @@ struct endpoint {
 	bool own_epoch;                /* else the slot is the VPC's */
 	struct subnet *_Atomic subnet; /* NULL: unknown */
 	const struct group_set *groups;
-	char port_name[]; /* northbound name */
+	const struct flow_service *service; /* no machine's address but a service's (core/road.h); `where` is LOC_NONE */
+	char port_name[];                   /* northbound name; of the service's object */
 };
 
 /* A tenant's vNIC behind a port of this node (port->vnic, RCU). */
@@ -152,8 +156,20 @@ bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
 
 /*
+ * For stages that translate. Each says where the flow goes, or drops it and returns false.
+ */
+/* To `addr` in `vpc`, the translated destination: sets new_dst and, from where it lives, `out` and all that belongs to it. */
+bool flow_deliver(struct flow *f, struct vpc *vpc, const struct ip_addr *addr);
+/* To the node behind `tunnel`, whose service takes it as it is. */
+bool flow_to_gateway(struct flow *f, loc_t tunnel);
+
+/*
  * Changes; control thread.
  */
+/* The scope of an outside network: its keys, addresses and routes. NULL with errno ENOSPC or ENOMEM. */
+struct vpc *vpc_scope_new(const char *name);
+void vpc_scope_put(struct vpc *scope);
+void vpc_scope_retire(struct vpc *scope);
 uint32_t vpc_count(void); /* on this node */
 /* With its index and epoch slot, not to be found yet. NULL with errno ENOSPC or ENOMEM. */
 struct vpc *vpc_new(uint32_t vni);

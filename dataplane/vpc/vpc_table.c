@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* VPCs by index and by VNI, and what is put right once at the end of a transaction. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/rcu.h"
@@ -84,6 +85,38 @@ struct vpc *vpc_new(uint32_t vni)
 		return NULL;
 	}
 	return vpc;
+}
+
+struct vpc *vpc_scope_new(const char *name)
+{
+	struct vpc *scope = calloc(1, sizeof(*scope));
+
+	if (scope == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	scope->index = take_index();
+	scope->epoch = scope->index != PKT_VPC_NONE ? epoch_take() : EPOCH_NO_SLOT;
+	if (scope->epoch == EPOCH_NO_SLOT) {
+		free(scope);
+		errno = ENOSPC;
+		return NULL;
+	}
+	snprintf(scope->name, sizeof(scope->name), "%s", name);
+	return scope;
+}
+
+void vpc_scope_put(struct vpc *scope)
+{
+	rcu_ptr_set(vpcs[scope->index], scope);
+	vpc_dirty(scope);
+}
+
+void vpc_scope_retire(struct vpc *scope)
+{
+	rcu_ptr_set(vpcs[scope->index], NULL);
+	vpc_dirty(scope);
+	scope->retired = true;
 }
 
 uint32_t vpc_count(void)

@@ -79,6 +79,8 @@ static struct flow walk(const struct scenario *s)
 		.trace = (struct flow_trace *)steps,
 		.out = LOC_NONE};
 
+	f.new_src = f.src;
+	f.new_dst = f.dst;
 	steps[0] = '\0';
 	for (struct road_stage *stage = stages; stage != NULL; stage = stage->next)
 		if (!stage->decide(&f))

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EIP_EIP_H
+#define EIP_EIP_H
+/* Elastic IPs: addresses of an outside network that serve one thing each, here or (seen from the port's node) on a gateway.
+ *
+ *	use    arrives from the outside                     leaves
+ *	port   1:1 to the private address, all protocols     1:1 (vpc/exit.h, order 100)
+ *	nat    eip_use "nat" (nat/): forwards and mappings    nat/ translates to it
+ *	lb     eip_use "lb" (lb/): the balancer's listeners   -
+ *	none   -                                             -
+ *
+ * What the address itself refuses (deny_cidrs, blackhole, new connections a second) is refused before its use is asked.
+ *
+ * Threads: the control thread changes; workers read under RCU.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+#include "core/epoch.h"
+#include "core/road.h"
+#include "external/external.h"
+#include "qos/qos.h"
+
+struct eip {
+	char name[PORT_NAME_MAX];
+	struct ip_addr address;
+	struct external *
+		ext; /* where it is; NULL: the network is not there, or the gateway is another node */
+	epoch_slot_t epoch; /* whatever of it changes */
+	struct qos_port
+		rate; /* ingress: towards the VPC; egress: to the outside. QOS_NONE: no limit */
+};
+
+/* By name; NULL: not on this node. Worker-safe. */
+const struct eip *eip_by_name(const char *name);
+
+/* The flow's packets pass the address's bandwidth. `inward`: direction 0 goes towards the VPC. Also depends on the address. */
+void eip_meter(struct flow *f, const struct eip *eip, bool inward);
+
+/* Who serves addresses of a use. */
+struct eip_use {
+	const char *use;                                       /* "nat", "lb" */
+	bool (*arrive)(struct flow *f, const struct eip *eip); /* as struct flow_service */
+	struct eip_use *next;
+};
+void eip_use_register(struct eip_use *use);
+#define EIP_USE(var, use_name, fn)                                                                 \
+	static struct eip_use var = {.use = (use_name), .arrive = (fn)};                           \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		eip_use_register(&var);                                                            \
+	}
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SESSION_HOLD_H
+#define SESSION_HOLD_H
+/* What sessions hold of services while they live: a NAT binding, a connection of a back end. A word each, whose meaning is its
+ * owner's; 0: nothing. Who fills struct flow's `hold` has taken it; it is released exactly once, when the session is removed, or
+ * when the flow became no session.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum session_hold_kind { HOLD_NAT, HOLD_LB, HOLD_MAX };
+
+struct session_hold {
+	uint32_t id[HOLD_MAX];
+};
+
+struct session_hold_ops {
+	/* Any thread, inside an RCU read section. Neither waits nor allocates. */
+	void (*release)(uint32_t id);
+	/* Idle time until removal; 0: the node's own. NULL: always that. Control thread. `tcp_state` as in tcp.h. */
+	uint32_t (*timeout_s)(uint32_t id, uint8_t proto, uint8_t tcp_state, bool answered);
+	/* The session `index` lives and holds it. NULL: nobody asks. The inserting thread. */
+	void (*began)(uint32_t id, uint32_t index);
+};
+
+/* One owner a kind; at start, from a constructor (HOLD_OWNER). */
+void session_hold_register(enum session_hold_kind kind, const struct session_hold_ops *ops);
+#define HOLD_OWNER(kind, ops)                                                                      \
+	__attribute__((constructor)) static void kind##_owner_register(void)                       \
+	{                                                                                          \
+		session_hold_register(kind, ops);                                                  \
+	}
+
+/* Releases what `hold` has and `kept` (NULL: nothing) has not. */
+void session_hold_release(const struct session_hold *hold, const struct session_hold *kept);
+
+static inline bool session_hold_any(const struct session_hold *hold)
+{
+	return (hold->id[HOLD_NAT] | hold->id[HOLD_LB]) != 0;
+}
+
+#endif
