@@ -292,7 +292,7 @@ static const char *port_address(const struct object *port, bool ipv6)
 static void add_route(json_t *out, const struct object *route, const char *hop, const char *address,
 	const char *mac, const char *vtep)
 {
-	add(out, json_pack("[s, I, O, s, s, o, o, o, I]", "route",
+	add(out, json_pack("[s, I, O, s, s, o, o, o, n, I]", "route",
 			 (json_int_t)vpc_vni(vpc_of(route)),
 			 json_object_get(route->json, "destination"), route->name, hop,
 			 text_or_null(address), text_or_null(mac), text_or_null(vtep),

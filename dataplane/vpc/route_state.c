@@ -8,7 +8,7 @@
 #include "vpc/item.h"
 #include "vpc/vpc_internal.h"
 
-enum column { VNI = 1, DESTINATION, NAME, NEXT_HOP, ADDRESS, MAC, VTEP, REVISION };
+enum column { VNI = 1, DESTINATION, NAME, NEXT_HOP, ADDRESS, MAC, VTEP, TARGET, REVISION };
 
 struct change {
 	uint32_t vni;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The module of docs/add-a-module.md (tests/node/example) in the real graph.
  *
- * lib/southbound.c has no row for its items, so this test plays the part of core/state.c: it catches the registrations of
+ * lib/southbound_kinds.c has no row for its items, so this test plays the part of core/state.c: it catches the registrations of
  * the module's kind and method at start (--wrap) and calls them.
  */
 #include <setjmp.h>

@@ -131,9 +131,9 @@ static void test_next_hop_is_no_remote(void **state)
 		"]], [\"group\", \"strict\", 1], [\"rules\", \"strict\", 0, [\"e a 1 -1 0 65535 -1 "
 		"-1 group friends\", \"e d 2 -1 0 65535 -1 -1 any\"]], [\"route\", 100, "
 		"\"198.51.100.0/24\", \"out\", \"endpoint\", \"10.0.2.10\", null, null, "
-		"1]," PORT_ITEM("c", "100", "db", MAC_C, "\"10.0.2.10\"", "\"friends\"", "true",
-			"") "," PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"strict\"",
-			"true", "") "]");
+		"null, 1]," PORT_ITEM("c", "100", "db", MAC_C, "\"10.0.2.10\"", "\"friends\"",
+			"true", "") "," PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"",
+			"\"strict\"", "true", "") "]");
 	graph_expect_pass("a", to_hop, "c",
 		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 1,
 			.dport = 2, .ttl = 63));

@@ -95,9 +95,10 @@ static void test_not_for_routers(void **state)
 	(void)state;
 	graph_items(
 		"[[\"route\", 100, \"0.0.0.0/0\", \"d\", \"endpoint\", \"10.0.1.11\", null, null, "
-		"1], [\"route\", 100, \"::/0\", \"d6\", \"endpoint\", \"fd00:1:0:1::11\", null, "
+		"null, 1], [\"route\", 100, \"::/0\", \"d6\", \"endpoint\", \"fd00:1:0:1::11\", "
 		"null, "
-		"1]]");
+		"null, "
+		"null, 1]]");
 	graph_expect_drop("a",
 		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "224.0.0.5", .sport = 1,
 			.dport = 2),

@@ -230,7 +230,7 @@ static void test_shared_address(void **state)
 		"true", "\"10.0.1.50\"") "]");
 	graph_expect_pass("b", f, "c", at_c);
 	graph_items("[[\"route\", 100, \"203.0.113.0/24\", \"x\", \"blackhole\", null, null, "
-		    "null, 1]]");
+		    "null, null, 1]]");
 	graph_expect_pass("b", f, "c", at_c);
 	/* It may not any more. */
 	graph_items("[" PORT_ITEM(

@@ -95,7 +95,7 @@ static void test_black_hole_of_the_peer(void **state)
 	graph_items(peered);
 	graph_expect_pass("a", FRAME(A_TO_P), "p", FRAME(A_AT_P));
 	graph_items("[[\"route\", 200, \"10.2.1.10/32\", \"hole\", \"blackhole\", null, null, "
-		    "null, 1]]");
+		    "null, null, 1]]");
 	graph_expect_drop("a", FRAME(A_TO_P), DROP_BLACKHOLE);
 	graph_delete("[[\"route\", 200, \"10.2.1.10/32\"]]");
 	graph_expect_pass("a", FRAME(A_TO_P), "p", FRAME(A_AT_P));

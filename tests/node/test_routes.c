@@ -31,10 +31,11 @@ static int teardown(void **state)
 
 #define FROM_A(to) .smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = to, .sport = 5, .dport = 6
 #define ROUTE_VIA(hop)                                                                             \
-	"[\"route\", 100, \"198.51.100.0/24\", \"out\", \"endpoint\", \"" hop "\", null, null, 1]"
+	"[\"route\", 100, \"198.51.100.0/24\", \"out\", \"endpoint\", \"" hop                      \
+	"\", null, null, null, 1]"
 #define ROUTE_VTEP(vtep, address)                                                                  \
 	"[\"route\", 100, \"198.51.100.0/24\", \"out\", \"vtep\", \"" address "\", \"" MAC_V       \
-	"\", \"" vtep "\", 1]"
+	"\", \"" vtep "\", null, 1]"
 
 static void test_through_a_port(void **state)
 {
@@ -69,12 +70,12 @@ static void test_longest_prefix_under_a_flow(void **state)
 		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.1.10", .dst = OUTSIDE, .sport = 5,
 			.dport = 6, .ttl = 63));
 	graph_items("[[\"route\", 100, \"198.51.100.7/32\", \"one\", \"endpoint\", "
-		    "\"10.0.2.10\", null, null, 1]]");
+		    "\"10.0.2.10\", null, null, null, 1]]");
 	graph_expect_pass("a", FRAME(FROM_A(OUTSIDE)), "c",
 		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = OUTSIDE, .sport = 5,
 			.dport = 6, .ttl = 63));
 	graph_items("[[\"route\", 100, \"198.51.100.7/32\", \"one\", \"blackhole\", null, "
-		    "null, null, 2]]");
+		    "null, null, null, 2]]");
 	graph_expect_drop("a", FRAME(FROM_A(OUTSIDE)), DROP_BLACKHOLE);
 	assert_int_equal(session_used(), 0);
 }

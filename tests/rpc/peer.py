@@ -29,8 +29,8 @@ def _finish(h):
     return h ^ (h >> 33)
 
 
-# Key columns of each kind (lib/southbound.c).
-KEYS = {"endpoint": 2, "route": 2, "rules": 2}
+# Key columns of each kind (lib/southbound_kinds.c).
+KEYS = {"endpoint": 2, "route": 2, "rules": 2, "snat": 2, "dnat": 2, "listener": 3, "backend": 5}
 
 
 def key_of(item):

@@ -98,7 +98,7 @@ static void failed_transactions_change_no_policy(void **context)
 		"['vpc',16777216,'x','t',1450,'" RED_GW "',[],[],1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
 	APPLY_FAILS("next hop", "['group','g',2]", "['rules','g',0,[" RULE("any") "]]", W1("'g'"),
-		"['route',100,'0.0.0.0/0','r','nowhere',null,null,null,1]");
+		"['route',100,'0.0.0.0/0','r','nowhere',null,null,null,null,1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
 	APPLY("['group','other',1]");
 	assert_false(allows("w1", "192.0.2.1", NULL, 80));
@@ -160,7 +160,7 @@ static void aborted_parts_leave_nothing(void **context)
 		"['rules','g',15,['i a 1000 1 0 65535 -1 3 any']]");
 	APPLY_FAILS("next hop", "['rules','g',10,[" TO("4") "]]", "-['rules','g',20]",
 		"['rules','g',5,[" TO("5") "]]",
-		"['route',100,'0.0.0.0/0','r','nowhere',null,null,null,1]");
+		"['route',100,'0.0.0.0/0','r','nowhere',null,null,null,null,1]");
 	expect_deciding((int[]){0, 1, -1, -1, -1, -1});
 	APPLY("['rules','g',30,[" TO("3") "]]");
 	expect_deciding((int[]){0, 1, 2, -1, -1, -1});

@@ -93,6 +93,15 @@ static void items_are_checked(void **state)
 		{"[\"rules\", \"g\"]", true, false},
 		{"[\"prefix_list\", \"l\", [\"10.0.0.1\", \"fd00::/8\"], 1]", false, true},
 		{"[\"prefix_list\", \"l\", \"10.0.0.1\", 1]", false, false},
+		{"[\"eip\", \"e\", \"\", \"198.51.100.9\", null, \"none\", null, null, null, 0, 0, "
+		 "[], false, 1]",
+			false, true},
+		{"[\"eip\", \"e\", \"\", \"198.51.100.9\", null, \"none\", null, null, null, 0, 0, "
+		 "[], null, 1]",
+			false, false},
+		{"[\"listener\", \"l\", 6, 80]", true, true},
+		{"[\"backend\", \"l\", 6, 80, \"10.0.0.1\", 80]", true, true},
+		{"[\"backend\", \"l\", 6, 80, \"10.0.0.1\"]", true, false},
 	};
 
 	(void)state;

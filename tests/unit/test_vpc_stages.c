@@ -233,7 +233,7 @@ static void peerings_reach_the_peer_only(void **context)
 	/* Not transitive: green's other peer and green's own routes are out of red's reach. */
 	APPLY("['vpc',400,'far','t',1400,'02:00:00:00:04:00',['10.7.0.0/16'],[300],1]",
 	      "['vpc',300,'green','t',1400,'" GREEN_GW "',['10.9.0.0/16','10.6.0.0/16'],[100,400],2]",
-	      "['route',300,'10.6.0.0/16','r','endpoint','10.9.0.5',null,null,1]");
+	      "['route',300,'10.6.0.0/16','r','endpoint','10.9.0.5',null,null,null,1]");
 	check(&(struct scenario){"w1", 100, W1, "10.0.1.5", RED_GW, "10.7.0.1", DROP_NO_ROUTE, "vpc red"}, 100);
 	check(&(struct scenario){"w1", 100, W1, "10.0.1.5", RED_GW, "10.6.0.1", DROP_NO_ROUTE, "vpc green"}, 101);
 }
@@ -258,11 +258,11 @@ static void custom_routes_lead_where_they_say(void **context)
 
 	(void)context;
 	fixture_world();
-	APPLY("['route',100,'172.16.0.0/16','hole','blackhole',null,null,null,1]",
-	      "['route',100,'172.17.0.0/16','here','endpoint','10.0.2.5',null,null,1]",
-	      "['route',100,'172.18.0.0/16','there','endpoint','10.0.1.6',null,null,1]",
-	      "['route',100,'172.19.0.0/16','site','vtep','192.0.2.3','" OTHER "','c',1]",
-	      "['route',100,'172.20.0.0/16','gone','endpoint','10.0.1.99',null,null,1]");
+	APPLY("['route',100,'172.16.0.0/16','hole','blackhole',null,null,null,null,1]",
+	      "['route',100,'172.17.0.0/16','here','endpoint','10.0.2.5',null,null,null,1]",
+	      "['route',100,'172.18.0.0/16','there','endpoint','10.0.1.6',null,null,null,1]",
+	      "['route',100,'172.19.0.0/16','site','vtep','192.0.2.3','" OTHER "','c',null,1]",
+	      "['route',100,'172.20.0.0/16','gone','endpoint','10.0.1.99',null,null,null,1]");
 	check_all(table, RTE_DIM(table));
 }
 /* clang-format on */

@@ -66,9 +66,9 @@ static void bad_items_are_refused(void **context)
 	fixture_world();
 	APPLY_FAILS("other family", "['subnet','s',100,'fd00::/64','fd00::1',null,null,true,[],1]");
 	APPLY_FAILS("gateway", "['subnet','s',100,'10.0.0.0/24','10.0.1.1',null,null,true,[],1]");
-	APPLY_FAILS("next hop", "['route',100,'0.0.0.0/0','r','nowhere',null,null,null,1]");
-	APPLY_FAILS(
-		"needs its address", "['route',100,'0.0.0.0/0','r','endpoint',null,null,null,1]");
+	APPLY_FAILS("next hop", "['route',100,'0.0.0.0/0','r','nowhere',null,null,null,null,1]");
+	APPLY_FAILS("needs its address",
+		"['route',100,'0.0.0.0/0','r','endpoint',null,null,null,null,1]");
 	APPLY_FAILS("vtep", "['endpoint',100,'10.0.1.9','02:00:00:00:00:01','z','web','p',[]]");
 	assert_null(subnet_by_name("s"));
 }
@@ -178,11 +178,12 @@ static void longest_prefix_wins(void **context)
 	assert_null(route_to(100, "10.0.3.1"));
 	assert_null(route_to(100, "192.0.2.1"));
 
-	APPLY("['route',100,'0.0.0.0/0','out','endpoint','10.0.1.6',null,null,1]",
-		"['route',100,'172.16.0.0/12','hole','blackhole',null,null,null,1]",
-		"['route',100,'172.16.5.0/24','site','vtep','192.0.2.3','02:00:00:00:09:09','c',1]",
-		"['route',100,'10.0.1.128/25','half','blackhole',null,null,null,1]",
-		"['route',100,'10.0.2.0/24','same','endpoint','10.0.1.6',null,null,1]");
+	APPLY("['route',100,'0.0.0.0/0','out','endpoint','10.0.1.6',null,null,null,1]",
+		"['route',100,'172.16.0.0/12','hole','blackhole',null,null,null,null,1]",
+		"['route',100,'172.16.5.0/"
+		"24','site','vtep','192.0.2.3','02:00:00:00:09:09','c',null,1]",
+		"['route',100,'10.0.1.128/25','half','blackhole',null,null,null,null,1]",
+		"['route',100,'10.0.2.0/24','same','endpoint','10.0.1.6',null,null,null,1]");
 	assert_int_equal(value(slot), before + 1);
 	assert_string_equal(route_to(100, "192.0.2.1")->name, "out");
 	assert_string_equal(route_to(100, "172.17.0.1")->name, "hole");
@@ -193,7 +194,7 @@ static void longest_prefix_wins(void **context)
 	assert_null(route_to(100, "2001:db8::1"));
 	assert_null(route_to(200, "192.0.2.1"));
 
-	APPLY("['route',100,'10.0.2.0/24','same','blackhole',null,null,null,1]",
+	APPLY("['route',100,'10.0.2.0/24','same','blackhole',null,null,null,null,1]",
 		"-['route',100,'172.16.5.0/24']");
 	assert_int_equal(route_to(100, "10.0.2.1")->kind, ROUTE_BLACKHOLE);
 	assert_string_equal(route_to(100, "172.16.5.1")->name, "hole");
@@ -359,7 +360,7 @@ static void failing_transaction_leaves_no_trace(void **context)
 		"['endpoint',500,'10.5.0.6','02:00:00:00:05:02','b','n1','p',[]]",
 		"['route',500,'0.0.0.0/0','"
 		"0123456789012345678901234567890123456789012345678901234567890123456789"
-		"','blackhole',null,null,null,1]");
+		"','blackhole',null,null,null,null,1]");
 	assert_null(vpc_by_vni(500));
 	assert_null(subnet_by_name("n1"));
 	assert_null(port_by_name("n1p"));
