@@ -10,6 +10,7 @@
 #include "core/node.h"
 #include "core/pkt.h"
 #include "forward/parse.h"
+#include "forward/translate.h"
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
 #include "port/port.h"
@@ -66,8 +67,10 @@ static __rte_always_inline bool apply_macs_match(
 	const struct port *port;
 
 	if (loc_is_tunnel(p->in))
-		return rte_is_same_ether_addr(&eth->dst_addr, &d->dmac) &&
-		       !(d->flags & SESSION_F_ROUTED);
+		return d->flags & SESSION_F_REMAC
+			       ? !rte_is_multicast_ether_addr(&eth->dst_addr)
+			       : rte_is_same_ether_addr(&eth->dst_addr, &d->dmac) &&
+					 !(d->flags & SESSION_F_ROUTED);
 	port = port_get(loc_index(p->in));
 	return port != NULL &&
 	       (!port->port_security || rte_is_same_ether_addr(&eth->src_addr, &port->mac)) &&
@@ -142,10 +145,16 @@ static __rte_always_inline unsigned int forward_apply(
 		if ((flags & SESSION_F_TCP) && !(p->flags & PKT_F_ICMP_ERROR))
 			tcp_fragmented(ref);
 	}
-	if (routed) {
+	if (routed || unlikely(flags & SESSION_F_REMAC)) {
 		eth->src_addr = d->smac;
 		eth->dst_addr = d->dmac;
-		apply_ttl(l3, flags & SESSION_F_V6);
+		if (routed)
+			apply_ttl(l3, flags & SESSION_F_V6);
+	}
+	if (unlikely(flags & (SESSION_F_SRC | SESSION_F_DST))) {
+		reason = translate_packet(m, p, ref);
+		if (unlikely(reason != DROP_NONE))
+			return apply_drop(p, reason);
 	}
 	p->out = d->out;
 	p->out_vni = d->out_vni;

@@ -100,3 +100,4 @@ static void link_fast_path(void)
 }
 NODE_LINKER(fast_path_linker, link_fast_path)
 NODE_ATTACH_RX(fast_path_rx, PORT_TENANT, "fast_path")
+NODE_ATTACH_RX(fast_path_external_rx, PORT_EXTERNAL, "fast_path")

@@ -37,6 +37,8 @@ enum drop_reason forward_odd(
 		return DROP_SPOOFED;
 	if (rte_is_multicast_ether_addr(&eth->dst_addr))
 		return DROP_BROADCAST;
+	if (d->flags & SESSION_F_REMAC)
+		return DROP_NONE;
 	/* Through the gateway instead of directly, or, to a neighbour, the other way round. */
 	*routed = rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac);
 	if (*routed)

@@ -133,14 +133,18 @@ static int restore(const struct flow *f, uint32_t change, const struct record *r
 static int import_record(const struct vnic *vnic, const struct record *r)
 {
 	uint32_t change = epoch_change();
+	loc_t port = loc_port(vnic->port->index);
 	struct flow f;
+	int err = -EPERM;
 
-	if (!flow_of_record(&f, vnic, r) || !road_walk(&f))
+	if (!flow_of_record(&f, vnic, r))
 		return -EPERM;
 	/* One of its ends is the port, or it would be somebody else's. */
-	if (f.in != loc_port(vnic->port->index) && f.out != loc_port(vnic->port->index))
-		return -EPERM;
-	return restore(&f, change, r, clock_ms());
+	if (road_walk(&f) && (f.in == port || f.out == port))
+		err = restore(&f, change, r, clock_ms());
+	if (err != 0)
+		flow_release(&f);
+	return err;
 }
 
 static void import_one(struct import *i, const struct vnic *vnic)

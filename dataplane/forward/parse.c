@@ -247,54 +247,73 @@ enum parse_verdict parse_general(
 	}
 }
 
-bool parse_quoted(const struct rte_mbuf *m, const struct pkt *p, struct session_key *key,
-	struct ip_addr addrs[2])
+static bool quote4(const uint8_t *ip, uint32_t have, struct parse_quote *q)
+{
+	rte_be32_t addr;
+	uint32_t header;
+
+	if (have < sizeof(struct rte_ipv4_hdr) || ip[0] >> 4 != 4)
+		return false;
+	header = (ip[0] & 15u) * 4;
+	if (header < sizeof(struct rte_ipv4_hdr) || ((ip[6] & 0x1f) | ip[7]) != 0)
+		return false;
+	q->proto = ip[9];
+	q->l4_off = q->l3_off + header;
+	memcpy(&addr, ip + 12, sizeof(addr));
+	q->src = ip_addr_from_v4(addr);
+	memcpy(&addr, ip + 16, sizeof(addr));
+	q->dst = ip_addr_from_v4(addr);
+	return true;
+}
+
+static bool quote6(const uint8_t *ip, uint32_t have, struct parse_quote *q)
+{
+	struct pkt inner = {.flags = PKT_F_V6};
+	uint32_t header;
+
+	if (have < sizeof(struct rte_ipv6_hdr) || ip[0] >> 4 != 6)
+		return false;
+	header = skip_extensions(ip, have, &inner);
+	if (header == 0 || (inner.flags & PKT_F_LATER))
+		return false;
+	q->proto = inner.proto;
+	q->l4_off = q->l3_off + header;
+	q->src = ip_addr_from_v6(ip + 8);
+	q->dst = ip_addr_from_v6(ip + 24);
+	return true;
+}
+
+bool parse_quote(const struct rte_mbuf *m, const struct pkt *p, struct parse_quote *q)
 {
 	uint8_t copy[sizeof(struct rte_ipv6_hdr) + 64];
-	uint32_t at = p->l4_off + 8u, have;
-	const uint8_t *q;
-	struct pkt inner = {.flags = p->flags & PKT_F_V6};
-	uint16_t sport = 0, dport = 0;
-	uint32_t off;
+	bool v6 = p->flags & PKT_F_V6;
+	uint32_t have;
+	const uint8_t *ip, *l4;
 
-	if (m->pkt_len <= at)
+	q->l3_off = p->l4_off + 8u;
+	q->end = RTE_MIN((uint32_t)p->l3_off + p->l3_len, m->pkt_len);
+	q->sport = q->dport = 0;
+	if (q->end <= q->l3_off)
 		return false;
-	have = RTE_MIN(m->pkt_len - at, (uint32_t)sizeof(copy));
-	q = rte_pktmbuf_read(m, at, have, copy);
-	if (q == NULL)
+	have = RTE_MIN(q->end - q->l3_off, (uint32_t)sizeof(copy));
+	ip = rte_pktmbuf_read(m, q->l3_off, have, copy);
+	if (ip == NULL || !(v6 ? quote6(ip, have, q) : quote4(ip, have, q)) ||
+		q->l4_off + 8 > q->l3_off + have)
 		return false;
-	if (p->flags & PKT_F_V6) {
-		if (have < sizeof(struct rte_ipv6_hdr) || q[0] >> 4 != 6)
-			return false;
-		off = skip_extensions(q, have, &inner);
-	} else {
-		if (have < sizeof(struct rte_ipv4_hdr) || q[0] >> 4 != 4)
-			return false;
-		off = (q[0] & 15u) * 4;
-		inner.proto = q[9];
-		if (off < sizeof(struct rte_ipv4_hdr) || ((q[6] & 0x1f) | q[7]) != 0)
-			return false;
-	}
-	if (off == 0 || off + 8 > have || (inner.flags & PKT_F_LATER))
-		return false;
-	if (inner.proto == IPPROTO_TCP || inner.proto == IPPROTO_UDP) {
-		memcpy(&sport, q + off, 2);
-		memcpy(&dport, q + off + 2, 2);
-	} else if (inner.proto == ((p->flags & PKT_F_V6) ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
-		icmp_ports(p->flags & PKT_F_V6, q + off, &sport, &dport);
-	}
-	if (p->flags & PKT_F_V6) {
-		memcpy(&addrs[0], q + 24, 16);
-		memcpy(&addrs[1], q + 8, 16);
-		*key = session_key_v6(p->vpc, inner.proto, &addrs[0], &addrs[1], dport, sport);
-	} else {
-		rte_be32_t src, dst;
-
-		memcpy(&src, q + 12, 4);
-		memcpy(&dst, q + 16, 4);
-		addrs[0] = ip_addr_from_v4(dst);
-		addrs[1] = ip_addr_from_v4(src);
-		*key = session_key_v4(p->vpc, inner.proto, dst, src, dport, sport);
+	l4 = ip + (q->l4_off - q->l3_off);
+	if (q->proto == IPPROTO_TCP || q->proto == IPPROTO_UDP) {
+		memcpy(&q->sport, l4, 2);
+		memcpy(&q->dport, l4 + 2, 2);
+	} else if (q->proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		icmp_ports(v6, l4, &q->sport, &q->dport);
 	}
 	return true;
+}
+
+struct session_key parse_quote_key(const struct pkt *p, const struct parse_quote *q)
+{
+	if (p->flags & PKT_F_V6)
+		return session_key_v6(p->vpc, q->proto, &q->dst, &q->src, q->dport, q->sport);
+	return session_key_v4(
+		p->vpc, q->proto, ip_addr_v4(&q->dst), ip_addr_v4(&q->src), q->dport, q->sport);
 }

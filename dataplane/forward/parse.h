@@ -119,8 +119,18 @@ static inline void parse_addrs(
 /* An ICMP message that answers a query: never the first packet of a flow. The packet is parsed and not a later fragment. */
 bool parse_is_answer(const struct rte_mbuf *m, const struct pkt *p);
 
-/* The flow an ICMP error quotes, as it would run in the error's own direction: its key and addresses reversed. False: not one that can be tracked. */
-bool parse_quoted(const struct rte_mbuf *m, const struct pkt *p, struct session_key *key,
-	struct ip_addr addrs[2]);
+/* The packet that an ICMP error quotes, as far as it is there. Offsets from the frame's start. */
+struct parse_quote {
+	uint32_t l3_off, l4_off; /* of its headers; eight bytes behind l4_off are there */
+	uint32_t end;            /* of what is quoted */
+	struct ip_addr src, dst;
+	rte_be16_t sport, dport; /* as in a packet, ICMP too */
+	uint8_t proto;
+};
+
+/* Of a parsed ICMP error. False: nothing that can be tracked. */
+bool parse_quote(const struct rte_mbuf *m, const struct pkt *p, struct parse_quote *q);
+/* The key of the quoted flow as it would run in the error's own direction. */
+struct session_key parse_quote_key(const struct pkt *p, const struct parse_quote *q);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "forward/verdict.h"
 #include "session/port_marks.h"
 #include "vpc/vpc.h"
 
@@ -120,7 +121,7 @@ static bool walk_reverse(const struct flow *packet, struct flow *r)
 bool recover_walk(const struct flow *packet, struct flow *f)
 {
 	bool by_client = rte_be_to_cpu_16(packet->sport) >= rte_be_to_cpu_16(packet->dport);
-	struct flow reversed;
+	struct flow reversed = {.hold = {{0}}};
 	bool admitted;
 
 	/* First as it is: its sender must be who it says, and there must be a way. */
@@ -135,9 +136,11 @@ bool recover_walk(const struct flow *packet, struct flow *f)
 	if (admitted && by_client)
 		return true;
 	if (walk_reverse(packet, &reversed)) {
+		flow_release(f);
 		*f = reversed;
 		return true;
 	}
+	flow_release(&reversed);
 	return admitted;
 }
 

@@ -88,41 +88,60 @@ static unsigned int checked(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	return forward_apply(w, m, p, ref, true);
 }
 
-/* May the sender of an error use that source? It need not be an end of the flow: routers send errors too, and the
- * gateway on another node does. */
-static enum drop_reason error_source(const struct pkt *p, const struct ip_addr *src)
+/* From a tunnel: what lives behind it, its gateway, what a gateway to elsewhere brings; and an end of the flow itself, whose packets come
+ * that way. */
+static bool comes_from(const struct pkt *p, const struct ip_addr *src, const struct vpc *vpc,
+	const struct parse_quote *q, uint32_t ref)
+{
+	const struct vtep *vtep = vtep_get(loc_index(p->in));
+	struct origin o;
+
+	if (vtep == NULL)
+		return false;
+	origin_find(vpc, src, &o);
+	return o.where == p->in || vtep->gateway || gateway_is(vpc, src) ||
+	       (ref != SESSION_NONE && session_dir_of(ref)->in == p->in &&
+		       ip_addr_equal(src, &q->dst));
+}
+
+/* May the sender of an error use that source? It need not be an end of the flow: routers send errors too, those of outside networks
+ * above all, and the gateway on another node does. */
+static enum drop_reason error_source(
+	const struct pkt *p, const struct ip_addr *src, const struct parse_quote *q, uint32_t ref)
 {
 	const struct port *port = loc_is_port(p->in) ? port_get(loc_index(p->in)) : NULL;
 	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
-	const struct vtep *vtep = loc_is_tunnel(p->in) ? vtep_get(loc_index(p->in)) : NULL;
 	const struct vpc *vpc = vpc_get(p->vpc);
-	struct origin o;
 
-	if (vpc == NULL || (vnic == NULL && vtep == NULL))
+	if (vpc == NULL)
 		return DROP_STALE;
-	if (vnic != NULL)
-		return !port->port_security || vnic_may_use(vnic, src) ? DROP_NONE : DROP_SPOOFED;
-	origin_find(vpc, src, &o);
-	return o.where == p->in || vtep->gateway || gateway_is(vpc, src) ? DROP_NONE
-									 : DROP_WRONG_VTEP;
+	if (loc_is_tunnel(p->in))
+		return comes_from(p, src, vpc, q, ref) ? DROP_NONE : DROP_WRONG_VTEP;
+	if (vpc->external != NULL)
+		return ip_addr_is_multicast(src) ? DROP_SPOOFED : DROP_NONE;
+	if (vnic == NULL)
+		return DROP_STALE;
+	return !port->port_security || vnic_may_use(vnic, src) ? DROP_NONE : DROP_SPOOFED;
 }
 
 /* An ICMP error follows the session of the packet it quotes, the other way: to who has sent that packet. */
 static unsigned int related(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
-	struct session_key key;
-	struct ip_addr quoted[2], src, dst;
+	struct ip_addr src, dst;
 	enum drop_reason reason;
-	uint32_t ref;
+	struct parse_quote q = {.end = 0};
+	struct session_key key;
+	uint32_t ref = SESSION_NONE;
 
 	parse_addrs(m, p, &src, &dst);
-	reason = error_source(p, &src);
+	if (parse_quote(m, p, &q) && ip_addr_equal(&q.src, &dst)) {
+		key = parse_quote_key(p, &q);
+		p->hash = session_hash(&key);
+		ref = session_lookup(&key, p->hash, &q.dst, &q.src);
+	}
+	reason = error_source(p, &src, &q, ref);
 	if (reason != DROP_NONE)
 		return drop(p, reason);
-	if (!parse_quoted(m, p, &key, quoted) || !ip_addr_equal(&quoted[1], &dst))
-		return drop(p, DROP_NO_SESSION);
-	p->hash = session_hash(&key);
-	ref = session_lookup(&key, p->hash, &quoted[0], &quoted[1]);
 	if (ref == SESSION_NONE)
 		return drop(p, DROP_NO_SESSION);
 	return checked(w, m, p, ref);
@@ -153,12 +172,15 @@ static unsigned int pick_up(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	if (recover_was_refused(&arrived))
 		return drop(p, DROP_NO_SESSION);
 	if (!recover_walk(packet, &f)) {
+		flow_release(&f);
 		if (f.reason == DROP_POLICY_EGRESS || f.reason == DROP_POLICY_INGRESS)
 			recover_note_refused(&arrived);
 		return drop_towards(p, f.out, f.reason);
 	}
 	key = verdict_key(&f);
 	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
+	if (err != 0)
+		flow_release(&f);
 	if (err != 0 && err != -EEXIST)
 		return drop(p, insert_error(err));
 	/* In the direction of this segment, be it the client's or the server's. */
@@ -192,6 +214,37 @@ static bool may_begin(const struct worker *w, struct flow *f, const struct sessi
 	return false;
 }
 
+/* A translated flow whose answers' tuple turns out to be another flow's asks for another translation, so often. */
+#define TRANSLATIONS_TRIED 8u
+
+/* The session of a flow that was walked, or the one that another worker has made of it: 0 with *ref, *made says which. Else f->reason. */
+static bool settle(const struct worker *w, struct flow *f, const struct session_key *key,
+	uint32_t hash, uint32_t change, uint32_t *ref, bool *made)
+{
+	for (unsigned int n = 1;; n++) {
+		int err = verdict_insert(f, key, change, w->now_ms, ref);
+		bool drawn = f->hold.id[HOLD_NAT] != 0;
+
+		*made = err == 0;
+		if (err == 0)
+			return true;
+		flow_release(f);
+		if (err != -EEXIST)
+			return flow_drop(f, insert_error(err), NULL, NULL, -1);
+		*ref = session_lookup(key, hash, &f->src, &f->dst);
+		if (*ref != SESSION_NONE)
+			return true;
+		/* Removed again meanwhile, or the answers' key belongs to another flow. */
+		if (!translate_wanted(f) || n == TRANSLATIONS_TRIED)
+			return flow_drop(
+				f, drawn ? DROP_NAT_EXHAUSTED : DROP_STALE, NULL, NULL, -1);
+		if (!road_walk(f)) {
+			flow_release(f);
+			return false;
+		}
+	}
+}
+
 static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	const struct rte_tcp_hdr *tcp = NULL;
@@ -200,7 +253,7 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	enum drop_reason reason;
 	struct session_key key;
 	struct flow f;
-	int err;
+	bool made;
 
 	if (parse_is_answer(m, p))
 		return drop(p, DROP_NO_SESSION);
@@ -212,20 +265,18 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 		return pick_up(w, m, p, &f, tcp);
 	key = verdict_key(&f);
 	hash = session_hash(&key);
-	if (!may_begin(w, &f, &key, hash, change))
+	if (!may_begin(w, &f, &key, hash, change)) {
+		flow_release(&f);
 		return drop_towards(p, f.out, f.reason);
+	}
 	reason = tcp != NULL ? tcp_first_ok(tcp, l4_len, false) : DROP_NONE;
-	if (reason != DROP_NONE)
+	if (reason != DROP_NONE) {
+		flow_release(&f);
 		return drop(p, reason);
-	err = verdict_insert(&f, &key, change, w->now_ms, &ref);
-	if (err == -EEXIST)
-		ref = session_lookup(&key, hash, &f.src, &f.dst);
-	else if (err != 0)
-		return drop(p, insert_error(err));
-	if (ref ==
-		SESSION_NONE) /* removed again meanwhile, or the answers' key belongs to another flow */
-		return drop(p, DROP_STALE);
-	if (err == 0 && tcp != NULL)
+	}
+	if (!settle(w, &f, &key, hash, change, &ref, &made))
+		return drop(p, f.reason);
+	if (made && tcp != NULL)
 		tcp_start(ref, tcp, l4_len, false);
 	return forward_apply(w, m, p, ref, true);
 }

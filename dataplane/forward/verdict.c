@@ -11,7 +11,9 @@
 #include "forward/cut.h"
 #include "forward/parse.h"
 #include "forward/recover.h"
+#include "forward/translate.h"
 #include "session/parked.h"
+#include "underlay/underlay.h"
 #include "vpc/vpc.h"
 
 static bool flow_is_icmp(const struct flow *f)
@@ -55,14 +57,18 @@ void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const stru
 	f->dmac = eth->dst_addr;
 }
 
-static struct ip_addr session_src(uint32_t index, const struct session_dir *d)
+static struct ip_addr session_src(uint32_t index, unsigned int dir)
 {
-	return d->flags & SESSION_F_V6 ? session_exts[index].src[0] : ip_addr_from_v4(d->key.src);
+	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
+
+	return session_key_is_v6(key) ? session_exts[index].src[dir] : ip_addr_from_v4(key->src);
 }
 
-static struct ip_addr session_dst(uint32_t index, const struct session_dir *d)
+static struct ip_addr session_dst(uint32_t index, unsigned int dir)
 {
-	return d->flags & SESSION_F_V6 ? session_exts[index].dst[0] : ip_addr_from_v4(d->key.dst);
+	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
+
+	return session_key_is_v6(key) ? session_exts[index].dst[dir] : ip_addr_from_v4(key->dst);
 }
 
 void verdict_flow_of_session(struct flow *f, uint32_t index)
@@ -76,8 +82,8 @@ void verdict_flow_of_session(struct flow *f, uint32_t index)
 	f->vpc_index = session_key_vpc(&d->key);
 	f->v6 = d->flags & SESSION_F_V6;
 	f->proto = session_key_proto(&d->key);
-	f->src = session_src(index, d);
-	f->dst = session_dst(index, d);
+	f->src = session_src(index, 0);
+	f->dst = session_dst(index, 0);
 	f->sport = d->key.sport;
 	f->dport = d->key.dport;
 	verdict_set_icmp(f);
@@ -138,31 +144,52 @@ static void follow_initiator(struct flow *f, uint32_t index)
 
 _Static_assert(SESSION_METERS == FLOW_METERS, "a verdict's are the session's");
 
+/* What comes by a tunnel of ours was routed where it comes from; here it only gets the MACs of its next leg. */
+static uint16_t rewrites_macs(loc_t in, bool wanted, bool gateway)
+{
+	const struct vtep *vtep = loc_is_tunnel(in) ? vtep_get(loc_index(in)) : NULL;
+
+	if (!wanted)
+		return 0;
+	return gateway && vtep != NULL && !vtep_is_foreign(vtep) ? SESSION_F_REMAC
+								 : SESSION_F_ROUTED;
+}
+
+static uint16_t family_flag(bool v6)
+{
+	return v6 ? SESSION_F_V6 : 0;
+}
+
 /* Everything in the records but keys and change words. */
 static void fill_dirs(struct session_dir d[2], const struct flow *f)
 {
-	uint16_t common = (uint16_t)((f->v6 ? SESSION_F_V6 : 0) |
-				     (f->proto == IPPROTO_TCP ? SESSION_F_TCP : 0));
-	bool reply_routed = f->reply_routed && loc_is_port(f->out);
+	uint16_t common = f->proto == IPPROTO_TCP ? SESSION_F_TCP : 0;
+	uint16_t macs = rewrites_macs(f->in, f->routed, f->gateway);
+	uint16_t reply_macs = rewrites_macs(
+		f->out, loc_is_port(f->out) ? f->reply_routed : f->gateway, f->gateway);
 
 	d[0].in = f->in;
 	d[0].out = f->out;
 	d[0].out_vni = f->out_vni;
-	d[0].dmac = f->routed ? f->out_dmac : f->dmac;
+	d[0].dmac = macs != 0 ? f->out_dmac : f->dmac;
 	/* What is bridged may come through the gateway all the same. */
-	d[0].smac = f->routed ? f->out_smac : f->vpc->gw_mac;
-	d[0].flags = (uint16_t)(common | (f->routed ? SESSION_F_ROUTED : 0));
+	d[0].smac = macs != 0 ? f->out_smac : f->vpc->gw_mac;
+	d[0].flags = (uint16_t)(common | macs | family_flag(f->v6));
 	d[0].mtu = f->mtu != 0 ? f->mtu : UINT16_MAX;
 	d[1].in = f->out;
 	d[1].out = f->in;
 	d[1].out_vni = f->reply_vni;
 	d[1].dmac = f->reply_dmac;
-	d[1].smac = reply_routed ? f->reply_smac : f->vpc->gw_mac;
-	d[1].flags = (uint16_t)(common | (reply_routed ? SESSION_F_ROUTED : 0));
+	d[1].smac = reply_macs != 0 ? f->reply_smac : f->vpc->gw_mac;
+	d[1].flags = (uint16_t)(common | reply_macs | family_flag(f->out_v6));
 	d[1].mtu = d[0].mtu;
 	for (unsigned int dir = 0; dir < 2; dir++)
 		if (f->meters[dir][0] != 0)
 			d[dir].flags |= SESSION_F_METER;
+	if (session_hold_any(&f->hold))
+		d[0].flags |= SESSION_F_HOLD;
+	if (unlikely(translate_wanted(f)))
+		translate_fill(d, f);
 }
 
 /* The sum of the epochs the walk depended on. When anything moved since `change`, before the walk began, the sum is made wrong on
@@ -184,7 +211,7 @@ struct session_key verdict_key(const struct flow *f)
 
 static struct session_key answers_key(const struct flow *f)
 {
-	if (f->v6)
+	if (f->out_v6)
 		return session_key_v6(f->out_vpc_index, f->proto, &f->new_dst, &f->new_src,
 			f->new_dport, f->new_sport);
 	return session_key_v4(f->out_vpc_index, f->proto, ip_addr_v4(&f->new_dst),
@@ -198,7 +225,8 @@ static void fill_new(
 	fill_dirs(n->dir, f);
 	n->dir[0].key = *key;
 	n->dir[1].key = answers_key(f);
-	if (f->v6) {
+	n->hold = f->hold;
+	if (f->v6 || f->out_v6) {
 		n->src[0] = f->src;
 		n->dst[0] = f->dst;
 		n->src[1] = f->new_dst;
@@ -260,6 +288,7 @@ static void store_verdict(struct session_dir *to, const struct session_dir *from
 	to->smac = from->smac;
 	to->flags = from->flags;
 	to->mtu = from->mtu;
+	/* What is translated never changes: see same_translation(). */
 }
 
 /* Before the flag says that they hold. */
@@ -315,16 +344,53 @@ static void remember_cut(uint32_t index)
 }
 
 /* `f`, walked, has ended at its reason. */
-static enum drop_reason cut(uint32_t index, const struct flow *f)
+static enum drop_reason cut(uint32_t index, struct flow *f)
 {
 	const struct session_dir *d = session_dir_of(index << 1);
 	bool ruled = by_rules(f->reason);
 
+	flow_release(f);
 	if (ruled && recover_is_open())
 		remember_cut(index);
 	if ((ruled || !parked_holds(d->in, d->out)) && cut_tell(index, f))
 		session_remove(index);
 	return f->reason != DROP_NONE ? f->reason : DROP_STALE;
+}
+
+void flow_release(struct flow *f)
+{
+	session_hold_release(&f->hold, f->kept != NULL ? &f->kept->hold : NULL);
+	memset(&f->hold, 0, sizeof(f->hold));
+}
+
+/* The tuple that answers come with, and what is held. */
+static void kept_of(struct flow_kept *kept, uint32_t index)
+{
+	const struct session_dir *r = session_dir_of(index << 1 | 1);
+
+	kept->new_src = session_dst(index, 1);
+	kept->new_dst = session_src(index, 1);
+	kept->new_sport = r->key.dport;
+	kept->new_dport = r->key.sport;
+	kept->hold = session_hold_of(index);
+}
+
+/* A record's translation is for life: another one is another session's. */
+static bool same_translation(const struct flow *f)
+{
+	const struct flow_kept *k = f->kept;
+
+	return ip_addr_equal(&f->new_src, &k->new_src) && ip_addr_equal(&f->new_dst, &k->new_dst) &&
+	       f->new_sport == k->new_sport && f->new_dport == k->new_dport &&
+	       memcmp(&f->hold, &k->hold, sizeof(f->hold)) == 0;
+}
+
+/* The next packet begins anew, if it can begin something. */
+static enum drop_reason start_over(struct flow *f, uint32_t index)
+{
+	flow_release(f);
+	session_remove(index);
+	return DROP_STALE;
 }
 
 /* The keys of a record never change, but over a peering an end that moves between node and tunnel changes the VPC in which its packets
@@ -335,11 +401,13 @@ static bool same_keys(const struct flow *f, uint32_t index)
 	       f->out_vpc_index == session_key_vpc(&session_dir_of(index << 1 | 1)->key);
 }
 
-static enum drop_reason replace(const struct flow *f, uint32_t index, uint32_t change)
+static enum drop_reason replace(struct flow *f, uint32_t index, uint32_t change)
 {
 	struct session_history history;
 	uint32_t ref;
 
+	if (session_hold_any(&f->hold)) /* it goes with the session that has it */
+		return start_over(f, index);
 	session_history_of(index, &history);
 	session_remove(index);
 	/* Without room it is as if the connection had ended. */
@@ -378,6 +446,7 @@ static bool sum_stands(uint32_t index)
 static enum drop_reason ask(uint32_t index)
 {
 	uint32_t change = epoch_change();
+	struct flow_kept kept;
 	struct flow f;
 
 	/* Somebody was here first. */
@@ -387,8 +456,12 @@ static enum drop_reason ask(uint32_t index)
 		return DROP_NONE;
 	verdict_flow_of_session(&f, index);
 	follow_initiator(&f, index);
+	kept_of(&kept, index);
+	f.kept = &kept;
 	if (!road_walk(&f))
 		return cut(index, &f);
+	if (!same_translation(&f))
+		return start_over(&f, index);
 	if (!same_keys(&f, index))
 		return replace(&f, index, change);
 	store(&f, index, change);

@@ -24,7 +24,10 @@ void verdict_set_icmp(struct flow *f);
 /* The initiator's first packet again, from its session. */
 void verdict_flow_of_session(struct flow *f, uint32_t index);
 
-/* Makes the session of a walked flow. `key`: as parsed from its first packet. `change`: the epoch change word loaded before the walk.
+/* A walked flow becomes no session: gives back what the walk has taken for it, but what a session has that was asked again (f->kept). */
+void flow_release(struct flow *f);
+
+/* Makes the session of a walked flow, which from then on has what the flow holds. `key`: as parsed from its first packet. `change`: the epoch change word loaded before the walk.
  * As session_insert(). */
 int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,
 	uint32_t now_ms, uint32_t *ref);

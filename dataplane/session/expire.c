@@ -42,27 +42,40 @@ static bool answered(uint32_t index)
 	return atomic_load_explicit(&session_hots[1][index].packets, memory_order_relaxed) != 0;
 }
 
-/* Timeout while there is room, and whether somebody has answered. */
-static uint32_t timeout_of(uint32_t index, bool *open)
+/* The node's own, by what the session's state is. */
+static uint32_t timeout_of_node(uint8_t proto, enum tcp_state state, bool open)
 {
-	enum tcp_state state;
-
-	*open = answered(index);
-	switch (session_key_proto(&session_dirs[index << 1].key)) {
+	switch (proto) {
 	case IPPROTO_TCP:
-		state = tcp_state_of(index);
-		if (state == TCP_ESTABLISHED && tcp_is_one_sided(index))
-			state = TCP_SYN_RECEIVED;
-		*open = state != TCP_SYN_SENT && state != TCP_SYN_RECEIVED;
 		return session_timeouts.tcp_s[state];
 	case IPPROTO_UDP:
-		return *open ? session_timeouts.udp_s : session_timeouts.udp_unanswered_s;
+		return open ? session_timeouts.udp_s : session_timeouts.udp_unanswered_s;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return session_timeouts.icmp_s;
 	default:
 		return session_timeouts.other_s;
 	}
+}
+
+/* Timeout while there is room, and whether somebody has answered. */
+static uint32_t timeout_of(uint32_t index, bool *open)
+{
+	uint8_t proto = session_key_proto(&session_dirs[index << 1].key);
+	struct session_hold hold = session_hold_of(index);
+	enum tcp_state state = TCP_SYN_SENT;
+	uint32_t timeout_s = 0;
+
+	*open = answered(index);
+	if (proto == IPPROTO_TCP) {
+		state = tcp_state_of(index);
+		if (state == TCP_ESTABLISHED && tcp_is_one_sided(index))
+			state = TCP_SYN_RECEIVED;
+		*open = state != TCP_SYN_SENT && state != TCP_SYN_RECEIVED;
+	}
+	if (unlikely(session_hold_any(&hold)))
+		timeout_s = session_hold_timeout_s(&hold, proto, (uint8_t)state, *open);
+	return timeout_s != 0 ? timeout_s : timeout_of_node(proto, state, *open);
 }
 
 static bool crowded(void)

@@ -17,3 +17,27 @@ void session_hold_release(const struct session_hold *hold, const struct session_
 			owners[kind]->release(id);
 	}
 }
+
+void session_hold_began(const struct session_hold *hold, uint32_t index)
+{
+	for (unsigned int kind = 0; kind < HOLD_MAX; kind++)
+		if (hold->id[kind] != 0 && owners[kind] != NULL && owners[kind]->began != NULL)
+			owners[kind]->began(hold->id[kind], index);
+}
+
+uint32_t session_hold_timeout_s(
+	const struct session_hold *hold, uint8_t proto, uint8_t tcp_state, bool answered)
+{
+	uint32_t longest = 0;
+
+	for (unsigned int kind = 0; kind < HOLD_MAX; kind++) {
+		const struct session_hold_ops *o = owners[kind];
+		uint32_t id = hold->id[kind], timeout_s;
+
+		if (id == 0 || o == NULL || o->timeout_s == NULL)
+			continue;
+		timeout_s = o->timeout_s(id, proto, tcp_state, answered);
+		longest = timeout_s > longest ? timeout_s : longest;
+	}
+	return longest;
+}

@@ -34,6 +34,11 @@ void session_hold_register(enum session_hold_kind kind, const struct session_hol
 
 /* Releases what `hold` has and `kept` (NULL: nothing) has not. */
 void session_hold_release(const struct session_hold *hold, const struct session_hold *kept);
+/* The session `index` lives and has `hold`. By then another thread may already have removed it again. */
+void session_hold_began(const struct session_hold *hold, uint32_t index);
+/* The longest idle time that an owner asks for; 0: the node's own. Control thread. */
+uint32_t session_hold_timeout_s(
+	const struct session_hold *hold, uint8_t proto, uint8_t tcp_state, bool answered);
 
 static inline bool session_hold_any(const struct session_hold *hold)
 {

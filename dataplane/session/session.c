@@ -18,6 +18,7 @@ struct session_hot *session_hots[2];
 struct session_cold *session_colds;
 struct session_ext *session_exts;
 struct session_meters *session_meters;
+struct session_hold *session_holds;
 uint64_t session_seed[4];
 
 /* Records of indexes below have memory. Control thread. */
@@ -36,8 +37,9 @@ static int records_init(void)
 	session_colds = memory_map(bytes_of(sizeof(*session_colds)), true);
 	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
 	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), false);
+	session_holds = memory_map(bytes_of(sizeof(*session_holds)), false);
 	return session_dirs && session_hots[0] && session_hots[1] && session_colds &&
-			       session_exts && session_meters
+			       session_exts && session_meters && session_holds
 		       ? 0
 		       : -ENOMEM;
 }
@@ -74,11 +76,13 @@ void session_fini(void)
 	memory_unmap(session_colds, bytes_of(sizeof(*session_colds)));
 	memory_unmap(session_exts, bytes_of(sizeof(*session_exts)));
 	memory_unmap(session_meters, bytes_of(2 * sizeof(*session_meters)));
+	memory_unmap(session_holds, bytes_of(sizeof(*session_holds)));
 	session_dirs = NULL;
 	session_hots[0] = session_hots[1] = NULL;
 	session_colds = NULL;
 	session_exts = NULL;
 	session_meters = NULL;
+	session_holds = NULL;
 	bucket_fini();
 	index_fini();
 }
@@ -143,6 +147,8 @@ static void fill(uint32_t index, const struct session_new *new)
 		memcpy(session_exts[index].src, new->src, sizeof(new->src));
 		memcpy(session_exts[index].dst, new->dst, sizeof(new->dst));
 	}
+	if (unlikely(new->dir[0].flags &SESSION_F_HOLD))
+		session_holds[index] = new->hold;
 }
 
 void session_prefetch(const struct session_key *key)
@@ -180,7 +186,18 @@ int session_insert(const struct session_new *new, uint32_t *ref)
 		return err;
 	}
 	index_count(state);
+	if (unlikely(new->dir[0].flags &SESSION_F_HOLD))
+		session_hold_began(&new->hold, index);
 	return 0;
+}
+
+/* Its keys are gone: what it held may be taken for the next flow. */
+static void release(uint32_t index)
+{
+	struct session_hold hold = session_hold_of(index);
+
+	if (unlikely(session_hold_any(&hold)))
+		session_hold_release(&hold, NULL);
 }
 
 void session_remove(uint32_t index)
@@ -206,6 +223,7 @@ unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n)
 	}
 	for (unsigned int i = 0; i < n_won; i++) {
 		bucket_remove(won[i], hashes[i]);
+		release(won[i]);
 		index_retire(won[i]);
 	}
 	return n_won;

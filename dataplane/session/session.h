@@ -13,6 +13,7 @@
  *   session_cold  32 B a session, read on re-validation and by the control thread
  *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
  *   session_meters 8 B a direction, only touched for flows with a rate - demand-paged
+ *   session_holds  8 B a session, only touched for flows of a service that counts them - demand-paged
  *   and a word a session that says whether it lives. 254 B a session in all.
  *
  * Threads: look-ups by any worker without locks; inserts by any worker and the control thread (per-bucket lock
@@ -32,6 +33,7 @@
 #include "base/ip.h"
 #include "core/epoch.h"
 #include "core/location.h"
+#include "session/hold.h"
 
 #define SESSION_NONE UINT32_MAX
 
@@ -55,22 +57,28 @@ enum session_flag {
 	SESSION_F_V6 = 1 << 4,
 	SESSION_F_MIRROR = 1 << 5, /* clone: look in the mirror table */
 	SESSION_F_METER = 1 << 6,  /* pass the shapers of session_meters */
+	SESSION_F_REMAC =
+		1
+		<< 7, /* MACs from the record, whatever it came with; routed before, where it came from */
+	SESSION_F_HOLD = 1 << 8, /* direction 0: session_holds says what it holds */
 };
 
 /* Read line of one direction. */
 struct session_dir {
-	struct session_key key;          /* 0: as it arrives */
-	_Atomic uint32_t change;         /* 16: epoch change word at the last validation */
-	loc_t in;                        /* 20: expected ingress */
-	loc_t out;                       /* 24 */
-	uint32_t out_vni;                /* 28: VNI when `out` is a tunnel */
-	struct rte_ether_addr dmac;      /* 32: routed: written; bridged: expected */
-	struct rte_ether_addr smac;      /* 38: routed: written */
-	uint16_t flags;                  /* 44: enum session_flag */
-	uint16_t mtu;                    /* 46: largest IP packet for the egress */
+	struct session_key key;     /* 0: as it arrives */
+	_Atomic uint32_t change;    /* 16: epoch change word at the last validation */
+	loc_t in;                   /* 20: expected ingress */
+	loc_t out;                  /* 24 */
+	uint32_t out_vni;           /* 28: VNI when `out` is a tunnel */
+	struct rte_ether_addr dmac; /* 32: routed, new MACs: written; bridged: expected */
+	struct rte_ether_addr smac; /* 38: routed, new MACs: written */
+	uint16_t flags;             /* 44: enum session_flag */
+	uint16_t mtu;               /* 46: largest IP packet for the egress */
+	/* Of translated flows. IPv6 addresses: those of the other direction's packets, turned round. */
 	rte_be32_t new_src, new_dst;     /* 48 */
 	rte_be16_t new_sport, new_dport; /* 56 */
-	uint16_t l3_delta, l4_delta;     /* 60: one's complement, added to the checksums */
+	uint16_t l3_delta,
+		l4_delta; /* 60: one's complement, added to checksums: of addresses; of all that L4's covers */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct session_dir) == 64, "one cache line");
 
@@ -109,6 +117,7 @@ extern struct session_meters *session_meters; /* by reference */
 extern struct session_hot *session_hots[2];   /* [direction][index] */
 extern struct session_cold *session_colds;    /* [index] */
 extern struct session_ext *session_exts;      /* [index] */
+extern struct session_hold *session_holds;    /* [index] */
 
 /* `capacity` sessions, after rcu_init() (a few records more are kept for the threads' caches). -ENOMEM, -EINVAL.
  * Memory is taken a little ahead of its use, in huge pages where the kernel gives some (transparent ones). */
@@ -135,6 +144,8 @@ struct session_new {
 	struct session_dir dir[2];     /* but `change` */
 	struct ip_addr src[2], dst[2]; /* IPv6 only */
 	struct session_meters meters[2];
+	struct session_hold
+		hold; /* with SESSION_F_HOLD in dir[0]; the session's from a successful insert on */
 	epoch_slot_t deps[EPOCH_DEPS];
 	uint32_t epoch_sum;
 	uint32_t change;
@@ -148,8 +159,8 @@ struct session_new {
 int session_insert(const struct session_new *new, uint32_t *ref);
 /* For who knows a key some hundred cycles before it is inserted or looked up. */
 void session_prefetch(const struct session_key *key);
-/* Removes; idempotent: of several callers one wins. The index is re-used after a grace period, so the control thread keeps
- * one rcu_read section around finding an index and removing it. */
+/* Removes; idempotent: of several callers one wins, and releases what the session holds. The index is re-used after a grace period, so
+ * the control thread keeps one rcu_read section around finding an index and removing it. */
 void session_remove(uint32_t index);
 /* The same of up to SESSION_BULK at once, whose cache misses overlap. Returns how many were this call's to remove. */
 #define SESSION_BULK 64u
@@ -261,6 +272,13 @@ static inline struct session_dir *session_dir_of(uint32_t ref)
 static inline struct session_hot *session_hot_of(uint32_t ref)
 {
 	return &session_hots[ref & 1][ref >> 1];
+}
+
+/* What a session holds; all 0: nothing. */
+static inline struct session_hold session_hold_of(uint32_t index)
+{
+	return session_dirs[index << 1].flags & SESSION_F_HOLD ? session_holds[index]
+							       : (struct session_hold){{0}};
 }
 
 /* The control thread compares idle times of seconds: finer steps would only dirty lines. */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "forward/translate.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "base/checksum.h"
+
+struct tuple {
+	struct ip_addr src, dst;
+	rte_be16_t sport, dport;
+};
+
+static struct tuple reversed(const struct tuple *t)
+{
+	return (struct tuple){t->dst, t->src, t->dport, t->sport};
+}
+
+/* An IPv4 address lies in a mapped one, whose 0xffff counts as nothing in a one's complement sum. */
+static uint32_t delta_address(uint32_t delta, const struct ip_addr *from, const struct ip_addr *to)
+{
+	return checksum_delta128(delta, from->bytes, to->bytes);
+}
+
+static uint16_t fill_flags(const struct tuple *from, const struct tuple *to)
+{
+	bool src = !ip_addr_equal(&from->src, &to->src) || from->sport != to->sport;
+	bool dst = !ip_addr_equal(&from->dst, &to->dst) || from->dport != to->dport;
+
+	return (uint16_t)((src ? SESSION_F_SRC : 0) | (dst ? SESSION_F_DST : 0));
+}
+
+static void fill(
+	struct session_dir *d, const struct tuple *from, const struct tuple *to, uint8_t proto)
+{
+	uint32_t addresses = 0, all = 0;
+
+	addresses = delta_address(addresses, &from->src, &to->src);
+	addresses = delta_address(addresses, &from->dst, &to->dst);
+	all = checksum_delta16(all, from->sport, to->sport);
+	all = checksum_delta16(all, from->dport, to->dport);
+	if (proto != IPPROTO_ICMP) /* which has no pseudo header (RFC 792) */
+		all = checksum_fold(all) + (uint32_t)checksum_fold(addresses);
+	d->flags |= fill_flags(from, to);
+	d->new_src = ip_addr_v4(&to->src);
+	d->new_dst = ip_addr_v4(&to->dst);
+	d->new_sport = to->sport;
+	d->new_dport = to->dport;
+	d->l3_delta = checksum_fold(addresses);
+	d->l4_delta = checksum_fold(all);
+}
+
+void translate_fill(struct session_dir d[2], const struct flow *f)
+{
+	struct tuple inside = {f->src, f->dst, f->sport, f->dport};
+	struct tuple outside = {f->new_src, f->new_dst, f->new_sport, f->new_dport};
+	struct tuple answer = reversed(&outside), delivered = reversed(&inside);
+
+	fill(&d[0], &inside, &outside, f->proto);
+	fill(&d[1], &answer, &delivered, f->proto);
+}
+
+bool translate_wanted(const struct flow *f)
+{
+	return f->out_v6 != f->v6 || f->new_sport != f->sport || f->new_dport != f->dport ||
+	       !ip_addr_equal(&f->new_src, &f->src) || !ip_addr_equal(&f->new_dst, &f->dst);
+}
+
+uint32_t translate_checksum_at(uint8_t proto, bool v6)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return offsetof(struct rte_tcp_hdr, cksum);
+	case IPPROTO_UDP:
+	case IPPROTO_DCCP:    /* RFC 4340 section 5.1 */
+	case IPPROTO_UDPLITE: /* RFC 3828 section 3.1 */
+		return offsetof(struct rte_udp_hdr, dgram_cksum);
+	case IPPROTO_ICMP:
+		return v6 ? TRANSLATE_NO_CHECKSUM : 2;
+	case IPPROTO_ICMPV6:
+		return v6 ? 2 : TRANSLATE_NO_CHECKSUM;
+	default:
+		return TRANSLATE_NO_CHECKSUM;
+	}
+}
+
+static void rewrite_l3(uint8_t *l3, const struct session_dir *d, uint32_t ref)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
+	struct translate_addrs to;
+
+	if (likely(!(d->flags & SESSION_F_V6))) {
+		ip->src_addr = d->new_src;
+		ip->dst_addr = d->new_dst;
+		ip->hdr_checksum = checksum_apply(ip->hdr_checksum, d->l3_delta);
+		return;
+	}
+	to = translate_addrs_v6(ref);
+	memcpy(l3 + offsetof(struct rte_ipv6_hdr, src_addr), &to.src, sizeof(to.src));
+	memcpy(l3 + offsetof(struct rte_ipv6_hdr, dst_addr), &to.dst, sizeof(to.dst));
+}
+
+/* A device is to complete it: the field holds the sum of the pseudo header. */
+static bool is_partial(const struct rte_mbuf *m)
+{
+	return m->ol_flags &
+	       (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
+}
+
+static void rewrite_tcp(
+	const struct rte_mbuf *m, struct rte_tcp_hdr *tcp, const struct session_dir *d)
+{
+	tcp->src_port = d->new_sport;
+	tcp->dst_port = d->new_dport;
+	tcp->cksum = unlikely(is_partial(m)) ? checksum_apply_partial(tcp->cksum, d->l3_delta)
+					     : checksum_apply(tcp->cksum, d->l4_delta);
+}
+
+static void rewrite_udp(
+	const struct rte_mbuf *m, struct rte_udp_hdr *udp, const struct session_dir *d)
+{
+	udp->src_port = d->new_sport;
+	udp->dst_port = d->new_dport;
+	udp->dgram_cksum = unlikely(is_partial(m))
+				   ? checksum_apply_partial(udp->dgram_cksum, d->l3_delta)
+				   : checksum_apply_udp(udp->dgram_cksum, d->l4_delta);
+}
+
+static void rewrite_icmp(uint8_t *icmp, const struct session_dir *d, uint32_t ref)
+{
+	rte_be16_t check, id;
+	bool changed;
+
+	id = translate_icmp_id(d, ref, &changed);
+	if (changed)
+		memcpy(icmp + 4, &id, sizeof(id));
+	memcpy(&check, icmp + 2, sizeof(check));
+	check = checksum_apply(check, d->l4_delta);
+	memcpy(icmp + 2, &check, sizeof(check));
+}
+
+/* No ports that we know; DCCP and UDP-Lite have a checksum that covers the addresses. */
+static void rewrite_other(
+	const struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d)
+{
+	uint32_t at = translate_checksum_at(p->proto, p->flags & PKT_F_V6);
+	uint32_t end = RTE_MIN((uint32_t)p->l3_off + p->l3_len, (uint32_t)m->data_len);
+	rte_be16_t *check;
+
+	if (at == TRANSLATE_NO_CHECKSUM || p->l4_off + at + sizeof(*check) > end)
+		return;
+	check = rte_pktmbuf_mtod_offset(m, rte_be16_t *, p->l4_off + at);
+	*check = p->proto == IPPROTO_UDPLITE ? checksum_apply_udp(*check, d->l4_delta)
+					     : checksum_apply(*check, d->l4_delta);
+}
+
+static void rewrite_l4(
+	struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d, uint32_t ref)
+{
+	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
+
+	switch (p->proto) {
+	case IPPROTO_TCP:
+		rewrite_tcp(m, (struct rte_tcp_hdr *)l4, d);
+		break;
+	case IPPROTO_UDP:
+		rewrite_udp(m, (struct rte_udp_hdr *)l4, d);
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if ((p->proto == IPPROTO_ICMPV6) == !!(p->flags & PKT_F_V6))
+			rewrite_icmp(l4, d, ref);
+		break;
+	default:
+		rewrite_other(m, p, d);
+		break;
+	}
+}
+
+enum drop_reason translate_packet(struct rte_mbuf *m, struct pkt *p, uint32_t ref)
+{
+	const struct session_dir *d = session_dir_of(ref);
+
+	if (unlikely(p->flags & PKT_F_ICMP_ERROR))
+		return translate_error(m, p, ref);
+	rewrite_l3(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off), d, ref);
+	if (likely(!(p->flags & PKT_F_LATER)))
+		rewrite_l4(m, p, d, ref);
+	return DROP_NONE;
+}
