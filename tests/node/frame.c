@@ -141,6 +141,13 @@ void frame_build(struct frame *f, const struct frame_spec *s)
 	f->len = (uint16_t)(l4 - f->bytes + l4_len);
 }
 
+void frame_finish(struct frame *f)
+{
+	uint8_t *ip = f->bytes + 14, *l4 = ip + (ip[0] >> 4 == 6 ? 40 : 20);
+
+	finish_l4(ip, l4, ip[0] >> 4 == 6 ? ip[6] : ip[9], (uint16_t)(f->bytes + f->len - l4));
+}
+
 const char *frame_check(const uint8_t *bytes, uint16_t len)
 {
 	static char why[96];

@@ -33,6 +33,8 @@ void frame_build(struct frame *f, const struct frame_spec *s);
 /* The same as an expression: FRAME(.src = "10.0.0.1", ...) lives as long as its block. */
 const struct frame *frame_make(struct frame *f, const struct frame_spec *s);
 #define FRAME(...) frame_make(&(struct frame){.len = 0}, &(struct frame_spec){__VA_ARGS__})
+/* The L4 checksum of a whole packet without options or extension headers, right again. */
+void frame_finish(struct frame *f);
 /* IP, TCP, UDP, ICMP checksums and lengths of a received frame; NULL or what is wrong. */
 const char *frame_check(const uint8_t *bytes, uint16_t len);
 /* Wraps `inner` into VXLAN from `src` to `dst` (IPv4). */

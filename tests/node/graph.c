@@ -106,6 +106,9 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 	const struct vpc *src, *dst;
 	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *vni;
 
+	/* Outside networks are everybody's. */
+	if (to->role == PORT_EXTERNAL || (from != NULL && from->role == PORT_EXTERNAL))
+		return;
 	/* A port's index may be another's by now, of what was held here. */
 	if (from == NULL || fragment_held() != 0 || from->life != (uint16_t)m->dynfield1[0])
 		return;

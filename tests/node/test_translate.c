@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets of translated flows, byte for byte: addresses, ports, ids and every checksum (RFC 1624, 3022, 4787, 5382, 5508). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+
+#include "cloud.h"
+#include "graph.h"
+#include "outside.h"
+#include "session/session.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	graph_items(CLOUD);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	graph_reset();
+	outside_reset();
+	return 0;
+}
+
+/* Of both families; the test says the rest. */
+#define OUT(v6, ...)                                                                               \
+	FRAME(.smac = MAC_A, .dmac = GW, .src = (v6) ? "fd00:1:0:1::10" : "10.0.1.10",             \
+		.dst = (v6) ? SERVER6 : SERVER, __VA_ARGS__)
+#define OUT_THERE(v6, ...)                                                                         \
+	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = (v6) ? SNAT6 : SNAT,                        \
+		.dst = (v6) ? SERVER6 : SERVER, .ttl = 63, __VA_ARGS__)
+#define BACK(v6, ...)                                                                              \
+	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = (v6) ? SERVER6 : SERVER,                    \
+		.dst = (v6) ? SNAT6 : SNAT, __VA_ARGS__)
+#define BACK_HERE(v6, ...)                                                                         \
+	FRAME(.smac = GW, .dmac = MAC_A, .src = (v6) ? SERVER6 : SERVER,                           \
+		.dst = (v6) ? "fd00:1:0:1::10" : "10.0.1.10", .ttl = 63, __VA_ARGS__)
+
+static void test_udp_out(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++)
+		for (int n = 0; n < 2; n++) { /* by the road, by the session */
+			graph_expect_pass("a", OUT(v6, .sport = 1000, .dport = 53, .payload = 33),
+				EXT, OUT_THERE(v6, .sport = 2000, .dport = 53, .payload = 33));
+			graph_expect_pass(EXT, BACK(v6, .sport = 53, .dport = 2000, .payload = 7),
+				"a", BACK_HERE(v6, .sport = 53, .dport = 1000, .payload = 7));
+		}
+	assert_int_equal(session_used(), 2);
+}
+
+static void test_tcp_out(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		graph_expect_pass("a",
+			OUT(v6, .proto = IPPROTO_TCP, .sport = 1000, .dport = 80, .seq = 99,
+				.mss = 1200),
+			EXT,
+			OUT_THERE(v6, .proto = IPPROTO_TCP, .sport = 2000, .dport = 80, .seq = 99,
+				.mss = 1200));
+		graph_expect_pass(EXT,
+			BACK(v6, .proto = IPPROTO_TCP, .sport = 80, .dport = 2000, .seq = 7,
+				.ack = 100, .tcp_flags = 0x12),
+			"a",
+			BACK_HERE(v6, .proto = IPPROTO_TCP, .sport = 80, .dport = 1000, .seq = 7,
+				.ack = 100, .tcp_flags = 0x12));
+		graph_expect_pass("a",
+			OUT(v6, .proto = IPPROTO_TCP, .sport = 1000, .dport = 80, .seq = 100,
+				.ack = 8, .tcp_flags = 0x10, .payload = 999),
+			EXT,
+			OUT_THERE(v6, .proto = IPPROTO_TCP, .sport = 2000, .dport = 80, .seq = 100,
+				.ack = 8, .tcp_flags = 0x10, .payload = 999));
+	}
+}
+
+/* RFC 5508 section 3: the id is what a port is elsewhere. */
+static void test_ping_out(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		uint8_t proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, ask = v6 ? 128 : 8,
+			answer = v6 ? 129 : 0;
+
+		for (int n = 0; n < 2; n++) {
+			graph_expect_pass("a",
+				OUT(v6, .proto = proto, .icmp_type = ask, .icmp_id = 7,
+					.payload = 56),
+				EXT,
+				OUT_THERE(v6, .proto = proto, .icmp_type = ask, .icmp_id = 1007,
+					.payload = 56));
+			graph_expect_pass(EXT,
+				BACK(v6, .proto = proto, .icmp_type = answer, .icmp_id = 1007,
+					.payload = 55),
+				"a",
+				BACK_HERE(v6, .proto = proto, .icmp_type = answer, .icmp_id = 7,
+					.payload = 55));
+		}
+	}
+	assert_int_equal(session_used(), 2);
+}
+
+/* No ports that we know, and no checksum, of GRE: the addresses only. */
+static void test_other_out(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		graph_expect_pass("a", OUT(v6, .proto = IPPROTO_GRE, .payload = 64), EXT,
+			OUT_THERE(v6, .proto = IPPROTO_GRE, .payload = 64));
+		graph_expect_pass(EXT, BACK(v6, .proto = IPPROTO_GRE, .payload = 64), "a",
+			BACK_HERE(v6, .proto = IPPROTO_GRE, .payload = 64));
+	}
+}
+
+/* From outside to a machine, address and port. */
+static void test_in(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const char *inside = v6 ? "fd00:1:0:1::10" : "10.0.1.10",
+			   *client = v6 ? SERVER6 : SERVER;
+		const char *service = v6 ? DNAT6 : DNAT;
+
+		for (int n = 0; n < 2; n++) {
+			graph_expect_pass(EXT,
+				FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = client,
+					.dst = service, .sport = 4000, .dport = 80, .payload = 12),
+				"a",
+				FRAME(.smac = GW, .dmac = MAC_A, .src = client, .dst = inside,
+					.sport = 4000, .dport = 8080, .payload = 12, .ttl = 63));
+			graph_expect_pass("a",
+				FRAME(.smac = MAC_A, .dmac = GW, .src = inside, .dst = client,
+					.sport = 8080, .dport = 4000, .payload = 13),
+				EXT,
+				FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = service,
+					.dst = client, .sport = 80, .dport = 4000, .payload = 13,
+					.ttl = 63));
+		}
+	}
+	assert_int_equal(session_used(), 2);
+	graph_expect_drop(EXT, BACK(0, .sport = 1, .dport = 2), DROP_NAT_FILTERED);
+}
+
+/* RFC 4787 REQ-9: to another machine's outside address, by the same gateway, with the outside source. */
+static void test_hairpin(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		graph_expect_pass("a",
+			FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = EIP, .sport = 1,
+				.dport = 2, .payload = 5),
+			"b",
+			FRAME(.smac = GW, .dmac = MAC_B, .src = SNAT, .dst = "10.0.1.11",
+				.sport = 1001, .dport = 2, .payload = 5, .ttl = 63));
+		graph_expect_pass("b",
+			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = SNAT,
+				.sport = 2, .dport = 1001, .payload = 6),
+			"a",
+			FRAME(.smac = GW, .dmac = MAC_A, .src = EIP, .dst = "10.0.1.10", .sport = 2,
+				.dport = 1, .payload = 6, .ttl = 63));
+	}
+	assert_int_equal(session_used(), 1);
+}
+
+/* By a tunnel to the machine: what comes from there was routed where it comes from. */
+static void test_other_node(void **state)
+{
+	const struct frame *in = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = FAR,
+		.sport = 9, .dport = 10);
+	struct frame to;
+	const uint8_t *got;
+	uint16_t len;
+
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		graph_send(EXT, in->bytes, in->len);
+		graph_run();
+		got = graph_sent(GRAPH_UNDERLAY, &len);
+		assert_non_null(got);
+		frame_build(&to, &(struct frame_spec){.smac = GW,
+					 .dmac = MAC_R,
+					 .src = SERVER,
+					 .dst = "10.0.1.20",
+					 .sport = 9,
+					 .dport = 10,
+					 .ttl = 63});
+		assert_int_equal(len, to.len + 50);
+		assert_memory_equal(got + 50, to.bytes, to.len);
+		graph_expect_pass(GRAPH_UNDERLAY,
+			TUNNELLED(FRAME(.smac = MAC_R, .dmac = GW, .src = "10.0.1.20",
+					  .dst = SERVER, .sport = 10, .dport = 9, .ttl = 63),
+				100),
+			EXT,
+			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = FAR, .dst = SERVER,
+				.sport = 10, .dport = 9, .ttl = 63));
+	}
+	/* And out of there: its node has decremented. */
+	for (int n = 0; n < 2; n++)
+		graph_expect_pass(GRAPH_UNDERLAY,
+			TUNNELLED(FRAME(.smac = GW, .dmac = GW, .src = "10.0.1.20", .dst = SERVER,
+					  .sport = 7, .dport = 8, .ttl = 63),
+				100),
+			EXT,
+			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER,
+				.sport = 1007, .dport = 8, .ttl = 63));
+	assert_int_equal(session_used(), 2);
+}
+
+/* Without a checksum it stays (RFC 768). */
+static void test_udp_without_checksum(void **state)
+{
+	struct frame f = *OUT(0, .sport = 1, .dport = 2, .payload = 9),
+		     want = *OUT_THERE(0, .sport = 1001, .dport = 2, .payload = 9);
+
+	(void)state;
+	memset(f.bytes + 40, 0, 2);
+	memset(want.bytes + 40, 0, 2);
+	graph_expect_pass("a", &f, EXT, &want);
+}
+
+#define BATCH 256
+
+/* Every value that a checksum can have, before and after: UDP's is never 0x0000 (RFC 768), no sum is off by one. */
+static void every_checksum(bool v6, uint8_t proto)
+{
+	struct frame f = *OUT(v6, .proto = proto, .sport = 5, .dport = 6, .icmp_type = v6 ? 128 : 8,
+		.icmp_id = 5, .payload = 2, .tcp_flags = 2);
+	uint32_t at = f.len - 2u;
+	const uint8_t *got;
+	uint16_t len;
+
+	for (uint32_t value = 0; value < 65536;) {
+		for (int i = 0; i < BATCH; i++, value++) {
+			f.bytes[at] = (uint8_t)(value >> 8);
+			f.bytes[at + 1] = (uint8_t)value;
+			frame_finish(&f);
+			graph_send("a", f.bytes, f.len);
+		}
+		graph_run();
+		for (int i = 0; i < BATCH; i++) {
+			got = graph_sent(EXT, &len);
+			assert_non_null(got);
+			if (frame_check(got, len) != NULL)
+				fail_msg("%s, protocol %u", frame_check(got, len), proto);
+			if (proto == IPPROTO_UDP)
+				assert_false(got[(v6 ? 54 : 34) + 6] == 0 &&
+					     got[(v6 ? 54 : 34) + 7] == 0);
+		}
+	}
+	assert_int_equal(graph_dropped_any(), 0);
+}
+
+static void test_every_checksum(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		every_checksum(v6, IPPROTO_UDP);
+		every_checksum(v6, IPPROTO_TCP);
+		every_checksum(v6, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_udp_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tcp_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ping_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hairpin, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_node, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_udp_without_checksum, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_every_checksum, setup, teardown),
+	};
+
+	graph_start();
+	outside_start(0);
+	return cmocka_run_group_tests_name("translate", tests, NULL, NULL);
+}
