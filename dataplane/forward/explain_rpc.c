@@ -279,7 +279,7 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 		     *ttl_given = json_object_get(packet, "ttl");
 	json_int_t ttl = json_is_integer(ttl_given) ? json_integer_value(ttl_given) : 64;
 	struct flow_trace trace = {.n = 0};
-	struct flow f = {.trace = &trace};
+	struct flow f = {.trace = &trace, .dry = true};
 	const struct subnet *gateway;
 	const struct port *in;
 	bool forward;

@@ -35,8 +35,9 @@ void outside_start(uint32_t caps);
 
 /* How the services behave, from the next packet on. */
 extern struct outside {
-	bool holds;                       /* flows that leave hold something */
-	bool refuses;                     /* after having taken it */
+	_Atomic bool holds;               /* flows that leave hold something */
+	_Atomic bool forgets;             /* what a session has already: decides anew */
+	_Atomic bool refuses;             /* after having taken it */
 	uint16_t (*port)(uint16_t sport); /* host order; NULL: + 1000 */
 	uint32_t timeout_s;               /* what the owner says of what it holds */
 } outside;
