@@ -8,7 +8,8 @@ import os
 import socket
 
 import pytest
-from lib.machine import Connection, tcpdump
+from lib.cloud import Cloud
+from lib.machine import Connection, Machine, tcpdump
 from lib.netns import PREFIX, Namespace, existing, in_netns, reap, veth
 from lib.packet import Wire, verify
 from lib.process import end, popen
@@ -163,3 +164,27 @@ def test_reap_removes_what_a_dead_run_left():
     Namespace(name)
     reap()
     assert name not in existing()
+
+
+def test_outside_network(family):
+    """A machine in the segment, in a gateway's place: the internet is there, and a hop of 1400 bytes is told to both ends."""
+    with Cloud(hosts=0, start=False) as cloud:
+        outside = cloud.add_outside("internet", [], mtu=1400)
+        guest = Machine(cloud, "guest", cloud.namespace("guest"))
+        veth(outside.lan, "p-guest", guest.ns, "eth0")
+        outside.lan.ip("link set p-guest master br0")
+        bits, nodad = (24, "") if family == 4 else (64, "nodad")
+        guest.ns.ip(
+            f"addr add {outside.address(1, family)}/{bits} dev eth0 {nodad}",
+            f"route add default via {outside.gateway(family)}",
+        )
+        cloud.machines["guest"] = guest
+        internet = outside.internet
+        internet.serve_http(80)
+        assert guest.curl(internet, family=family) == f"internet {outside.address(1, family)}\n"
+        header = 28 if family == 4 else 48
+        assert guest.ping(outside.client(family), size=1400 - header, dont_fragment=True)
+        assert not guest.ping(outside.client(family), size=1401 - header, dont_fragment=True)
+        assert len(guest.curl(internet, path="/bytes/1000000", family=family)) == 1000000
+        assert internet.ping(outside.address(1, family))
+    assert not [name for name in existing() if name.startswith(cloud.tag)]

@@ -7,6 +7,7 @@
     rpc.py      JSON-RPC over a Unix socket
     machine.py  a tenant's machine and the real programs in it
     vtep.py     VTEPs that somebody else runs
+    outside.py  outside networks of gateway nodes, and the internet beyond them
     cloud.py    hosts, underlay, controller, machines: what a test starts from
     wait.py     waiting for a condition instead of for the clock
 """
@@ -14,6 +15,7 @@
 from .cloud import Cloud, Host
 from .machine import Machine
 from .netns import Namespace, in_netns
+from .outside import Outside
 from .packet import Wire, verify
 from .rpc import Rpc, RpcError
 from .vtep import KernelVtep, OvsVtep
@@ -25,6 +27,7 @@ __all__ = [
     "KernelVtep",
     "Machine",
     "Namespace",
+    "Outside",
     "OvsVtep",
     "Rpc",
     "RpcError",

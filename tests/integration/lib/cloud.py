@@ -24,6 +24,7 @@ import yaml
 
 from .machine import Machine
 from .netns import PREFIX, Namespace, existing, reap, veth
+from .outside import Outside
 from .packet import Wire
 from .process import Daemon, run
 from .rpc import Rpc
@@ -168,6 +169,7 @@ class Cloud:
     mtu             of the underlay
     node_config     laid over every node.yaml
     controller_config  laid over controller.yaml
+    outside         {name: [gateway hosts]}: outside networks, see outside.py; then cloud.outside[name]
     detach          processes outlive us (scripts/demo with KEEP=1)
     """
 
@@ -181,6 +183,7 @@ class Cloud:
         mtu=1600,
         node_config=None,
         controller_config=None,
+        outside=None,
         start=True,
         tag=None,
         detach=False,
@@ -199,6 +202,7 @@ class Cloud:
         self.hosts = {}
         self.machines = {}
         self.vteps = []
+        self.outside = {}
         self.fabric = None
         self.controller = None
         self._rpc = None
@@ -207,6 +211,8 @@ class Cloud:
         atexit.register(self._at_exit)
         try:
             self._make(hosts, controller_config)
+            for name, gateways in (outside or {}).items():
+                self.add_outside(name, gateways)
             if start:
                 self.start()
         except BaseException:
@@ -253,6 +259,11 @@ class Cloud:
         """Connects a namespace to the fabric: under0 inside, `port` on the bridge."""
         veth(self.fabric, port, namespace, UNDERLAY_IF, self.mtu)
         self.fabric.ip(f"link set {port} master br0")
+
+    def add_outside(self, name, hosts, **options):
+        """An outside network with a link to each of these hosts, before they start; options are Outside's."""
+        network = self.outside[name] = Outside(self, name, hosts, len(self.outside), **options)
+        return network
 
     def host(self, name=None):
         """A host by name ("host-a" or "a"); the first without one."""
