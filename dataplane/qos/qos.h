@@ -18,7 +18,7 @@
  *
  *	id = qos_shaper_new(&rate, drop_owner_port(port->index));   // prepare; QOS_NONE: errno
  *	flow_meter(f, 0, id);                                       // the stage
- *	qos_shaper_set(id, &rate);                                  // commit of a change: the queue stays
+ *	qos_shaper_set(id, &rate);                                  // commit of a change: the queue stays; no limit: it only counts
  *	qos_shaper_free(id);                                        // after the bump of the slot
  *
  * Threads: shapers are made, changed and freed by the control thread. Each worker has a queue of its own in each shaper, and
@@ -49,6 +49,13 @@ static inline bool qos_rate_limits(const struct qos_rate *rate)
 
 /* `drop_owner`: whom its drops are counted to (core/node.h). QOS_NONE with errno ENOSPC or ENOMEM. */
 qos_id_t qos_shaper_new(const struct qos_rate *rate, uint32_t drop_owner);
+/* Whom its drops are counted to from now on. */
+void qos_shaper_set_owner(qos_id_t id, uint32_t drop_owner);
+/* What has passed it, of IP packets as above. Never falls while it lives. Control thread. */
+struct qos_count {
+	uint64_t packets, bytes;
+};
+struct qos_count qos_shaper_count(qos_id_t id);
 /* From the next packet on; what waits is sent by the new rate, at latest after its QOS_DEADLINE_MS. */
 void qos_shaper_set(qos_id_t id, const struct qos_rate *rate);
 /* Its queue is sent. Flows that still name it are not limited; the id is used again when nobody can name it any more.

@@ -101,6 +101,25 @@ void qos_shaper_set(qos_id_t id, const struct qos_rate *rate)
 		set(shapers[id], rate);
 }
 
+void qos_shaper_set_owner(qos_id_t id, uint32_t drop_owner)
+{
+	if (id != QOS_NONE)
+		atomic_store_explicit(&shapers[id]->drop_owner, drop_owner, memory_order_relaxed);
+}
+
+struct qos_count qos_shaper_count(qos_id_t id)
+{
+	struct qos_count count = {0, 0};
+
+	for (unsigned int i = 0; id != QOS_NONE && i < worker_count; i++) {
+		const struct shaper_queue *q = &shapers[id]->queues[i];
+
+		count.packets += __atomic_load_n(&q->passed_packets, __ATOMIC_RELAXED);
+		count.bytes += __atomic_load_n(&q->passed_bytes, __ATOMIC_RELAXED);
+	}
+	return count;
+}
+
 void qos_shaper_free(qos_id_t id)
 {
 	struct shaper *s = shapers[id];

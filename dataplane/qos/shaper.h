@@ -14,12 +14,14 @@ struct shaper;
 
 /* A worker's part of a shaper: its accounts and its queue. Touched by that worker only. */
 struct shaper_queue {
-	uint64_t bytes, packets; /* accounts */
+	uint64_t bytes, packets;               /* accounts */
+	uint64_t passed_bytes, passed_packets; /* read by others */
 	struct rte_mbuf *head, *tail;
-	struct shaper *shaper;
 	uint64_t due;  /* when the head may leave; the place in the worker's heap follows */
 	uint32_t n;    /* queued */
 	uint32_t heap; /* index in it, while n > 0 */
+	/* A line that only those touch who wait. */
+	struct shaper *shaper;
 } __rte_cache_aligned;
 
 struct shaper {
@@ -27,7 +29,7 @@ struct shaper {
 	/* Of all queues. Any worker. */
 	_Atomic uint64_t waiting_bytes __rte_cache_aligned;
 	_Atomic uint32_t waiting_packets;
-	uint32_t drop_owner;
+	_Atomic uint32_t drop_owner;
 	uint64_t retired; /* RCU token. Control thread */
 	struct shaper *next_retired;
 	qos_id_t id;

@@ -133,17 +133,22 @@ static unsigned int pool_of(const struct worker *w, const struct rte_mbuf *m)
 	return PLAIN;
 }
 
-/* Else says when there will be something to spend. */
-static bool pass(
-	struct shaper_queue *q, const struct shaper_cost *cost, uint64_t now, uint64_t *due)
+static void count(struct shaper_queue *q, const struct shaper_cost *cost)
 {
-	struct shaper *s = q->shaper;
+	__atomic_store_n(&q->passed_bytes, q->passed_bytes + cost->bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->passed_packets, q->passed_packets + cost->packets, __ATOMIC_RELAXED);
+}
 
+/* Else says when there will be something to spend. */
+static bool pass(struct shaper *s, struct shaper_queue *q, const struct shaper_cost *cost,
+	uint64_t now, uint64_t *due)
+{
 	if (!bucket_pass(&s->bytes, &q->bytes, now, cost->bytes, due) ||
 		!bucket_pass(&s->packets, &q->packets, now, cost->packets, due))
 		return false;
 	bucket_spend(&s->bytes, &q->bytes, cost->bytes);
 	bucket_spend(&s->packets, &q->packets, cost->packets);
+	count(q, cost);
 	return true;
 }
 
@@ -227,7 +232,7 @@ enum shaper_verdict shaper_enter(struct shaper *s, struct worker *w, struct rte_
 	uint64_t due = 0;
 	unsigned int pool;
 
-	if (q->n == 0 && pass(q, &cost, w->now_tsc, &due))
+	if (q->n == 0 && pass(s, q, &cost, w->now_tsc, &due))
 		return SHAPER_PASS;
 	pool = pool_of(w, m);
 	/* No shaper takes more than half of what all of them may hold. */
@@ -258,11 +263,12 @@ struct rte_mbuf *shaper_release(struct worker *w)
 		struct shaper_queue *q = h->heap[0];
 		struct shaper_cost cost = shaper_cost(q->head);
 		uint64_t due = 0;
-		bool passes = pass(q, &cost, w->now_tsc, &due);
+		bool passes = pass(q->shaper, q, &cost, w->now_tsc, &due);
 
 		if (!passes && waited_ms(w, q->head) >= QOS_DEADLINE_MS) {
 			bucket_force(&q->shaper->bytes, &q->bytes, w->now_tsc, cost.bytes);
 			bucket_force(&q->shaper->packets, &q->packets, w->now_tsc, cost.packets);
+			count(q, &cost);
 			passes = true;
 		}
 		if (passes)

@@ -103,11 +103,17 @@ struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr)
 	return e != NULL || !is_eui64(addr) ? e : by_link_local(vpc_index, addr);
 }
 
+/* Only a machine has the link-local address of its MAC: those of services are all their gateway's. */
+static bool has_link_local(const struct endpoint *e)
+{
+	return !ip_addr_is_v4(&e->addr) && e->service == NULL;
+}
+
 static void link_mac(struct endpoint *e)
 {
 	struct endpoint *_Atomic *at = mac_head_of(e->vpc_index, &e->mac);
 
-	if (ip_addr_is_v4(&e->addr))
+	if (!has_link_local(e))
 		return;
 	e->mac_next = *at;
 	rcu_ptr_set(*at, e);
@@ -117,7 +123,7 @@ static void unlink_mac(struct endpoint *e)
 {
 	struct endpoint *_Atomic *at = mac_head_of(e->vpc_index, &e->mac), *other;
 
-	if (ip_addr_is_v4(&e->addr))
+	if (!has_link_local(e))
 		return;
 	while ((other = *at) != e)
 		at = &other->mac_next;

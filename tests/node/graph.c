@@ -26,6 +26,7 @@
 #include "core/rpc.h"
 #include "core/state.h"
 #include "core/worker.h"
+#include "external/external.h"
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
 #include "lib/jsonrpc_client.h"
@@ -99,6 +100,21 @@ static bool is_peer(const struct vpc *a, const struct vpc *b)
 	return false;
 }
 
+/* Is its source an address of a service in an outside network? So one VPC reaches another by their outside addresses. */
+static bool comes_by_service(const uint8_t *f)
+{
+	bool v6 = f[12] == 0x86;
+	struct ip_addr src;
+	rte_be32_t v4;
+
+	memcpy(&v4, f + 26, sizeof(v4));
+	src = v6 ? ip_addr_from_v6(f + 22) : ip_addr_from_v4(v4);
+	for (uint32_t i = 0; external_at(i) != NULL; i++)
+		if (endpoint_get(external_at(i)->scope->index, &src) != NULL)
+			return true;
+	return false;
+}
+
 /* A frame reaches its own VPC or a peer, whatever the packet metadata says. Of a tunnel the VNI says which. */
 static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 {
@@ -117,7 +133,8 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 	vni = f + (f[12] == 0x86 ? 66 : 46); /* behind an outer IPv6 or IPv4 header */
 	dst = to->role == PORT_TENANT ? vpc_get(to->vpc_index)
 				      : vpc_by_vni((uint32_t)(vni[0] << 16 | vni[1] << 8 | vni[2]));
-	if (src == NULL || dst == NULL || (src != dst && !is_peer(src, dst)))
+	if (src == NULL || dst == NULL ||
+		(src != dst && !is_peer(src, dst) && !comes_by_service(f)))
 		fail_msg("a frame from %s to %s", from->name, to->name);
 }
 

@@ -174,13 +174,14 @@ static void serve(const char *text, bool (*arrive)(struct flow *f, const struct 
 	endpoint_put(ep);
 }
 
-void outside_start(uint32_t caps)
+struct external *outside_network(uint32_t caps)
 {
 	struct external_family v4 = {.address = addr("203.0.113.1")},
 			       v6 = {.address = addr("2001:db8::1")};
 	struct port_spec spec = {.type = "stub", .mtu = 1500};
 	struct port *p = port_new(EXT, PORT_EXTERNAL);
 	static const struct ip_addr everything;
+	struct external *made;
 	struct rte_ether_addr mac;
 
 	assert_non_null(p);
@@ -189,10 +190,16 @@ void outside_start(uint32_t caps)
 	rte_ether_unformat_addr(EXT_MAC, &p->mac);
 	v4.prefix = ip_prefix_of(&v4.address, 120);
 	v6.prefix = ip_prefix_of(&v6.address, 64);
-	network = external_new("internet", p, &v4, &v6);
-	assert_non_null(network);
+	made = external_new("internet", p, &v4, &v6);
+	assert_non_null(made);
 	rte_ether_unformat_addr(HOP_MAC, &mac);
-	assert_int_equal(external_hop_set(network, &everything, &mac), 0);
+	assert_int_equal(external_hop_set(made, &everything, &mac), 0);
+	return made;
+}
+
+void outside_start(uint32_t caps)
+{
+	network = outside_network(caps);
 	session_hold_register(HOLD_NAT, &hold_ops);
 	serve(SNAT, arrive_at_none);
 	serve(SNAT6, arrive_at_none);

@@ -32,6 +32,8 @@
 
 /* After graph_start(), once. `caps`: of the port (enum port_cap). */
 void outside_start(uint32_t caps);
+/* The network alone, without services; instead of that. */
+struct external *outside_network(uint32_t caps);
 
 /* How the services behave, from the next packet on. */
 extern struct outside {
