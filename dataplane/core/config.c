@@ -104,6 +104,7 @@ static const struct field node_fields[] = {
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
 	{"tls", FIELD_OBJECT, .help = "who we are and whom we trust, with rpc: tls://ADDRESS:PORT", .fields = tls_fields},
 	{"state", FIELD_STRING, .help = "file that keeps what this node was told, to forward by at the next start (default: NAME.state in " NODE_STATE_DIR ", NAME being the socket's; beside a socket that is not in /run; empty: none)", .max = 4000},
+	{"nat_log", FIELD_STRING, .help = "file that NAT gateways with `log` write to, one JSON object a line (default: that of `state` with .nat.jsonl behind it; empty: none)", .max = 4000},
 	{"workers", FIELD_INTEGER, .flags = FIELD_LIST, .help = "CPU ids of the forwarding threads (default: the last CPU)", .max = 4095, .max_items = WORKER_MAX},
 	{"main_cpu", FIELD_INTEGER, .help = "CPU id of everything else", .def = "0", .max = 4095},
 	{"idle", FIELD_ENUM, .help = "what a worker does when nothing arrives", .def = "\"adaptive\"",
@@ -313,6 +314,19 @@ static const char *usage_path(const struct node_config *c)
 	return path;
 }
 
+static const char *nat_log_path(const struct node_config *c)
+{
+	const char *given = resource_text(c->root, "nat_log");
+	static char path[4200];
+
+	if (given != NULL)
+		return *given != '\0' ? given : NULL;
+	if (c->state == NULL)
+		return NULL;
+	snprintf(path, sizeof(path), "%s.nat.jsonl", c->state);
+	return path;
+}
+
 /* One next hop may stand without brackets. */
 static void list_gateways(json_t *root)
 {
@@ -351,6 +365,7 @@ int node_config_load(struct node_config *c, const char *path)
 	c->tls = json_object_get(c->root, "tls");
 	c->state = state_path(c);
 	c->usage = usage_path(c);
+	c->nat_log = nat_log_path(c);
 	c->idle = strcmp(resource_text(c->root, "idle"), "poll") == 0 ? IDLE_POLL : IDLE_ADAPTIVE;
 	memory = json_object_get(c->root, "memory");
 	c->hugepages = strcmp(resource_text(memory, "hugepages"), "auto") == 0;

@@ -50,14 +50,15 @@ void node_count_generated(unsigned int n);
 /* `classify` hands frames that are not sessions' to services. An attached node gets frames of that kind from tenant ports and tunnels;
  * attach at start (constructor order does not matter). */
 enum classify_kind {
-	CLASSIFY_ARP,      /* EtherType 0806 */
-	CLASSIFY_ND,       /* ICMPv6 133..137 */
-	CLASSIFY_DHCP,     /* IPv4 UDP to port 67 from a port with DHCP, or to 68 */
-	CLASSIFY_DHCP6,    /* IPv6 UDP to port 547, or to 546 */
-	CLASSIFY_GATEWAY,  /* IP to an address of a gateway */
-	CLASSIFY_TTL,      /* routed with TTL <= 1: time exceeded */
-	CLASSIFY_TOO_BIG,  /* larger than pkt->out's MTU in m->hash.usr */
-	CLASSIFY_FRAGMENT, /* fragments without a session decision yet */
+	CLASSIFY_ARP,        /* EtherType 0806 */
+	CLASSIFY_ND,         /* ICMPv6 133..137 */
+	CLASSIFY_DHCP,       /* IPv4 UDP to port 67 from a port with DHCP, or to 68 */
+	CLASSIFY_DHCP6,      /* IPv6 UDP to port 547, or to 546 */
+	CLASSIFY_GATEWAY,    /* IP to an address of a gateway */
+	CLASSIFY_TTL,        /* routed with TTL <= 1: time exceeded */
+	CLASSIFY_PROHIBITED, /* refused with an answer, for pkt->reason */
+	CLASSIFY_TOO_BIG,    /* larger than pkt->out's MTU in m->hash.usr */
+	CLASSIFY_FRAGMENT,   /* fragments without a session decision yet */
 	CLASSIFY_SHAPE, /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
 	CLASSIFY_PROBE, /* of the underlay: VXLAN with VNI 0, ICMP echo replies to us. pkt->in says from whom */
 	CLASSIFY_MAX

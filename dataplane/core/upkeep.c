@@ -13,6 +13,7 @@
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
+#include "nat/nat.h"
 #include "port/port.h"
 #include "session/parked.h"
 #include "session/session.h"
@@ -65,6 +66,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	if (session_used() != 0)
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 	cut_turn();
+	nat_turn(clock_ms());
 }
 
 static void link_changed(struct port *port)

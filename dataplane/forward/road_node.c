@@ -333,6 +333,9 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 								   : again(w, m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
+	/* RFC 6888 section 3: who gets no port is told. */
+	if (edge == EDGE_DROP && p->reason == DROP_NAT_EXHAUSTED)
+		return EDGE_CLASSIFY(CLASSIFY_PROHIBITED);
 	return edge;
 }
 

@@ -156,7 +156,7 @@ static bool is_remote(const struct nat_record *r)
 static _Atomic uint32_t *bucket_of(const struct nat_record *key)
 {
 	uint64_t head = (uint64_t)key->gateway << 48 | (uint64_t)key->port << 32 |
-			(uint64_t)key->kind << 8 | key->space;
+			(uint64_t)key->kind << 8 | nat_space_of(key);
 	uint64_t h = mix(head ^ seed[0], key->addr.q[0] ^ seed[1]);
 
 	h = mix(h ^ key->addr.q[1], seed[0]);
@@ -255,25 +255,43 @@ bool nat_record_get(uint32_t index)
 
 static bool is_keyed(const struct nat_record *r)
 {
-	return r->kind == NAT_MAPPING || r->kind == NAT_REMOTE || r->kind == NAT_HOST ||
-	       r->kind == NAT_OWNER;
+	return (r->kind == NAT_MAPPING || r->kind == NAT_REMOTE || r->kind == NAT_HOST ||
+		       r->kind == NAT_OWNER) &&
+	       !(r->space & NAT_HIDDEN);
 }
 
-static void take_out(uint32_t index)
+/* Out of the chain that begins with `head`; returns what it begins with then. */
+static uint32_t unlink_from(uint32_t head, uint32_t index)
 {
-	struct nat_record *r = &nat_records[index];
-	_Atomic uint32_t *bucket = bucket_of(r);
-	uint32_t head = lock(bucket), next = atomic_load(&r->next);
+	uint32_t next = atomic_load(&nat_records[index].next);
 
-	if (head == index) {
-		unlock(bucket, next);
-		return;
-	}
+	if (head == index)
+		return next;
 	for (uint32_t at = head; at != 0; at = atomic_load(&nat_records[at].next))
 		if (atomic_load(&nat_records[at].next) == index) {
 			atomic_store_explicit(&nat_records[at].next, next, memory_order_release);
 			break;
 		}
+	return head;
+}
+
+static void take_out(uint32_t index)
+{
+	_Atomic uint32_t *bucket = bucket_of(&nat_records[index]);
+
+	unlock(bucket, unlink_from(lock(bucket), index));
+}
+
+void nat_table_hide(uint32_t index)
+{
+	struct nat_record *r = &nat_records[index];
+	_Atomic uint32_t *bucket = bucket_of(r);
+	uint32_t head = lock(bucket);
+
+	if (!(r->space & NAT_HIDDEN)) {
+		head = unlink_from(head, index);
+		r->space |= NAT_HIDDEN;
+	}
 	unlock(bucket, head);
 }
 

@@ -44,6 +44,8 @@ enum nat_kind {
 
 /* Which space of ports a protocol has. */
 enum nat_space { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_SPACES };
+#define NAT_HIDDEN 0x80 /* flags beside it: nobody finds the record by its key */
+#define NAT_TO_V4 0x40  /* MAPPING of an IPv6 address to an IPv4 one */
 
 struct nat_record {
 	_Atomic uint32_t next; /* in its chain */
@@ -93,6 +95,14 @@ uint32_t nat_table_add(uint32_t index);
 bool nat_record_get(uint32_t index);
 /* One less. True: it was the last; the record is out of the table and the caller's to free, as its reference to the parent is. */
 bool nat_record_put(uint32_t index);
+
+/* Nobody finds it by its key any more; who refers to it goes on. */
+void nat_table_hide(uint32_t index);
+
+static inline enum nat_space nat_space_of(const struct nat_record *r)
+{
+	return (enum nat_space)(r->space & ~(NAT_HIDDEN | NAT_TO_V4));
+}
 
 static inline struct nat_record *nat_record_of(uint32_t index)
 {

@@ -120,8 +120,19 @@ static uint16_t too_big_process(
 	return nb_objs;
 }
 
-static struct rte_node_register ttl_expired_node, too_big_node;
+static uint16_t prohibited_process(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	for (uint16_t i = 0; i < nb_objs; i++)
+		tell(graph, node, objs[i], ICMP_ERROR_PROHIBITED,
+			(enum drop_reason)pkt_of(objs[i])->reason);
+	return nb_objs;
+}
+
+static struct rte_node_register ttl_expired_node, too_big_node, prohibited_node;
 NODE_REGISTER(ttl_expired_node, "ttl_expired", ttl_expired_process);
 NODE_REGISTER(too_big_node, "too_big", too_big_process);
+NODE_REGISTER(prohibited_node, "prohibited", prohibited_process);
 NODE_ATTACH_CLASSIFY(ttl_expired_attachment, CLASSIFY_TTL, "ttl_expired")
 NODE_ATTACH_CLASSIFY(too_big_attachment, CLASSIFY_TOO_BIG, "too_big")
+NODE_ATTACH_CLASSIFY(prohibited_attachment, CLASSIFY_PROHIBITED, "prohibited")
