@@ -31,8 +31,8 @@
  *   session.recover {port} → {}   to the new node: there are none to be had, TCP connections are picked up in their middle for recover_s
  *   Flows over two nodes that a change made illegal (texts: dataplane/forward/cut.h):
  *   session.end {node, items: ["..", ..]} → {ended}   to the one: `node`, where their other end is, has cut these; at most 500
- *   explain {in: {port} | {vtep, vni}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
- *     → {verdict, reason, out: {port} | {vtep, vni} | {gateway: subnet} | null, packet: {before, after: as above | null}, steps: [..]}
+ *   explain {in: {port} | {vtep, vni} | {external}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | null, packet: {before, after: as above | null}, steps: [..]}
  *   notifications from the dataplane: event {severity, kind, name, reason, message};
  *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end
  *

@@ -10,6 +10,8 @@
 #include "core/rcu.h"
 #include "core/road.h"
 #include "core/rpc.h"
+#include "external/external.h"
+#include "forward/verdict.h"
 #include "port/port.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
@@ -31,12 +33,30 @@ static uint16_t read_port(const json_t *packet, const char *member)
 	return rte_cpu_to_be_16((uint16_t)json_integer_value(json_object_get(packet, member)));
 }
 
-/* Where the packet enters: {port} or {vtep, vni}. */
+static bool enter_from_outside(struct jsonrpc_call *call, const char *name, struct flow *f)
+{
+	const struct external *ext;
+
+	for (uint32_t i = 0; (ext = external_at(i)) != NULL; i++) {
+		if (strcmp(ext->name, name) != 0)
+			continue;
+		f->in = loc_port(ext->port->index);
+		f->vpc_index = ext->scope->index;
+		return true;
+	}
+	jsonrpc_failf(call, ERROR_NOT_FOUND, NULL, "no network %s is on this node", name);
+	return false;
+}
+
+/* Where the packet enters: {port}, {vtep, vni} or {external}. */
 static bool read_ingress(struct jsonrpc_call *call, const json_t *in, struct flow *f)
 {
 	const char *name = json_string_value(json_object_get(in, "port"));
 	const char *vtep_name = json_string_value(json_object_get(in, "vtep"));
+	const char *external = json_string_value(json_object_get(in, "external"));
 
+	if (external != NULL)
+		return enter_from_outside(call, external, f);
 	if (name != NULL) {
 		const struct port *p = port_by_name(name);
 
@@ -129,7 +149,7 @@ static json_t *packet_json(const struct flow *f, bool after, json_int_t ttl)
 		"destination", address_text(dst), "protocol", f->proto, "smac",
 		mac_text(after && f->routed ? &f->out_smac : &f->smac), "dmac",
 		mac_text(after && f->routed ? &f->out_dmac : &f->dmac), "ttl",
-		after && f->routed ? ttl - 1 : ttl);
+		after && f->routed && !verdict_was_routed(f) ? ttl - 1 : ttl);
 
 	if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP) {
 		json_object_set_new(p, "source_port",
@@ -190,6 +210,8 @@ static json_t *out_json(const struct flow *f)
 	}
 	const struct port *p = port_get(loc_index(f->out));
 
+	if (f->dst_vpc != NULL && f->dst_vpc->external != NULL)
+		return json_pack("{s:s}", "external", f->dst_vpc->name);
 	return json_pack("{s:s}", "port", p != NULL ? p->name : "");
 }
 
@@ -218,7 +240,7 @@ static bool egress_ok(struct flow *f, json_int_t ttl)
 {
 	const struct vtep *v = loc_is_tunnel(f->out) ? vtep_get(loc_index(f->out)) : NULL;
 
-	if (f->routed && ttl <= 1)
+	if (f->routed && !verdict_was_routed(f) && ttl <= 1)
 		return flow_drop(f, DROP_TTL_EXPIRED, NULL, NULL, -1);
 	if (loc_is_port(f->out) && !port_carries(f, port_get(loc_index(f->out))))
 		return false;

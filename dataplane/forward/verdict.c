@@ -144,15 +144,24 @@ static void follow_initiator(struct flow *f, uint32_t index)
 
 _Static_assert(SESSION_METERS == FLOW_METERS, "a verdict's are the session's");
 
-/* What comes by a tunnel of ours was routed where it comes from; here it only gets the MACs of its next leg. */
-static uint16_t rewrites_macs(loc_t in, bool wanted, bool gateway)
+/* A gateway's part of the way by a tunnel of ours: its other end has decremented the TTL, or will not. */
+static bool is_our_leg(const struct flow *f, loc_t where)
 {
-	const struct vtep *vtep = loc_is_tunnel(in) ? vtep_get(loc_index(in)) : NULL;
+	const struct vtep *vtep = loc_is_tunnel(where) ? vtep_get(loc_index(where)) : NULL;
 
+	return f->gateway && vtep != NULL && !vtep_is_foreign(vtep);
+}
+
+bool verdict_was_routed(const struct flow *f)
+{
+	return is_our_leg(f, f->in);
+}
+
+static uint16_t rewrites_macs(const struct flow *f, loc_t in, bool wanted)
+{
 	if (!wanted)
 		return 0;
-	return gateway && vtep != NULL && !vtep_is_foreign(vtep) ? SESSION_F_REMAC
-								 : SESSION_F_ROUTED;
+	return is_our_leg(f, in) ? SESSION_F_REMAC : SESSION_F_ROUTED;
 }
 
 static uint16_t family_flag(bool v6)
@@ -164,9 +173,9 @@ static uint16_t family_flag(bool v6)
 static void fill_dirs(struct session_dir d[2], const struct flow *f)
 {
 	uint16_t common = f->proto == IPPROTO_TCP ? SESSION_F_TCP : 0;
-	uint16_t macs = rewrites_macs(f->in, f->routed, f->gateway);
-	uint16_t reply_macs = rewrites_macs(
-		f->out, loc_is_port(f->out) ? f->reply_routed : f->gateway, f->gateway);
+	uint16_t macs = rewrites_macs(f, f->in, f->routed);
+	uint16_t reply_macs =
+		rewrites_macs(f, f->out, loc_is_port(f->out) ? f->reply_routed : f->gateway);
 
 	d[0].in = f->in;
 	d[0].out = f->out;
@@ -218,6 +227,12 @@ static struct session_key answers_key(const struct flow *f)
 		ip_addr_v4(&f->new_src), f->new_dport, f->new_sport);
 }
 
+/* Whose flow it is: a tenant's, also when somebody outside began it. */
+static uint32_t tenant_of(const struct flow *f)
+{
+	return f->vpc->external != NULL && f->dst_vpc != NULL ? f->dst_vpc->index : f->vpc_index;
+}
+
 static void fill_new(
 	struct session_new *n, const struct flow *f, const struct session_key *key, uint32_t change)
 {
@@ -236,7 +251,7 @@ static void fill_new(
 	memcpy(n->deps, f->deps, sizeof(n->deps));
 	n->epoch_sum = walked_sum(f, change);
 	n->change = change;
-	n->vpc_index = f->vpc_index;
+	n->vpc_index = tenant_of(f);
 }
 
 int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t change,

@@ -18,6 +18,9 @@
 /* The packet's part of a flow. The packet is parsed. */
 void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const struct pkt *p);
 
+/* Of a walked flow: its packets were routed where they come from; here they get new MACs and keep their TTL. */
+bool verdict_was_routed(const struct flow *f);
+
 /* The ICMP type and code of a described flow, from its ports. */
 void verdict_set_icmp(struct flow *f);
 

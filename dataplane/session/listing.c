@@ -32,6 +32,7 @@ static void view_of(struct session_view *view, uint32_t index, uint32_t now_ms)
 		view->packets[d] = atomic_load_explicit(&hot->packets, memory_order_relaxed);
 		view->bytes[d] = atomic_load_explicit(&hot->bytes, memory_order_relaxed);
 	}
+	view->hold = session_hold_of(index);
 	view->created_ms = session_colds[index].created_ms;
 	view->idle_ms = session_idle_ms(index, now_ms);
 	view->timeout_s = session_timeout_s(index);

@@ -344,6 +344,7 @@ struct session_view {
 	uint32_t vpc_index;
 	struct session_dir dir[2];
 	struct ip_addr src[2], dst[2]; /* as they arrive, both families */
+	struct session_hold hold;
 	uint64_t packets[2], bytes[2];
 	uint32_t created_ms;
 	uint32_t idle_ms, timeout_s;

@@ -120,27 +120,45 @@ static const char *state_text(const struct session_view *v)
 	return v->answered ? "active" : "new";
 }
 
+/* Ends as people know them: an ICMP flow has one id, in direction 0's source port and direction 1's destination port. */
+struct ends {
+	rte_be16_t client, server;             /* ports as the initiator has them */
+	rte_be16_t moved_client, moved_server; /* as the answers have them */
+};
+
+static struct ends ends_of(const struct session_view *v, bool icmp)
+{
+	const struct session_key *k = &v->dir[0].key, *r = &v->dir[1].key;
+
+	return (struct ends){.client = k->sport,
+		.server = icmp ? k->sport : k->dport,
+		.moved_client = r->dport,
+		.moved_server = icmp ? r->dport : r->sport};
+}
+
+static json_t *moved_text(bool moved, const struct ip_addr *a, rte_be16_t port)
+{
+	return moved ? end_text(a, port) : json_null();
+}
+
 static json_t *item(const struct session_view *v, uint32_t now_ms)
 {
 	const struct vpc *vpc = vpc_get(v->vpc_index);
 	uint8_t proto = session_key_proto(&v->dir[0].key);
 	bool icmp = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
-	/* An ICMP flow has one id, in direction 0's source port; the type is not shown. */
-	rte_be16_t server_port = icmp ? v->dir[0].key.sport : v->dir[0].key.dport;
-	rte_be16_t back_client = v->dir[1].key.dport;
-	rte_be16_t back_server = icmp ? v->dir[1].key.dport : v->dir[1].key.sport;
-	bool client_moved =
-		!ip_addr_equal(&v->src[0], &v->dst[1]) || v->dir[0].key.sport != back_client;
-	bool server_moved = !ip_addr_equal(&v->dst[0], &v->src[1]) || server_port != back_server;
+	struct ends e = ends_of(v, icmp);
+	bool client_moved = !ip_addr_equal(&v->src[0], &v->dst[1]) || e.client != e.moved_client;
+	bool server_moved =
+		!ip_addr_equal(&v->dst[0], &v->src[1]) || (!icmp && e.server != e.moved_server);
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:n, s:I, s:I, s:f, s:f, s:f}",
+	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:f, s:f, s:f}",
 		"node", node_config.node, "vpc", vpc != NULL ? vpc->name : "", "protocol",
-		protocol(proto), "state", state_text(v), "client",
-		end_text(&v->src[0], v->dir[0].key.sport), "server",
-		end_text(&v->dst[0], server_port), "translated_client",
-		client_moved ? end_text(&v->dst[1], back_client) : json_null(), "translated_server",
-		server_moved ? end_text(&v->src[1], back_server) : json_null(), "backend",
-		"packets", (json_int_t)v->packets[0] + (json_int_t)v->packets[1], "bytes",
+		protocol(proto), "state", state_text(v), "client", end_text(&v->src[0], e.client),
+		"server", end_text(&v->dst[0], e.server), "translated_client",
+		moved_text(client_moved, &v->dst[1], e.moved_client), "translated_server",
+		moved_text(server_moved, &v->src[1], e.moved_server), "backend",
+		moved_text(v->hold.id[HOLD_LB] != 0, &v->src[1], e.moved_server), "packets",
+		(json_int_t)v->packets[0] + (json_int_t)v->packets[1], "bytes",
 		(json_int_t)v->bytes[0] + (json_int_t)v->bytes[1], "age_s",
 		(double)(now_ms - v->created_ms) / 1000, "idle_s", (double)v->idle_ms / 1000,
 		"expires_s",

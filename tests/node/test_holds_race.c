@@ -25,7 +25,7 @@
 #define FLOWS 48
 #define KINDS 4
 #define CHANGES test_size(200000, 2000000)
-#define SENT_MIN 20000
+#define SENT_MIN 100000
 
 static struct {
 	const char *port;

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -266,6 +267,114 @@ static void test_every_checksum(void **state)
 	}
 }
 
+static const char *text_of(const json_t *session, const char *member)
+{
+	const char *text = json_string_value(json_object_get(session, member));
+
+	return text != NULL ? text : "null";
+}
+
+/* The one session that `address` is part of. */
+static json_t *listed(const char *address)
+{
+	json_t *answer = graph_rpc("session.list", json_pack("{s:s}", "address", address));
+	json_t *items = json_object_get(answer, "items"), *session;
+
+	assert_int_equal(json_array_size(items), 1);
+	session = json_incref(json_array_get(items, 0));
+	json_decref(answer);
+	return session;
+}
+
+/* Each end as its own side knows it; the VPC's, whoever began; found by any of its addresses. */
+static void test_listed(void **state)
+{
+	static const struct {
+		const char *find, *client, *server, *new_client, *new_server;
+	} cases[] = {
+		{SNAT, "10.0.1.10:1000", SERVER ":53", SNAT ":2000", "null"},
+		{SNAT6, "[fd00:1:0:1::10]:7", "[" SERVER6 "]:7", "[" SNAT6 "]:1007", "null"},
+		{DNAT, "198.51.100.10:4000", DNAT ":80", "null", "10.0.1.10:8080"},
+		{"198.51.100.10", "198.51.100.10:4000", DNAT ":80", "null", "10.0.1.10:8080"},
+	};
+	const struct frame *frames[] = {OUT(0, .sport = 1000, .dport = 53),
+		OUT(1, .proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 7),
+		FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = "198.51.100.10", .dst = DNAT,
+			.sport = 4000, .dport = 80)};
+	const char *from[] = {"a", "a", EXT};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		graph_send(from[i], frames[i]->bytes, frames[i]->len);
+		graph_run();
+		graph_discard_sent(i < 2 ? EXT : "a");
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *s = listed(cases[i].find);
+
+		assert_string_equal(text_of(s, "vpc"), "prod");
+		assert_string_equal(text_of(s, "client"), cases[i].client);
+		assert_string_equal(text_of(s, "server"), cases[i].server);
+		assert_string_equal(text_of(s, "translated_client"), cases[i].new_client);
+		assert_string_equal(text_of(s, "translated_server"), cases[i].new_server);
+		assert_string_equal(text_of(s, "backend"), "null");
+		json_decref(s);
+	}
+}
+
+static json_t *explained(
+	const char *member, const char *name, const char *vni, const char *src, const char *dst)
+{
+	json_t *in = json_pack("{s:s}", member, name);
+
+	if (vni != NULL)
+		json_object_set_new(in, "vni", json_integer(atoi(vni)));
+	return graph_rpc("explain", json_pack("{s:o, s:{s:s, s:s, s:i, s:i, s:i, s:i}}", "in", in,
+					    "packet", "source", src, "destination", dst, "protocol",
+					    IPPROTO_UDP, "source_port", 9, "port", 80, "ttl", 50));
+}
+
+/* The question goes the way of the packet, with what becomes of it. */
+static void test_explained(void **state)
+{
+	static const struct {
+		const char *member, *name, *vni, *src, *dst;
+		const char *out, *out_name, *new_src, *new_dst;
+		int new_sport, new_dport, ttl;
+	} cases[] = {
+		{"port", "a", NULL, "10.0.1.10", SERVER, "external", "internet", SNAT, SERVER, 1009,
+			80, 49},
+		{"vtep", "other", "100", "10.0.1.20", SERVER, "external", "internet", SNAT, SERVER,
+			1009, 80, 50},
+		{"external", "internet", NULL, SERVER, DNAT, "port", "a", SERVER, "10.0.1.10", 9,
+			8080, 49},
+		{"external", "internet", NULL, SERVER, FAR, "vtep", "other", SERVER, "10.0.1.20", 9,
+			80, 49},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *answer = explained(
+			cases[i].member, cases[i].name, cases[i].vni, cases[i].src, cases[i].dst);
+		const json_t *after = json_object_get(json_object_get(answer, "packet"), "after");
+
+		assert_string_equal(text_of(answer, "verdict"), "forward");
+		assert_string_equal(
+			text_of(json_object_get(answer, "out"), cases[i].out), cases[i].out_name);
+		assert_string_equal(text_of(after, "source"), cases[i].new_src);
+		assert_string_equal(text_of(after, "destination"), cases[i].new_dst);
+		assert_int_equal(json_integer_value(json_object_get(after, "source_port")),
+			cases[i].new_sport);
+		assert_int_equal(
+			json_integer_value(json_object_get(after, "port")), cases[i].new_dport);
+		assert_int_equal(json_integer_value(json_object_get(after, "ttl")), cases[i].ttl);
+		json_decref(answer);
+	}
+	assert_non_null(graph_rpc_refusal(
+		"explain", json_pack("{s:{s:s}, s:{}}", "in", "external", "nowhere", "packet")));
+	assert_int_equal(session_used(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +387,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_node, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_udp_without_checksum, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_checksum, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_listed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explained, setup, teardown),
 	};
 
 	graph_start();
