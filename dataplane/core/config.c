@@ -16,6 +16,7 @@
 #include "qos/limit.h"
 
 #define TLS_CLIENTS_MAX 16
+#define EXTERNAL_GATEWAYS_MAX 8 /* of a network and family */
 
 struct node_config node_config;
 
@@ -52,11 +53,16 @@ static const struct field underlay_fields[] = {
 
 static const struct field external_fields[] = {
 	{"name", FIELD_NAME, .flags = FIELD_REQUIRED, .help = "of the outside network"},
-	{"ifname", FIELD_IFNAME, .flags = FIELD_REQUIRED, .help = "kernel interface"},
+	{"ifname", FIELD_IFNAME, .help = "a kernel interface, driven by our own driver"},
+	{"mode", FIELD_ENUM, .help = "how to drive it", .def = "\"af_packet\"",
+	 .values = (const struct field_value[]){{"af_packet", "packet socket"}, {"af_xdp", "XDP socket"}, {NULL, NULL}}},
+	{"device", FIELD_STRING, .help = "a DPDK device: PCI address or vdev string"},
 	{"vlan", FIELD_INTEGER, .help = "tag, 0: untagged", .def = "0", .max = 4094},
 	{"address", FIELD_STRING, .flags = FIELD_REQUIRED, .help = "own address with prefix length"},
-	{"gateway", FIELD_ADDRESS, .flags = FIELD_LIST, .help = "next hops, the first that answers is used"},
+	{"gateway", FIELD_ADDRESS, .flags = FIELD_LIST, .help = "next hops, the first that answers is used", .max_items = EXTERNAL_GATEWAYS_MAX},
+	{"mac", FIELD_MAC, .help = "of our addresses (default: made from the interface's where the kernel sees its frames too; else the interface's)"},
 	{"mtu", FIELD_INTEGER, .help = "default: the interface's", .min = 576, .max = 65535},
+	{"neighbours", FIELD_OBJECT, .flags = FIELD_LIST, .help = "static next hops", .fields = neighbour_fields, .max_items = 64},
 	{.type = FIELD_END},
 };
 
@@ -111,7 +117,7 @@ static const struct field node_fields[] = {
 	 .values = (const struct field_value[]){{"adaptive", "sleeps"}, {"poll", "never sleeps"}, {NULL, NULL}}},
 	{"memory", FIELD_OBJECT, .help = "memory", .fields = memory_fields, .def = "{}"},
 	{"underlay", FIELD_OBJECT, .help = "the network between hosts; none: a single host", .fields = underlay_fields},
-	{"external", FIELD_OBJECT, .flags = FIELD_LIST, .help = "outside networks of a gateway node", .fields = external_fields},
+	{"external", FIELD_OBJECT, .flags = FIELD_LIST, .help = "outside networks of a gateway node", .fields = external_fields, .max_items = 128},
 	{"capacity", FIELD_OBJECT, .help = "sizes of tables", .fields = capacity_fields, .def = "{}"},
 	{"timeouts", FIELD_OBJECT, .help = "idle times after which a session is removed", .fields = timeout_fields, .def = "{}"},
 	{"recover_s", FIELD_INTEGER, .def = "60", .max = 3600, .unit = "seconds",
@@ -251,6 +257,86 @@ static int check_underlay(struct config *file, const struct node_config *c)
 	return err;
 }
 
+/* What entries of one network, or of one interface, have to agree in, where both say it. */
+static const char *const of_network[] = {"ifname", "device", "mode", "vlan", "mac", "mtu", NULL};
+static const char *const of_interface[] = {"mode", NULL};
+
+static bool same_text(const json_t *a, const json_t *b, const char *key)
+{
+	const char *x = resource_text(a, key), *y = resource_text(b, key);
+
+	return x != NULL && y != NULL && strcmp(x, y) == 0;
+}
+
+static int check_agreement(struct config *file, size_t i, const json_t *entry, const json_t *other,
+	const char *const *keys, const char *what)
+{
+	char pointer[64];
+
+	for (; *keys != NULL; keys++) {
+		const json_t *mine = json_object_get(entry, *keys);
+		const json_t *theirs = json_object_get(other, *keys);
+
+		if (mine == NULL || theirs == NULL || json_equal(mine, theirs))
+			continue;
+		snprintf(pointer, sizeof(pointer), "/external/%zu/%s", i, *keys);
+		return config_error(
+			file, pointer, "another entry of %s has another %s", what, *keys);
+	}
+	return 0;
+}
+
+/* Two entries: of one network, or of two that may be on one interface. */
+static int check_pair(struct config *file, size_t i, const json_t *entry, const json_t *other)
+{
+	bool v6 = strchr(resource_text(entry, "address"), ':') != NULL;
+	char pointer[64];
+
+	if (same_text(entry, other, "name")) {
+		if ((strchr(resource_text(other, "address"), ':') != NULL) == v6) {
+			snprintf(pointer, sizeof(pointer), "/external/%zu/name", i);
+			return config_error(file, pointer, "has an entry of this family already");
+		}
+		if ((json_object_get(entry, "ifname") == NULL) !=
+			(json_object_get(other, "ifname") == NULL)) {
+			snprintf(pointer, sizeof(pointer), "/external/%zu", i);
+			return config_error(file, pointer,
+				"another entry of this network is on another interface");
+		}
+		return check_agreement(file, i, entry, other, of_network, "this network");
+	}
+	if (!same_text(entry, other, "ifname") && !same_text(entry, other, "device"))
+		return 0;
+	if (resource_integer(entry, "vlan", 0) == resource_integer(other, "vlan", 0)) {
+		snprintf(pointer, sizeof(pointer), "/external/%zu/vlan", i);
+		return config_error(
+			file, pointer, "is that of network %s", resource_text(other, "name"));
+	}
+	return check_agreement(file, i, entry, other, of_interface, "this interface");
+}
+
+static int check_external_entry(struct config *file, size_t i, const json_t *entry)
+{
+	bool ifname = json_object_get(entry, "ifname") != NULL;
+	struct own_address own[2] = {{.given = false}};
+	const json_t *gateway;
+	char pointer[64];
+	size_t n;
+	int err;
+
+	snprintf(pointer, sizeof(pointer), "/external/%zu", i);
+	if (ifname == (json_object_get(entry, "device") != NULL))
+		return config_error(file, pointer, "give either `ifname` or `device`");
+	snprintf(pointer, sizeof(pointer), "/external/%zu/address", i);
+	err = check_own_address(file, resource_text(entry, "address"), pointer, own);
+	json_array_foreach (json_object_get(entry, "gateway"), n, gateway) {
+		snprintf(pointer, sizeof(pointer), "/external/%zu/gateway/%zu", i, n);
+		if (err == 0)
+			err = check_gateway(file, json_string_value(gateway), pointer, own);
+	}
+	return err;
+}
+
 /* One entry for each network and family. */
 static int check_external(struct config *file, const struct node_config *c)
 {
@@ -258,27 +344,12 @@ static int check_external(struct config *file, const struct node_config *c)
 	size_t i;
 
 	json_array_foreach (c->external, i, entry) {
-		const char *name = resource_text(entry, "name");
-		const char *address = resource_text(entry, "address");
-		struct own_address own[2] = {{.given = false}};
-		char pointer[40];
-		int err;
+		int err = check_external_entry(file, i, entry);
 
-		snprintf(pointer, sizeof(pointer), "/external/%zu/address", i);
-		err = check_own_address(file, address, pointer, own);
+		for (size_t j = 0; err == 0 && j < i; j++)
+			err = check_pair(file, i, entry, json_array_get(c->external, j));
 		if (err != 0)
 			return err;
-		for (size_t j = 0; j < i; j++) {
-			const json_t *other = json_array_get(c->external, j);
-			const char *theirs = resource_text(other, "address");
-
-			if (strcmp(resource_text(other, "name"), name) == 0 &&
-				(strchr(theirs, ':') != NULL) == own[1].given) {
-				snprintf(pointer, sizeof(pointer), "/external/%zu/name", i);
-				return config_error(
-					file, pointer, "has an entry of this family already");
-			}
-		}
 	}
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "core/upkeep.h"
 #include "core/usage.h"
 #include "core/worker.h"
+#include "external/external.h"
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/shares.h"
@@ -120,6 +121,8 @@ static int start(const struct node_config *c, struct event_base *base)
 	if (err == 0)
 		err = underlay_start(c->underlay, base);
 	if (err == 0)
+		err = external_start(c->external, base);
+	if (err == 0)
 		err = probe_start(base);
 	if (err == 0)
 		err = upkeep_start(base);
@@ -146,6 +149,7 @@ static void stop(void)
 	usage_file_stop();
 	reaper_wait();
 	probe_stop();
+	external_stop();
 	underlay_stop();
 	upkeep_stop();
 	control_fini();

@@ -19,6 +19,9 @@ enum pkt_flag {
 	PKT_F_V6 = 1 << 3, /* set by parse */
 	PKT_F_L4 = 1 << 4, /* sport/dport (or ICMP id) are valid. Set by parse */
 	PKT_F_ICMP_ERROR = 1 << 5, /* an ICMP error; related to the flow it quotes. Set by parse */
+	PKT_F_WAITED =
+		1
+		<< 6, /* has waited for a next hop; queued_ms says since when. Set by external_release */
 };
 
 struct pkt {
@@ -37,7 +40,7 @@ struct pkt {
 	uint16_t dport;  /* network order; ICMP: id */
 	uint32_t
 		session; /* session reference (index << 1 | direction) or UINT32_MAX. Set by fast_path */
-	/* While it waits in a shaper (qos/). Set and read by shape, shape_release. */
+	/* While it waits in a shaper (qos/), and queued_ms for a next hop (external/). Set and read by shape, shape_release. */
 	struct rte_mbuf *queue_next;
 	uint16_t shapers[3]; /* still to pass after that one */
 	uint16_t queued_ms;  /* when it came, worker clock */

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/southbound.h"
 #include "port/reaper.h"
+#include "external/external.h"
 #include "underlay/underlay.h"
 
 /* Items a commit works on before other events get their turn: well under 5 ms. */
@@ -86,6 +87,23 @@ static json_t *digest(void)
 	return list;
 }
 
+/* Outside networks with the families that they have. */
+static json_t *externals(void)
+{
+	json_t *list = json_array(), *families;
+	const struct external *ext;
+
+	for (uint32_t i = 0; (ext = external_at(i)) != NULL; i++) {
+		families = json_array();
+		for (unsigned int v6 = 0; v6 < 2; v6++)
+			if (external_has(ext, v6))
+				json_array_append_new(families, json_integer(v6 ? 6 : 4));
+		json_array_append_new(
+			list, json_pack("{s:s, s:o}", "name", ext->name, "families", families));
+	}
+	return list;
+}
+
 static void hello(struct jsonrpc_call *call, json_t *params, void *ctx)
 {
 	json_int_t version = json_integer_value(json_object_get(params, "api_version"));
@@ -106,6 +124,7 @@ static void hello(struct jsonrpc_call *call, json_t *params, void *ctx)
 		json_object_set_new(reply, "underlay",
 			json_pack("{s:i, s:i}", "mtu", underlay_mtu(), "family",
 				underlay_address(true) != NULL ? 6 : 4));
+	json_object_set_new(reply, "externals", externals());
 	jsonrpc_reply(call, reply);
 }
 RPC_METHOD(hello_method, "hello", hello)

@@ -200,9 +200,9 @@ static void drops_list(struct jsonrpc_call *call, json_t *params, void *ctx)
 	add_owner(items, drop_owner_node(), NULL, NULL, &f);
 	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p))
 		add_owner(items, drop_owner_port(p->index), p->role == PORT_TENANT ? p->name : NULL,
-			vpc_get(p->vpc_index), &f);
+			p->role == PORT_TENANT ? vpc_get(p->vpc_index) : NULL, &f);
 	for (uint32_t i = 1; i <= node_config.vpcs; i++)
-		if (vpc_get(i) != NULL)
+		if (vpc_get(i) != NULL && vpc_get(i)->external == NULL)
 			add_owner(items, drop_owner_vpc(i), NULL, vpc_get(i), &f);
 	jsonrpc_reply(call, json_pack("{s:o}", "items", items));
 }

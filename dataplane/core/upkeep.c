@@ -10,6 +10,7 @@
 #include "core/rpc.h"
 #include "core/usage.h"
 #include "core/worker.h"
+#include "external/external.h"
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
@@ -77,6 +78,8 @@ static void link_changed(struct port *port)
 			port->name, port->state == PORT_ACTIVE ? "carries traffic" : port->reason);
 	else if (port->role == PORT_UNDERLAY)
 		underlay_link_changed();
+	else
+		external_link_changed(port);
 }
 
 static void once_a_second(evutil_socket_t fd, short what, void *arg)

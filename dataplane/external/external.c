@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The networks there are, by name and by index. */
 #include "external/external.h"
 
 #include <errno.h>
@@ -6,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ip_text.h"
+#include "core/worker.h"
+#include "external/external_internal.h"
 
 static struct external *_Atomic networks[EXTERNALS_MAX];
 static uint32_t n_networks;
@@ -26,6 +28,16 @@ struct external *external_find(const char *name, bool v6)
 	return NULL;
 }
 
+struct external *external_of_port(const struct port *port)
+{
+	struct external *ext;
+
+	for (uint32_t i = 0; (ext = external_at(i)) != NULL; i++)
+		if (ext->port == port)
+			return ext;
+	return NULL;
+}
+
 static bool exists(const char *name)
 {
 	for (uint32_t i = 0; i < n_networks; i++)
@@ -34,19 +46,27 @@ static bool exists(const char *name)
 	return false;
 }
 
+/* A scope, two slots and the hops. 0 or -errno. */
+static int furnish(struct external *ext)
+{
+	ext->scope = vpc_scope_new(ext->name);
+	if (ext->scope == NULL)
+		return -errno;
+	ext->way[0] = epoch_take();
+	ext->way[1] = epoch_take();
+	ext->hops = external_hops_new(ext);
+	return ext->way[1] == EPOCH_NO_SLOT ? -ENOSPC : ext->hops == NULL ? -ENOMEM : 0;
+}
+
 struct external *external_new(const char *name, struct port *port, const struct external_family *v4,
 	const struct external_family *v6)
 {
 	struct external *ext;
+	int err;
 
 	errno = exists(name) ? EEXIST : n_networks == EXTERNALS_MAX ? ENOSPC : ENOMEM;
 	if (errno != ENOMEM || (ext = calloc(1, sizeof(*ext))) == NULL)
 		return NULL;
-	ext->scope = vpc_scope_new(name);
-	if (ext->scope == NULL) {
-		free(ext);
-		return NULL;
-	}
 	snprintf(ext->name, sizeof(ext->name), "%s", name);
 	ext->index = n_networks;
 	ext->port = port;
@@ -54,53 +74,29 @@ struct external *external_new(const char *name, struct port *port, const struct 
 		ext->v4 = *v4;
 	if (v6 != NULL)
 		ext->v6 = *v6;
+	err = furnish(ext); /* what fails at the start ends the process */
+	if (err != 0) {
+		errno = -err;
+		return NULL;
+	}
 	ext->scope->external = ext;
-	ext->scope->gw_mac = port->mac;
-	ext->scope->mtu = port->mtu;
 	vpc_scope_put(ext->scope);
 	vpc_settle();
 	port->vpc_index = ext->scope->index;
-	port->gw_mac = port->mac;
+	port->shared_device = true; /* many machines are behind it */
+	external_port_changed(ext);
 	rcu_ptr_set(networks[n_networks], ext);
 	n_networks++;
 	return ext;
 }
 
-/* Answers come to the port and are routed back where the flow's packets come from. */
-static bool to_hop(struct flow *f, struct external *ext, const struct external_hop *hop)
+void external_port_changed(struct external *ext)
 {
-	f->gateway = f->routed = true;
-	f->dst_vpc = ext->scope;
-	f->out = loc_port(ext->port->index);
-	f->out_vpc_index = ext->scope->index;
-	f->mtu = RTE_MIN(f->vpc->mtu, ext->scope->mtu);
-	f->out_smac = ext->scope->gw_mac;
-	f->out_dmac = hop->mac;
-	f->reply_routed = true;
-	f->reply_vni = f->vpc->vni;
-	f->reply_smac = f->vpc->gw_mac;
-	f->reply_dmac = f->src_ep != NULL ? f->src_ep->mac : f->smac;
-	return true;
-}
+	struct port *port = ext->port;
 
-bool external_leave(struct flow *f, struct external *ext)
-{
-	const struct endpoint *ep = endpoint_get(ext->scope->index, &f->new_dst);
-	struct external_hop hop;
-	char text[NET_ADDR_TEXT];
-
-	flow_depend(f, ext->scope->epoch);
-	if (ep != NULL && ep->service != NULL) {
-		flow_depend(f, ep->epoch);
-		flow_step(f, ep->service->kind, ep->port_name, -1, "its address, on this node");
-		return ep->service->arrive(f, ep);
-	}
-	if (!external_hop(ext, &f->new_dst, &hop)) {
-		flow_step(f, NULL, NULL, -1, "network %s: the next hop to %s is not known",
-			ext->name, ip_addr_format(&f->new_dst, text));
-		return flow_drop(f, DROP_NO_NEIGHBOUR, NULL, NULL, -1);
-	}
-	flow_depend(f, hop.epoch);
-	flow_step(f, NULL, NULL, -1, "out by network %s", ext->name);
-	return to_hop(f, ext, &hop);
+	port->gw_mac = port->mac;
+	ext->scope->gw_mac = port->mac;
+	ext->scope->mtu = port->mtu;
+	external_hops_set_mac(ext, &port->mac);
+	epoch_bump(ext->scope->epoch);
 }

@@ -60,11 +60,11 @@ static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p
 		return CLASSIFY_ARP;
 	if (is_nd(m, p))
 		return CLASSIFY_ND;
-	if (is_dhcp(p))
+	vpc = vpc_get(p->vpc);
+	if (is_dhcp(p) && (vpc == NULL || vpc->external == NULL))
 		return p->flags & PKT_F_V6 ? CLASSIFY_DHCP6 : CLASSIFY_DHCP;
 	if (p->flags & PKT_F_LATER)
 		return CLASSIFY_FRAGMENT;
-	vpc = vpc_get(p->vpc);
 	if (vpc == NULL || !rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
 		return CLASSIFY_MAX;
 	parse_addrs(m, p, &src, &dst);
@@ -267,7 +267,8 @@ static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	hash = session_hash(&key);
 	if (!may_begin(w, &f, &key, hash, change)) {
 		flow_release(&f);
-		return drop_towards(p, f.out, f.reason);
+		return f.reason == DROP_NO_NEIGHBOUR ? EDGE_CLASSIFY(CLASSIFY_WAIT)
+						     : drop_towards(p, f.out, f.reason);
 	}
 	reason = tcp != NULL ? tcp_first_ok(tcp, l4_len, false) : DROP_NONE;
 	if (reason != DROP_NONE) {

@@ -199,6 +199,18 @@ void neighbour_link_set_mac(struct neighbour_link *l, const struct rte_ether_add
 		l->ops->publish(n, neighbour_has_mac(n));
 }
 
+void neighbour_link_doubt(struct neighbour_link *l, uint32_t now_ms)
+{
+	struct neighbour *n;
+
+	LIST_FOREACH (n, &l->all, link) {
+		if (n->state == NEIGHBOUR_REACHABLE)
+			enter(n, NEIGHBOUR_STALE, now_ms);
+		if (n->state != NEIGHBOUR_FIXED)
+			n->due_ms = now_ms;
+	}
+}
+
 static void announce_once(const struct neighbour_link *l)
 {
 	uint8_t frame[NEIGHBOUR_FRAME_MAX];

@@ -124,6 +124,8 @@ void neighbour_told_end(struct neighbour_link *link, uint32_t now_ms);
 
 /* Our MAC is another one now: all known neighbours are published again. */
 void neighbour_link_set_mac(struct neighbour_link *link, const struct rte_ether_addr *mac);
+/* The link was away: who was there is asked again, at once. */
+void neighbour_link_doubt(struct neighbour_link *link, uint32_t now_ms);
 /* Tells everybody where our addresses live, a few times: after our MAC has changed, or the link was away. */
 void neighbour_link_announce(struct neighbour_link *link, uint32_t now_ms);
 

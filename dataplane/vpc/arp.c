@@ -54,7 +54,7 @@ enum service_result arp_serve(struct service *s)
 		return SERVICE_CONSUMED;
 	owner = service_owner(s, &target, &own, &is_gateway);
 	if (owner == NULL)
-		return own ? SERVICE_CONSUMED : service_drop(s, DROP_NO_ROUTE);
+		return own ? SERVICE_CONSUMED : service_drop(s, service_nobody(s));
 	answer(f, owner);
 	return SERVICE_REPLY;
 }

@@ -38,6 +38,13 @@ int vpc_init(uint32_t wanted)
 	return 0;
 }
 
+static void (*service_appeared)(const struct endpoint *endpoint);
+
+void endpoint_on_service(void (*fn)(const struct endpoint *endpoint))
+{
+	service_appeared = fn;
+}
+
 static uint64_t mix(uint64_t h)
 {
 	h ^= h >> 32;
@@ -200,6 +207,8 @@ void endpoint_put(struct endpoint *endpoint)
 		rcu_ptr_set(*at, endpoint);
 		link_mac(endpoint);
 		n_endpoints++;
+		if (endpoint->service != NULL && service_appeared != NULL)
+			service_appeared(endpoint);
 		return;
 	}
 	endpoint->epoch = old->epoch;
@@ -212,6 +221,8 @@ void endpoint_put(struct endpoint *endpoint)
 		epoch_bump(endpoint->epoch);
 	if (!rte_is_same_ether_addr(&old->mac, &endpoint->mac))
 		claim_announce(endpoint);
+	if (endpoint->service != NULL && old->service == NULL && service_appeared != NULL)
+		service_appeared(endpoint);
 	retire(old);
 }
 

@@ -17,6 +17,12 @@ static void swap_macs(struct service *s, struct rte_ether_hdr *eth)
 	eth->src_addr = s->vpc->gw_mac;
 }
 
+/* To the gateway, and no ping. */
+static enum service_result no_ping(struct service *s)
+{
+	return service_drop(s, s->vpc->external != NULL ? DROP_NOT_FOR_US : DROP_UNSUPPORTED);
+}
+
 static enum service_result ping4(struct service *s)
 {
 	struct icmp4_frame *f = (struct icmp4_frame *)s->frame;
@@ -36,7 +42,7 @@ static enum service_result ping4(struct service *s)
 		return service_drop(s, DROP_FRAGMENT);
 	icmp = (struct rte_icmp_hdr *)((uint8_t *)&f->ip + rte_ipv4_hdr_len(&f->ip));
 	if (f->ip.next_proto_id != IPPROTO_ICMP || icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST)
-		return service_drop(s, DROP_UNSUPPORTED);
+		return no_ping(s);
 	swap_macs(s, &f->eth);
 	gateway = f->ip.dst_addr;
 	f->ip.dst_addr = f->ip.src_addr;
@@ -68,7 +74,7 @@ static enum service_result ping6(struct service *s)
 	if (f->ip.proto == IPPROTO_FRAGMENT)
 		return service_drop(s, DROP_FRAGMENT);
 	if (f->ip.proto != IPPROTO_ICMPV6 || f->icmp.type != ICMP6_ECHO || f->icmp.code != 0)
-		return service_drop(s, DROP_UNSUPPORTED);
+		return no_ping(s);
 	swap_macs(s, &f->eth);
 	memcpy(gateway, f->ip.dst_addr, sizeof(gateway));
 	memcpy(f->ip.dst_addr, f->ip.src_addr, sizeof(gateway));

@@ -177,13 +177,10 @@ void icmp_error_set_rate(uint32_t per_s)
 	atomic_store_explicit(&spacing, 1000 / per_s, memory_order_relaxed);
 }
 
-/* A virtual schedule (GCRA): the time at which the next error is due if they came evenly spaced. Slots
- * are shared by hash, which may only make two ports share their rate. */
-bool icmp_error_pass(loc_t to, uint32_t now_ms)
+/* A virtual schedule (GCRA): the time at which the next error is due if they came evenly spaced. */
+static bool pass(_Atomic uint32_t *slot, uint32_t now_ms)
 {
-	static _Atomic uint32_t due[1 << 14];
 	const uint32_t spacing_ms = atomic_load_explicit(&spacing, memory_order_relaxed);
-	_Atomic uint32_t *slot = &due[(to ^ to >> 18) % RTE_DIM(due)];
 	uint32_t old = atomic_load_explicit(slot, memory_order_relaxed), next;
 
 	do {
@@ -197,4 +194,41 @@ bool icmp_error_pass(loc_t to, uint32_t now_ms)
 	} while (!atomic_compare_exchange_weak_explicit(
 		slot, &old, next, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+#define SLOTS (1u << 14) /* shared by hash, which may only make two share their rate */
+
+bool icmp_error_pass(loc_t to, uint32_t now_ms)
+{
+	static _Atomic uint32_t due[SLOTS];
+
+	return pass(&due[(to ^ to >> 18) % SLOTS], now_ms);
+}
+
+/* So many in the second that began at `window` >> 32. */
+static bool pass_all(uint32_t now_ms)
+{
+	static _Atomic uint64_t window;
+	const uint32_t most =
+		1000 / atomic_load_explicit(&spacing, memory_order_relaxed) * ICMP_ERROR_OUTSIDE;
+	uint64_t old = atomic_load_explicit(&window, memory_order_relaxed), next;
+
+	do {
+		if (now_ms - (uint32_t)(old >> 32) >= 1000)
+			next = (uint64_t)now_ms << 32 | 1;
+		else if ((uint32_t)old >= most)
+			return false;
+		else
+			next = old + 1;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&window, &old, next, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+bool icmp_error_pass_outside(const struct ip_addr *to, uint32_t now_ms)
+{
+	static _Atomic uint32_t due[SLOTS];
+	uint64_t h = (to->q[0] ^ to->q[1]) * 0x9e3779b97f4a7c15ull;
+
+	return pass(&due[(h >> 40) % SLOTS], now_ms) && pass_all(now_ms);
 }

@@ -44,6 +44,9 @@ uint16_t icmp_error_build(
 #define ICMP_ERROR_BURST 20u
 void icmp_error_set_rate(uint32_t per_s); /* 1 .. 1000; control thread */
 bool icmp_error_pass(loc_t to, uint32_t now_ms);
+/* The same to each address of the outside, and to all of them a hundred times as often. */
+#define ICMP_ERROR_OUTSIDE 100u
+bool icmp_error_pass_outside(const struct ip_addr *to, uint32_t now_ms);
 
 struct rte_mbuf;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets that go no further and whose sender is told: `ttl_expired`, `too_big`. */
 #include "core/node.h"
+#include "external/external.h"
 #include "vpc/icmp6.h"
 #include "vpc/icmp_error.h"
 #include "vpc/vpc_internal.h"
@@ -46,7 +47,16 @@ static bool sender_behind_tunnel(struct sender *s, const struct pkt *p, const st
 	return true;
 }
 
-/* The gateway's address of the sender's subnet and the packet's family. */
+/* Where it came from on the outside link; from our own address there. */
+static bool sender_outside(
+	struct sender *s, bool v4, const struct rte_ether_hdr *eth, struct ip_addr *own)
+{
+	s->mac = eth->src_addr;
+	*own = external_family(s->vpc->external, !v4)->address;
+	return external_has(s->vpc->external, !v4);
+}
+
+/* Who is told, and by which address: the gateway's of the sender's subnet and the packet's family. False: nobody, or too often. */
 static bool find_sender(struct rte_mbuf *m, const struct pkt *p, const uint8_t *ip,
 	struct sender *s, struct ip_addr *gateway)
 {
@@ -57,12 +67,16 @@ static bool find_sender(struct rte_mbuf *m, const struct pkt *p, const uint8_t *
 
 	if (rte_is_multicast_ether_addr(&eth->dst_addr))
 		return false;
+	s->vpc = vpc_get(p->vpc);
+	if (s->vpc != NULL && s->vpc->external != NULL)
+		return sender_outside(s, v4, eth, gateway) &&
+		       icmp_error_pass_outside(&src, worker_self->now_ms);
 	if (loc_is_tunnel(p->in) ? !sender_behind_tunnel(s, p, &src) : !sender_on_port(s, p, eth))
 		return false;
 	if (s->subnet == NULL)
 		return false;
 	*gateway = v4 ? s->subnet->gateway4 : s->subnet->gateway6;
-	return (gateway->q[0] | gateway->q[1]) != 0;
+	return (gateway->q[0] | gateway->q[1]) != 0 && icmp_error_pass(p->in, worker_self->now_ms);
 }
 
 struct rte_mbuf *icmp_error_answer(struct rte_mbuf *m, enum icmp_error_kind kind, uint16_t mtu)
@@ -77,7 +91,7 @@ struct rte_mbuf *icmp_error_answer(struct rte_mbuf *m, enum icmp_error_kind kind
 	struct pkt *a;
 
 	if (ip == NULL || !icmp_error_allowed(ip, len) || !find_sender(m, p, ip, &s, &e.src) ||
-		!icmp_error_pass(p->in, worker_self->now_ms) || (answer = node_generate()) == NULL)
+		(answer = node_generate()) == NULL)
 		return NULL;
 	e.smac = s.vpc->gw_mac;
 	e.dmac = s.mac;

@@ -96,7 +96,7 @@ static enum service_result solicited(
 		return SERVICE_CONSUMED;
 	owner = service_owner(s, &target, &own, &is_gateway);
 	if (owner == NULL)
-		return own ? SERVICE_CONSUMED : service_drop(s, DROP_NO_ROUTE);
+		return own ? SERVICE_CONSUMED : service_drop(s, service_nobody(s));
 	if (s->room < offsetof(struct icmp6_frame, icmp) + reply_len)
 		return service_drop(s, DROP_NO_BUFFER);
 	to = answer_to(f, asker);

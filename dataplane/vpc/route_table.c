@@ -7,6 +7,7 @@
 
 #include "base/prefix_map.h"
 #include "core/rcu.h"
+#include "external/external.h"
 #include "vpc/vpc_internal.h"
 
 const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst)
@@ -21,6 +22,8 @@ bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr)
 {
 	const struct route *route;
 
+	if (vpc->external != NULL)
+		return external_is_own(vpc->external, addr);
 	if (ip_addr_equal(addr, &vpc->gw_link_local))
 		return true;
 	route = route_get(vpc, addr);

@@ -25,6 +25,8 @@ bool service_begin(struct service *s, loc_t in, uint32_t vpc_index)
 	if (loc_is_tunnel(in))
 		return true;
 	s->port = port_get(loc_index(in));
+	if (s->vpc->external != NULL && s->port != NULL)
+		return true;
 	s->vnic = s->port != NULL ? vnic_of(s->port) : NULL;
 	if (s->vnic == NULL || s->vnic->vpc != s->vpc)
 		return gone(s);
@@ -65,6 +67,8 @@ bool service_source_ok(
 	const struct endpoint *ep;
 	bool ok;
 
+	if (s->vpc->external != NULL)
+		return true; /* the outside says of itself what it likes */
 	if (s->port != NULL) {
 		ok = port_source_ok(s, smac, src);
 		s->reason = ok ? DROP_NONE : DROP_SPOOFED;
@@ -77,6 +81,21 @@ bool service_source_ok(
 	return ok;
 }
 
+/* In an outside network: ourselves and our services. */
+static const struct rte_ether_addr *outside_owner(
+	const struct service *s, const struct ip_addr *target)
+{
+	const struct endpoint *ep = endpoint_get(s->vpc->index, target);
+
+	return gateway_is(s->vpc, target) || (ep != NULL && ep->service != NULL) ? &s->vpc->gw_mac
+										 : NULL;
+}
+
+enum drop_reason service_nobody(const struct service *s)
+{
+	return s->vpc->external != NULL ? DROP_NOT_FOR_US : DROP_NO_ROUTE;
+}
+
 const struct rte_ether_addr *service_owner(
 	const struct service *s, const struct ip_addr *target, bool *own, bool *is_gateway)
 {
@@ -85,6 +104,8 @@ const struct rte_ether_addr *service_owner(
 	*own = s->vnic != NULL &&
 	       (vnic_owns(s->vnic, target) || ip_addr_equal(target, &s->vnic->link_local));
 	*is_gateway = false;
+	if (s->vpc->external != NULL)
+		return outside_owner(s, target);
 	if (*own)
 		return NULL;
 	*is_gateway = gateway_is(s->vpc, target);

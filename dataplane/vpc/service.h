@@ -31,7 +31,7 @@ struct service {
 	loc_t in;
 	const struct vpc *vpc;
 	const struct port *port;     /* NULL from a tunnel */
-	const struct vnic *vnic;     /* of port */
+	const struct vnic *vnic;     /* of port; NULL from an outside network, too */
 	const struct subnet *subnet; /* the sender's; NULL: unknown */
 	enum drop_reason reason;     /* of SERVICE_DROP */
 };
@@ -63,6 +63,9 @@ bool service_source_ok(
 /* Who answers for an address of the VPC, to the sender. NULL: nobody known, or the sender itself (`own`). */
 const struct rte_ether_addr *service_owner(
 	const struct service *s, const struct ip_addr *target, bool *own, bool *is_gateway);
+
+/* Why a question for an address that nobody has is dropped. */
+enum drop_reason service_nobody(const struct service *s);
 
 /* Is it an address that the sender may take over from whoever has it (keepalived)? Its probes are not answered. */
 bool service_may_take(const struct service *s, const struct ip_addr *addr);

@@ -4,6 +4,7 @@
  */
 #include "base/ip_text.h"
 #include "core/road.h"
+#include "external/external.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc_internal.h"
 
@@ -56,6 +57,7 @@ static bool from_outside(struct flow *f)
 			ip_addr_format(&f->src, text));
 		return flow_drop(f, DROP_SPOOFED, NULL, NULL, -1);
 	}
+	external_enter(f);
 	flow_step(f, NULL, NULL, -1, "source %s accepted from outside",
 		ip_addr_format(&f->src, text));
 	return true;

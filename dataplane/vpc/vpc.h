@@ -152,7 +152,7 @@ static inline struct vnic *vnic_of(const struct port *port)
 bool vnic_owns(const struct vnic *vnic, const struct ip_addr *addr);
 bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 
-/* Is it an address of the VPC's gateway: of one of its subnets, or the link-local one of them all? */
+/* Is it an address of the VPC's gateway: of one of its subnets, or the link-local one of them all? Of a scope: our own. */
 bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
 
 /*
@@ -195,6 +195,8 @@ void endpoint_put(struct endpoint *endpoint);
 /* Removes the endpoint if it is still where its owner put it: `here`, or any tunnel with LOC_TUNNEL_BIT. */
 void endpoint_remove(uint32_t vpc_index, const struct ip_addr *addr, loc_t here);
 void endpoint_free(struct endpoint *endpoint); /* one that was not put */
+/* Calls `fn` for every address that becomes a service's on this node. */
+void endpoint_on_service(void (*fn)(const struct endpoint *endpoint));
 /* Visits every endpoint. */
 void endpoint_each(void (*fn)(struct endpoint *endpoint, void *arg), void *arg);
 

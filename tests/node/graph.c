@@ -238,6 +238,7 @@ void graph_start(void)
 	next_caps = PORT_CAP_MULTI_SEG;
 	worker_self = &workers[0];
 	start_underlay();
+	assert_int_equal(external_start(NULL, base), 0);
 }
 
 static int stage(struct state_tx *tx, const char *text,
