@@ -42,6 +42,7 @@ static void flow_reset_verdict(struct flow *f)
 	f->new_sport = f->sport;
 	f->new_dport = f->dport;
 	memset(f->meters, 0, sizeof(f->meters));
+	memset(f->accounts, 0, sizeof(f->accounts));
 	memset(f->deps, 0, sizeof(f->deps));
 	f->n_deps = 0;
 	f->reason = DROP_NONE;

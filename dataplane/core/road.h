@@ -18,6 +18,7 @@
 #include "core/drop.h"
 #include "core/epoch.h"
 #include "core/location.h"
+#include "session/account.h"
 #include "session/hold.h"
 
 struct port;
@@ -33,7 +34,8 @@ struct flow_object {
 	int32_t rule;     /* index in a security group's rules, or -1 */
 };
 
-#define FLOW_METERS 4 /* a port's and an address's at each end */
+#define FLOW_METERS 4                  /* a port's and an address's at each end */
+#define FLOW_ACCOUNTS SESSION_ACCOUNTS /* an address's and a service's at each end */
 
 /* An address that is no machine's but a service's: an elastic IP, a virtual IP (struct endpoint, vpc/vpc.h). */
 struct flow_service {
@@ -104,6 +106,8 @@ struct flow {
 
 	/* Shapers that packets of a direction pass (0: the initiator's), in their order; see qos/qos.h. Unused ones are 0. */
 	uint16_t meters[2][FLOW_METERS];
+	/* Whom it is billed to (session/account.h). Unused ones are 0. */
+	uint16_t accounts[FLOW_ACCOUNTS];
 
 	enum drop_reason reason;   /* DROP_NONE: forward */
 	struct flow_object object; /* what decided */
@@ -154,6 +158,16 @@ static inline void flow_meter(struct flow *f, unsigned int direction, uint16_t s
 	for (unsigned int i = 0; shaper != 0 && i < FLOW_METERS; i++)
 		if (f->meters[direction][i] == 0) {
 			f->meters[direction][i] = shaper;
+			return;
+		}
+}
+
+/* Said by stages: the flow is billed to that account (0: none), in whose direction 0 is `inward`, towards its owner. */
+static inline void flow_account(struct flow *f, uint16_t account, bool inward)
+{
+	for (unsigned int i = 0; account != ACCOUNT_NONE && i < FLOW_ACCOUNTS; i++)
+		if (f->accounts[i] == ACCOUNT_NONE) {
+			f->accounts[i] = (uint16_t)(account | (inward ? ACCOUNT_INWARD : 0));
 			return;
 		}
 }

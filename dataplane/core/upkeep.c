@@ -64,7 +64,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	retry_ports(clock_ms());
 	parked_turn(clock_ms());
 	recover_turn(clock_ms());
-	if (session_used() != 0)
+	if (session_used() != 0 || account_waits())
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 	cut_turn();
 	nat_turn(clock_ms());

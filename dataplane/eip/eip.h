@@ -32,7 +32,7 @@ struct eip {
 		ext; /* where it is; NULL: the network is not there, or the gateway is another node */
 	epoch_slot_t epoch; /* whatever of it changes */
 	struct qos_port
-		rate; /* ingress: towards the VPC; egress: to the outside. QOS_NONE: the gateway is another node */
+		rate; /* ingress: towards the VPC; egress: to the outside. QOS_NONE: no limit, or the gateway is another node */
 };
 
 /* By name; NULL: not on this node. Worker-safe. */

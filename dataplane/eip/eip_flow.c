@@ -28,6 +28,10 @@ const struct eip_use *eip_use_find(const char *use)
 void eip_meter(struct flow *f, const struct eip *eip, bool inward)
 {
 	flow_depend(f, eip->epoch);
+	if (eip->rate.ingress == QOS_NONE) {
+		flow_account(f, eip_record_of(eip)->life->account, inward);
+		return;
+	}
 	flow_meter(f, inward ? 0 : 1, eip->rate.ingress);
 	flow_meter(f, inward ? 1 : 0, eip->rate.egress);
 }

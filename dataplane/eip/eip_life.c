@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of an elastic IP lives on when its item changes: rates, and what it has carried. */
+/* What of an elastic IP lives on when its item changes: rates, and what it has carried. Flows of an address with a rate are counted
+ * by its shapers, which they pass anyway; others by their sessions (session/account.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,11 @@ static struct qos_rate no_limit;
 
 static bool take_meters(struct eip_life *life)
 {
+	life->account = account_new();
+	if (life->account == ACCOUNT_NONE) {
+		errno = ENOSPC;
+		return false;
+	}
 	life->meter.ingress = qos_shaper_new(&no_limit, drop_owner_node());
 	if (life->meter.ingress != QOS_NONE)
 		life->meter.egress = qos_shaper_new(&no_limit, drop_owner_node());
@@ -60,21 +66,18 @@ void eip_life_set(struct eip_life *life, const struct eip_record *r)
 	bucket_set(&life->new_flows, r->new_per_s, rte_get_tsc_hz(), r->new_per_s, 0);
 }
 
-static void count(qos_id_t id, uint64_t *packets, uint64_t *bytes)
-{
-	struct qos_count c = qos_shaper_count(id);
-
-	*packets = c.packets;
-	*bytes = c.bytes;
-}
-
 static struct usage_figures figures_of(const struct eip_life *life)
 {
-	struct usage_figures f;
+	struct account_figures a = account_figures(life->account);
+	struct qos_count out = qos_shaper_count(life->meter.egress),
+			 in = qos_shaper_count(life->meter.ingress);
 
-	count(life->meter.egress, &f.rx_packets, &f.rx_bytes);
-	count(life->meter.ingress, &f.tx_packets, &f.tx_bytes);
-	return f;
+	return (struct usage_figures){
+		.rx_packets = a.out_packets + out.packets,
+		.rx_bytes = a.out_bytes + out.bytes,
+		.tx_packets = a.in_packets + in.packets,
+		.tx_bytes = a.in_bytes + in.bytes,
+	};
 }
 
 static struct usage_entry entry_of(const struct eip_life *life)
@@ -86,37 +89,45 @@ static struct usage_entry entry_of(const struct eip_life *life)
 	return entry;
 }
 
-static void gone(void *arg)
+static void release(void *arg)
 {
 	struct eip_life *life = arg;
-	struct usage_entry entry;
 
-	if (life->here) {
-		entry = entry_of(life);
-		usage_ended(&entry);
-	}
-	eip_life_free(life);
+	qos_shaper_free(life->meter.ingress);
+	qos_shaper_free(life->meter.egress);
+	if (life->epoch != EPOCH_NO_SLOT)
+		epoch_free(life->epoch);
+	free(life);
+}
+
+/* The last of its sessions has been added. */
+static void ended(void *arg)
+{
+	struct eip_life *life = arg;
+	struct usage_entry entry = entry_of(life);
+
+	usage_ended(&entry);
+	release(life);
 }
 
 void eip_life_retire(struct eip_life *life)
 {
 	struct usage_entry entry;
 
-	if (life->here) {
-		entry = entry_of(life);
-		usage_ending(&entry);
-	}
 	epoch_bump(life->epoch);
-	rcu_defer(gone, life);
+	if (!life->here) {
+		rcu_defer(release, life);
+		return;
+	}
+	entry = entry_of(life);
+	usage_ending(&entry);
+	account_close(life->account, ended, life);
 }
 
 void eip_life_free(struct eip_life *life)
 {
-	qos_shaper_free(life->meter.ingress);
-	qos_shaper_free(life->meter.egress);
-	if (life->epoch != EPOCH_NO_SLOT)
-		epoch_free(life->epoch);
-	free(life);
+	account_close(life->account, NULL, NULL);
+	release(life);
 }
 
 bool eip_usage(const struct eip *eip, struct usage_figures *figures)

@@ -17,10 +17,11 @@
 struct eip_life {
 	char name[PORT_NAME_MAX];
 	uint64_t revision;
-	epoch_slot_t epoch; /* of its own, while it has no endpoint of an outside network */
-	bool here;          /* this node is its gateway: what follows is in use */
-	bool told_missing;  /* the controller knows that its network is not there */
-	struct qos_port meter;
+	epoch_slot_t epoch;      /* of its own, while it has no endpoint of an outside network */
+	bool here;               /* this node is its gateway: what follows is in use */
+	bool told_missing;       /* the controller knows that its network is not there */
+	struct qos_port meter;   /* counts what it lets pass */
+	uint16_t account;        /* of flows without a rate */
 	struct bucket new_flows; /* from the outside. Any worker */
 	uint64_t usage;          /* instance, core/usage.h */
 };

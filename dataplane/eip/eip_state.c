@@ -126,7 +126,8 @@ static int allocate(struct change *c, struct state_error *err)
 				err, -errno, "elastic IPs: no room for another one on this node");
 		c->record->life = c->made;
 	}
-	c->record->eip.rate = c->record->life->meter;
+	if (qos_rate_limits(&c->record->rate))
+		c->record->eip.rate = c->record->life->meter;
 	return 0;
 }
 

@@ -197,6 +197,8 @@ static void fill_dirs(struct session_dir d[2], const struct flow *f)
 			d[dir].flags |= SESSION_F_METER;
 	if (session_hold_any(&f->hold))
 		d[0].flags |= SESSION_F_HOLD;
+	if (f->accounts[0] != ACCOUNT_NONE)
+		d[0].flags |= SESSION_F_ACCOUNT;
 	if (unlikely(translate_wanted(f)))
 		translate_fill(d, f);
 }
@@ -248,6 +250,7 @@ static void fill_new(
 		n->dst[1] = f->new_src;
 	}
 	memcpy(n->meters, f->meters, sizeof(n->meters));
+	memcpy(n->accounts, f->accounts, sizeof(n->accounts));
 	memcpy(n->deps, f->deps, sizeof(n->deps));
 	n->epoch_sum = walked_sum(f, change);
 	n->change = change;
@@ -312,6 +315,21 @@ static void store_meters(uint32_t ref, const uint16_t ids[FLOW_METERS])
 	if (ids[0] == 0 || memcmp(&session_meters[ref], ids, sizeof(session_meters[ref])) == 0)
 		return;
 	memcpy(&session_meters[ref], ids, sizeof(session_meters[ref]));
+	atomic_thread_fence(memory_order_release);
+}
+
+/* Before the flag says that they hold; what has passed is the old ones'. */
+static void store_accounts(uint32_t index, const uint16_t ids[FLOW_ACCOUNTS])
+{
+	bool billed = session_dir_of(index << 1)->flags & SESSION_F_ACCOUNT;
+
+	if (billed &&
+		memcmp(session_accounts[index].id, ids, sizeof(session_accounts[index].id)) == 0)
+		return;
+	if (billed)
+		account_settle(index);
+	if (ids[0] != ACCOUNT_NONE)
+		account_begin(index, ids);
 	atomic_thread_fence(memory_order_release);
 }
 
@@ -437,6 +455,7 @@ static void store(const struct flow *f, uint32_t index, uint32_t change)
 
 	memset(now, 0, sizeof(now));
 	fill_dirs(now, f);
+	store_accounts(index, f->accounts);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		struct session_dir *d = session_dir_of(index << 1 | dir);
 

@@ -151,6 +151,8 @@ static void visit(struct sweep *s, uint32_t index)
 {
 	if (unlikely(busiest_on))
 		busiest_visit(index, s->now_ms);
+	if (session_dirs[index << 1].flags & SESSION_F_ACCOUNT)
+		account_settle(index);
 	if (session_idle_ms(index, s->now_ms) >= (uint64_t)timeout_when(index, s->full) * 1000) {
 		s->due[s->n_due++] = index;
 		if (s->n_due == SESSION_BULK)
@@ -186,7 +188,7 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 {
 	struct sweep s = {
 		.now_ms = now_ms, .change = epoch_change(), .full = crowded(), .stale = stale};
-	uint32_t high = index_high_water(), from, end;
+	uint32_t high = index_high_water(), from, end, turned = high == 0;
 
 	session_populate(POPULATE_STEP);
 	slice = RTE_MIN(slice, high);
@@ -199,9 +201,12 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 		hand = end;
 		if (unlikely(busiest_on) && end == high)
 			busiest_turned(now_ms);
+		turned += end == high;
 	}
 	remove_due(&s);
 	rcu_read_leave();
+	while (turned-- > 0)
+		account_turned();
 	return s.removed;
 }
 

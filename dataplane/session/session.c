@@ -19,6 +19,7 @@ struct session_cold *session_colds;
 struct session_ext *session_exts;
 struct session_meters *session_meters;
 struct session_hold *session_holds;
+struct session_account *session_accounts;
 uint64_t session_seed[4];
 
 /* Records of indexes below have memory. Control thread. */
@@ -38,8 +39,9 @@ static int records_init(void)
 	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
 	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), false);
 	session_holds = memory_map(bytes_of(sizeof(*session_holds)), false);
+	session_accounts = memory_map(bytes_of(sizeof(*session_accounts)), false);
 	return session_dirs && session_hots[0] && session_hots[1] && session_colds &&
-			       session_exts && session_meters && session_holds
+			       session_exts && session_meters && session_holds && session_accounts
 		       ? 0
 		       : -ENOMEM;
 }
@@ -77,12 +79,14 @@ void session_fini(void)
 	memory_unmap(session_exts, bytes_of(sizeof(*session_exts)));
 	memory_unmap(session_meters, bytes_of(2 * sizeof(*session_meters)));
 	memory_unmap(session_holds, bytes_of(sizeof(*session_holds)));
+	memory_unmap(session_accounts, bytes_of(sizeof(*session_accounts)));
 	session_dirs = NULL;
 	session_hots[0] = session_hots[1] = NULL;
 	session_colds = NULL;
 	session_exts = NULL;
 	session_meters = NULL;
 	session_holds = NULL;
+	session_accounts = NULL;
 	bucket_fini();
 	index_fini();
 }
@@ -149,6 +153,8 @@ static void fill(uint32_t index, const struct session_new *new)
 	}
 	if (unlikely(new->dir[0].flags &SESSION_F_HOLD))
 		session_holds[index] = new->hold;
+	if (unlikely(new->dir[0].flags &SESSION_F_ACCOUNT))
+		account_begin(index, new->accounts);
 }
 
 void session_prefetch(const struct session_key *key)
@@ -196,6 +202,8 @@ static void release(uint32_t index)
 {
 	struct session_hold hold = session_hold_of(index);
 
+	if (unlikely(session_dirs[index << 1].flags & SESSION_F_ACCOUNT))
+		account_settle(index);
 	if (unlikely(session_hold_any(&hold)))
 		session_hold_release(&hold, NULL);
 }

@@ -14,6 +14,7 @@
  *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
  *   session_meters 8 B a direction, only touched for flows with a rate - demand-paged
  *   session_holds  8 B a session, only touched for flows of a service that counts them - demand-paged
+ *   session_accounts 32 B a session, only touched for flows that are billed to a service - demand-paged
  *   and a word a session that says whether it lives. 254 B a session in all.
  *
  * Threads: look-ups by any worker without locks; inserts by any worker and the control thread (per-bucket lock
@@ -33,6 +34,7 @@
 #include "base/ip.h"
 #include "core/epoch.h"
 #include "core/location.h"
+#include "session/account.h"
 #include "session/hold.h"
 
 #define SESSION_NONE UINT32_MAX
@@ -60,7 +62,8 @@ enum session_flag {
 	SESSION_F_REMAC =
 		1
 		<< 7, /* MACs from the record, whatever it came with; routed before, where it came from */
-	SESSION_F_HOLD = 1 << 8, /* direction 0: session_holds says what it holds */
+	SESSION_F_HOLD = 1 << 8,    /* direction 0: session_holds says what it holds */
+	SESSION_F_ACCOUNT = 1 << 9, /* direction 0: session_accounts says whom it is billed to */
 };
 
 /* Read line of one direction. */
@@ -112,12 +115,13 @@ struct session_meters {
 	uint16_t id[SESSION_METERS];
 };
 
-extern struct session_dir *session_dirs;      /* by reference */
-extern struct session_meters *session_meters; /* by reference */
-extern struct session_hot *session_hots[2];   /* [direction][index] */
-extern struct session_cold *session_colds;    /* [index] */
-extern struct session_ext *session_exts;      /* [index] */
-extern struct session_hold *session_holds;    /* [index] */
+extern struct session_dir *session_dirs;         /* by reference */
+extern struct session_meters *session_meters;    /* by reference */
+extern struct session_hot *session_hots[2];      /* [direction][index] */
+extern struct session_cold *session_colds;       /* [index] */
+extern struct session_ext *session_exts;         /* [index] */
+extern struct session_hold *session_holds;       /* [index] */
+extern struct session_account *session_accounts; /* [index] */
 
 /* `capacity` sessions, after rcu_init() (a few records more are kept for the threads' caches). -ENOMEM, -EINVAL.
  * Memory is taken a little ahead of its use, in huge pages where the kernel gives some (transparent ones). */
@@ -144,6 +148,7 @@ struct session_new {
 	struct session_dir dir[2];     /* but `change` */
 	struct ip_addr src[2], dst[2]; /* IPv6 only */
 	struct session_meters meters[2];
+	uint16_t accounts[SESSION_ACCOUNTS]; /* with SESSION_F_ACCOUNT in dir[0] */
 	struct session_hold
 		hold; /* with SESSION_F_HOLD in dir[0]; the session's from a successful insert on */
 	epoch_slot_t deps[EPOCH_DEPS];

@@ -521,35 +521,67 @@ static void note_ended(const struct usage_entry *entry, void *arg)
 		last_ended = *entry;
 }
 
-/* IP bytes each way, over changes of everything; final when it goes. */
+static void carry(uint16_t sport)
+{
+	graph_expect_pass("a", INSIDE_OUT(0, .sport = sport, .dport = 8, .payload = 72), EXT,
+		OUTSIDE_OUT(0, .sport = sport, .dport = 8, .payload = 72));
+	for (int n = 0; n < 2; n++)
+		graph_expect_pass(EXT, OUTSIDE_IN(0, .sport = 8, .dport = sport, .payload = 22),
+			"a", INSIDE_IN(0, .sport = 8, .dport = sport, .payload = 22));
+}
+
+static void expect_figures(const char *name, uint64_t packets_out)
+{
+	struct usage_figures f = figures(name);
+
+	assert_int_equal(f.rx_packets, packets_out);
+	assert_int_equal(f.rx_bytes, 100 * packets_out);
+	assert_int_equal(f.tx_packets, 2 * packets_out);
+	assert_int_equal(f.tx_bytes, 100 * packets_out);
+}
+
+/* IP bytes each way, over changes of everything, by sessions (no rate) and shapers; final when it goes, with what its last sessions
+ * have carried. */
 static void test_usage(void **state)
 {
-	struct usage_figures f;
-
 	(void)state;
 	graph_items(A_BOUND);
-	graph_expect_pass("a", INSIDE_OUT(0, .sport = 7, .dport = 8, .payload = 72), EXT,
-		OUTSIDE_OUT(0, .sport = 7, .dport = 8, .payload = 72));
+	carry(7);
+	graph_pass_time(1);
+	expect_figures("ea", 1);
+	carry(7);
 	graph_items(A_WITH("100", "50", "", "false"));
-	for (int n = 0; n < 2; n++)
-		graph_expect_pass(EXT, OUTSIDE_IN(0, .sport = 8, .dport = 7, .payload = 22), "a",
-			INSIDE_IN(0, .sport = 8, .dport = 7, .payload = 22));
-	f = figures("ea");
-	assert_int_equal(f.rx_packets, 1);
-	assert_int_equal(f.rx_bytes, 100);
-	assert_int_equal(f.tx_packets, 2);
-	assert_int_equal(f.tx_bytes, 100);
-	f = figures("ea6");
-	assert_int_equal(f.rx_packets + f.tx_packets, 0);
+	carry(7);
+	expect_figures("ea", 3);
+	graph_items(A_BOUND);
+	carry(7);
+	carry(8);
+	graph_pass_time(1);
+	expect_figures("ea", 5);
+	graph_pass_time(1);
+	expect_figures("ea", 5);
+	expect_figures("ea6", 0);
+	/* To its own address: out once and in once, either way. */
+	graph_expect_pass("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = E6, .sport = 7, .dport = 80),
+		"a",
+		FRAME(.smac = GW, .dmac = MAC_A, .src = E6, .dst = A6, .sport = 7, .dport = 80,
+			.ttl = 63));
+	graph_pass_time(1);
+	assert_int_equal(figures("ea6").rx_packets, 1);
+	assert_int_equal(figures("ea6").tx_packets, 1);
+	carry(7);
 	graph_delete("[[\"eip\", \"ea\"]]");
-	graph_run();
+	for (int n = 0; n < 3; n++)
+		graph_pass_time(1);
+	assert_int_equal(session_used(), 1);
 	ended = 0;
 	usage_each_ended(note_ended, NULL);
 	assert_true(ended > 0);
 	assert_string_equal(last_ended.name, "ea");
 	assert_int_equal(last_ended.revision, 7);
-	assert_int_equal(last_ended.figures.rx_bytes, 100);
-	assert_int_equal(last_ended.figures.tx_packets, 2);
+	assert_int_equal(last_ended.figures.rx_bytes, 600);
+	assert_int_equal(last_ended.figures.tx_packets, 12);
 }
 
 static void test_refused_items(void **state)

@@ -143,9 +143,12 @@ class Machine:
         )
         return done.stdout if done.returncode == 0 else None
 
-    def connect(self, to, port=7777, family=4, timeout_s=3):
-        """A TCP connection to another machine, on which we listen and accept; OSError when it does not come up."""
-        address = to.address(family)
+    def connect(self, to, port=7777, family=4, timeout_s=3, at=None):
+        """A TCP connection to another machine, on which we listen and accept; OSError when it does not come up.
+
+        at: the address by which we reach it, if that is not its own (an elastic IP). So in udp_echo() and iperf3().
+        """
+        address = at or to.address(family)
         with to.socket(family) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("0.0.0.0" if family == 4 else "::", port))
@@ -163,9 +166,9 @@ class Machine:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Connection(client, server)
 
-    def udp_echo(self, to, port=7777, data=b"hello", family=4, timeout_s=1.0):
+    def udp_echo(self, to, port=7777, data=b"hello", family=4, timeout_s=1.0, at=None):
         """True when a datagram reaches the other machine whole and its echo comes back."""
-        address = to.address(family)
+        address = at or to.address(family)
         wildcard = "0.0.0.0" if family == 4 else "::"
         with to.socket(family, socket.SOCK_DGRAM) as server, self.socket(family, socket.SOCK_DGRAM) as client:
             server.bind((wildcard, port))
@@ -179,13 +182,13 @@ class Machine:
             except OSError:
                 return False
 
-    def iperf3(self, to, seconds=2, size=None, family=4, extra=()):
+    def iperf3(self, to, seconds=2, size=None, family=4, extra=(), at=None):
         """iperf3's own JSON report of a run to another machine, by time or by size ("64M")."""
         server = to.popen("iperf3", "-s", "-1")
         try:
             wait_for(lambda: to.listens(5201), 5, "iperf3 server")
             done = self.run(
-                "iperf3", "-J", *(["-n", size] if size else ["-t", seconds]), "-c", to.address(family), *extra, check=False, timeout_s=seconds + 30
+                "iperf3", "-J", *(["-n", size] if size else ["-t", seconds]), "-c", at or to.address(family), *extra, check=False, timeout_s=seconds + 30
             )
             report = json.loads(done.stdout)
             assert "error" not in report, report["error"]
