@@ -40,6 +40,7 @@
 	X(EIP_DENIED,         "eip_denied",         "denied by the elastic IP") \
 	X(LB_NOT_ALLOWED,     "lb_not_allowed",     "client outside the listener's allow list") \
 	X(LB_NO_BACKEND,      "lb_no_backend",      "no back end is up") \
+	X(LB_NO_LISTENER,     "lb_no_listener",     "the load balancer does not listen to that port") \
 	X(UNSUPPORTED,        "unsupported",        "an EtherType or protocol that is not carried") \
 	X(NO_BUFFER,          "no_buffer",          "the packet buffers of the node are used up") \
 	X(ECN,                "ecn",                "congestion mark outside, not ECN-capable inside") \

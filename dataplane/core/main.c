@@ -28,6 +28,7 @@
 #include "lib/log.h"
 #include "lib/privileges.h"
 #include "lib/resource.h"
+#include "lb/lb.h"
 #include "port/port.h"
 #include "port/reaper.h"
 #include "probe/probe.h"
@@ -90,6 +91,8 @@ static int start_tables(const struct node_config *c)
 		set_limits(c->limits);
 	if (err == 0)
 		err = vpc_init(c->endpoints);
+	if (err == 0)
+		err = lb_init();
 	return err;
 }
 

@@ -14,6 +14,7 @@
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
+#include "lb/lb.h"
 #include "nat/nat.h"
 #include "port/port.h"
 #include "session/parked.h"
@@ -64,6 +65,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	retry_ports(clock_ms());
 	parked_turn(clock_ms());
 	recover_turn(clock_ms());
+	lb_turn(clock_ms());
 	if (session_used() != 0 || account_waits())
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
 	cut_turn();

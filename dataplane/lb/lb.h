@@ -62,7 +62,10 @@ struct lb_backend {
 	uint32_t drain_until_ms;
 	void *check; /* the health checks' own */
 	struct hash_node node;
-	struct lb_backend *next; /* of its listener */
+	struct lb_backend *next, **at;   /* of its listener */
+	struct lb_backend *next_leaving; /* of all */
+	struct lb_backend *next_told;    /* of those that the watcher is to hear of */
+	bool to_tell;
 };
 
 /* What a listener's item says; replaced whole. */
@@ -80,18 +83,24 @@ struct lb_listener {
 	uint32_t id; /* 1 ..; small, for arrays by listener */
 	uint8_t protocol;
 	rte_be16_t port;
-	struct lb_config *_Atomic config;
+	struct lb_config *_Atomic config; /* NULL: its item is gone, or not there yet */
 	struct lb_choice
 		*_Atomic choice;  /* among whom a new connection is chosen; NULL: nobody yet */
 	_Atomic bool failed_open; /* all are down, so all are used */
+	struct lb_listener *_Atomic next; /* of its balancer */
 	/* Control thread only. */
 	struct lb_backend *backends; /* leaving ones included */
-	uint32_t n_backends;         /* without them */
-	struct hash_node node;
-	struct lb_listener *next;       /* of its balancer */
+	uint16_t *
+		base; /* a Maglev table of all that are not leaving and have a weight, down or not */
+	unsigned int base_bits;
 	struct lb_listener *next_dirty; /* its choice is to be made again */
 	bool dirty;
 };
+
+/* -ENOMEM. Once, after rcu_init(). */
+int lb_init(void);
+/* Every 10 ms or so: ends drains, frees, makes choices. Control thread. */
+void lb_turn(uint32_t now_ms);
 
 /*
  * For the health checks. Control thread.

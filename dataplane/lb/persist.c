@@ -10,13 +10,15 @@
 
 #include "session/session.h"
 
-#define SECONDS_BITS 24 /* 194 days; an entry that is older than half of them may look young */
-#define SECONDS_MASK ((1u << SECONDS_BITS) - 1)
-#define TAG_SHIFT 40
-#define ID_SHIFT 24
+/* The age of an entry is counted in steps of 1024 ms, which wrap when the clock does: after 50 days. */
+#define STEP_SHIFT 10
+#define STEP_BITS 22
+#define STEP_MASK ((1u << STEP_BITS) - 1)
+#define ID_SHIFT STEP_BITS
+#define TAG_SHIFT (ID_SHIFT + 16)
 
 struct bucket {
-	_Atomic uint64_t entries[LB_PERSIST_WAYS]; /* tag 24 | id 16 | seconds 24; 0: empty */
+	_Atomic uint64_t entries[LB_PERSIST_WAYS]; /* tag 26 | id 16 | steps 22; 0: empty */
 } __attribute__((aligned(64)));
 
 static struct bucket *buckets;
@@ -51,17 +53,24 @@ static struct bucket *bucket_of(uint64_t hash)
 	return &buckets[(uint32_t)hash % LB_PERSIST_BUCKETS];
 }
 
-static uint64_t entry_make(uint64_t hash, uint16_t id, uint32_t now_s)
+static uint64_t entry_make(uint64_t hash, uint16_t id, uint32_t now_ms)
 {
-	return hash >> TAG_SHIFT << TAG_SHIFT | (uint64_t)id << ID_SHIFT | (now_s & SECONDS_MASK);
+	return hash >> TAG_SHIFT << TAG_SHIFT | (uint64_t)id << ID_SHIFT | now_ms >> STEP_SHIFT;
 }
 
 /* A clock that is a little ahead of ours wrote it just now. */
-static uint32_t age_of(uint64_t entry, uint32_t now_s)
+static uint32_t age_of(uint64_t entry, uint32_t now_ms)
 {
-	uint32_t age = (now_s - (uint32_t)entry) & SECONDS_MASK;
+	uint32_t age = ((now_ms >> STEP_SHIFT) - (uint32_t)entry) & STEP_MASK;
 
-	return age <= SECONDS_MASK / 2 ? age : 0;
+	return age <= STEP_MASK / 2 ? age : 0;
+}
+
+static uint32_t steps_of(uint32_t timeout_s)
+{
+	uint64_t steps = ((uint64_t)timeout_s * 1000) >> STEP_SHIFT;
+
+	return steps < STEP_MASK / 2 ? (uint32_t)steps : STEP_MASK / 2;
 }
 
 static bool is_of(uint64_t entry, uint64_t hash)
@@ -70,7 +79,7 @@ static bool is_of(uint64_t entry, uint64_t hash)
 }
 
 uint16_t lb_persist_find(
-	uint32_t listener, const struct ip_addr *client, uint32_t timeout_s, uint32_t now_s)
+	uint32_t listener, const struct ip_addr *client, uint32_t timeout_s, uint32_t now_ms)
 {
 	uint64_t hash = hash_of(listener, client);
 	struct bucket *bucket = bucket_of(hash);
@@ -79,14 +88,15 @@ uint16_t lb_persist_find(
 		uint64_t entry = atomic_load_explicit(&bucket->entries[way], memory_order_relaxed);
 
 		if (is_of(entry, hash))
-			return age_of(entry, now_s) <= timeout_s ? (uint16_t)(entry >> ID_SHIFT)
-								 : 0;
+			return age_of(entry, now_ms) <= steps_of(timeout_s)
+				       ? (uint16_t)(entry >> ID_SHIFT)
+				       : 0;
 	}
 	return 0;
 }
 
 void lb_persist_note(
-	uint32_t listener, const struct ip_addr *client, uint16_t backend, uint32_t now_s)
+	uint32_t listener, const struct ip_addr *client, uint16_t backend, uint32_t now_ms)
 {
 	uint64_t hash = hash_of(listener, client);
 	struct bucket *bucket = bucket_of(hash);
@@ -95,7 +105,7 @@ void lb_persist_note(
 
 	for (unsigned int way = 0; way < LB_PERSIST_WAYS; way++) {
 		uint64_t entry = atomic_load_explicit(&bucket->entries[way], memory_order_relaxed);
-		uint32_t age = entry == 0 ? UINT32_MAX : age_of(entry, now_s);
+		uint32_t age = entry == 0 ? UINT32_MAX : age_of(entry, now_ms);
 
 		if (is_of(entry, hash)) {
 			place = way;
@@ -107,5 +117,5 @@ void lb_persist_note(
 		}
 	}
 	atomic_store_explicit(
-		&bucket->entries[place], entry_make(hash, backend, now_s), memory_order_relaxed);
+		&bucket->entries[place], entry_make(hash, backend, now_ms), memory_order_relaxed);
 }

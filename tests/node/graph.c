@@ -29,6 +29,7 @@
 #include "external/external.h"
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
+#include "lb/lb.h"
 #include "lib/jsonrpc_client.h"
 #include "lib/southbound.h"
 #include "port/port.h"
@@ -233,6 +234,7 @@ void graph_start(void)
 	assert_int_equal(port_init(node_config.ports), 0);
 	assert_int_equal(limit_init(node_config.ports), 0);
 	assert_int_equal(vpc_init(node_config.endpoints), 0);
+	assert_int_equal(lb_init(), 0);
 	assert_int_equal(control_init(base), 0);
 	assert_int_equal(graph_init(), 0);
 	next_caps = PORT_CAP_MULTI_SEG;
@@ -408,6 +410,7 @@ void graph_pass_time(uint32_t ms)
 	time_offset_ms += ms;
 	passed_ms += ms;
 	session_sweep(UINT32_MAX / 2, clock_ms() + time_offset_ms, ask_again);
+	lb_turn(clock_ms() + time_offset_ms);
 }
 
 struct rte_mbuf *graph_sent_mbuf(const char *port)

@@ -132,25 +132,25 @@ static void test_persistence(void **state)
 
 	(void)state;
 	assert_int_equal(lb_persist_init(), 0);
-	assert_int_equal(lb_persist_find(1, &a, 60, 1000), 0);
-	lb_persist_note(1, &a, 7, 1000);
-	lb_persist_note(1, &a6, 8, 1000);
-	lb_persist_note(2, &a, 9, 1000);
-	assert_int_equal(lb_persist_find(1, &a, 60, 1000), 7);
-	assert_int_equal(lb_persist_find(1, &a6, 60, 1000), 8);
-	assert_int_equal(lb_persist_find(2, &a, 60, 1000), 9);
-	assert_int_equal(lb_persist_find(1, &b, 60, 1000), 0);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1000000), 0);
+	lb_persist_note(1, &a, 7, 1000000);
+	lb_persist_note(1, &a6, 8, 1000000);
+	lb_persist_note(2, &a, 9, 1000000);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1000000), 7);
+	assert_int_equal(lb_persist_find(1, &a6, 60, 1000000), 8);
+	assert_int_equal(lb_persist_find(2, &a, 60, 1000000), 9);
+	assert_int_equal(lb_persist_find(1, &b, 60, 1000000), 0);
 	/* It runs out, unless the client comes again. */
-	assert_int_equal(lb_persist_find(1, &a, 60, 1060), 7);
-	assert_int_equal(lb_persist_find(1, &a, 60, 1061), 0);
-	lb_persist_note(1, &a, 5, 1060);
-	assert_int_equal(lb_persist_find(1, &a, 60, 1120), 5);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1060000), 7);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1063000), 0);
+	lb_persist_note(1, &a, 5, 1060000);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1119000), 5);
 	/* A clock that is behind. */
-	assert_int_equal(lb_persist_find(1, &a, 60, 1059), 5);
+	assert_int_equal(lb_persist_find(1, &a, 60, 1058000), 5);
 	/* Clocks wrap. */
-	lb_persist_note(1, &b, 6, UINT32_MAX - 1);
-	assert_int_equal(lb_persist_find(1, &b, 60, 58), 6);
-	assert_int_equal(lb_persist_find(1, &b, 60, 59), 0);
+	lb_persist_note(1, &b, 6, UINT32_MAX - 1000);
+	assert_int_equal(lb_persist_find(1, &b, 60, 57000), 6);
+	assert_int_equal(lb_persist_find(1, &b, 60, 61000), 0);
 	lb_persist_fini();
 }
 
@@ -164,12 +164,12 @@ static void test_persistence_is_bounded(void **state)
 	for (uint32_t n = 0; n < 2 * places; n++) {
 		struct ip_addr a = client(n);
 
-		lb_persist_note(1, &a, (uint16_t)(n % 1000 + 1), n / places);
+		lb_persist_note(1, &a, (uint16_t)(n % 1000 + 1), n / places * 2000);
 	}
 	for (uint32_t n = places; n < 2 * places; n++) {
 		struct ip_addr a = client(n);
 
-		found += lb_persist_find(1, &a, 60, 1) == n % 1000 + 1;
+		found += lb_persist_find(1, &a, 60, 2000) == n % 1000 + 1;
 	}
 	/* Eight of a bucket: one in seven falls out when as many come as there are places. */
 	assert_true(found > places * 4 / 5);
@@ -186,11 +186,11 @@ static void *note_often(void *arg)
 		;
 	for (uint32_t n = 0; n < 100000; n++) {
 		struct ip_addr a = client(n % 5000);
-		uint16_t found = lb_persist_find(1, &a, 60, n / 1000);
+		uint16_t found = lb_persist_find(1, &a, 60, n);
 
 		if (found > 2)
 			return arg;
-		lb_persist_note(1, &a, id, n / 1000);
+		lb_persist_note(1, &a, id, n);
 	}
 	return NULL;
 }
@@ -212,7 +212,7 @@ static void test_two_threads(void **state)
 	for (uint32_t n = 0; n < 5000; n++) {
 		struct ip_addr a = client(n);
 
-		assert_in_range(lb_persist_find(1, &a, 60, 99), 1, 2);
+		assert_in_range(lb_persist_find(1, &a, 200, 100000), 1, 2);
 	}
 	lb_persist_fini();
 }

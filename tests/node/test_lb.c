@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Load balancers with a private address, packet by packet: who is sent where, and what becomes of it when things change. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <rte_byteorder.h>
+
+#include "balancer.h"
+#include "base/ip_text.h"
+#include "cloud.h"
+#include "graph.h"
+#include "lb/lb.h"
+#include "session/session.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	graph_items(CLOUD);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	graph_reset();
+	return 0;
+}
+
+static struct lb_backend *backend(const char *address)
+{
+	struct ip_addr addr;
+
+	assert_true(ip_addr_parse(address, &addr));
+	return lb_backend_find("lb", IPPROTO_UDP, RTE_BE16(80), &addr, RTE_BE16(8080));
+}
+
+/* With a turn of the control thread: what is better now is used from the next one on. */
+static void set_health(const char *address, enum lb_health health)
+{
+	lb_health_set(backend(address), health, NULL);
+	graph_pass_time(10);
+}
+
+static uint32_t connections(const char *address)
+{
+	return lb_connections(backend(address));
+}
+
+/* A client's packet to the VIP; with `more`. */
+#define TO_VIP(...)                                                                                \
+	FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = VIP, .dport = 80, __VA_ARGS__)
+#define AT(dmac_, dst_, ...)                                                                       \
+	FRAME(.smac = GW, .dmac = dmac_, .src = "10.0.1.10", .dst = dst_, .dport = 8080,           \
+		.ttl = 63, __VA_ARGS__)
+#define AT_B(...) AT(MAC_B, "10.0.1.11", __VA_ARGS__)
+#define AT_C(...) AT(MAC_C, "10.0.2.10", __VA_ARGS__)
+
+/* Sends a's UDP packet from that port to the VIP; which machine it came to: 'b', 'c', 'a', 't' (the tunnel), or 0. */
+static char sent_to(uint16_t sport)
+{
+	static const char *const names[] = {"a", "b", "c", GRAPH_UNDERLAY};
+	const struct frame *f = TO_VIP(.sport = sport);
+	char to = 0;
+
+	graph_send("a", f->bytes, f->len);
+	graph_run();
+	for (unsigned int n = 0; n < 4; n++)
+		if (graph_waiting(names[n]) != 0) {
+			assert_int_equal(to, 0);
+			to = n == 3 ? 't' : names[n][0];
+			graph_discard_sent(names[n]);
+		}
+	return to;
+}
+
+/* How many of so many new connections, from ports `first` on, come to b and c. */
+struct shares {
+	unsigned int b, c, none;
+};
+
+static struct shares many(uint16_t first, unsigned int n)
+{
+	struct shares s = {0};
+
+	for (unsigned int i = 0; i < n; i++) {
+		char to = sent_to((uint16_t)(first + i));
+
+		s.b += to == 'b';
+		s.c += to == 'c';
+		s.none += to == 0;
+	}
+	assert_int_equal(s.b + s.c + s.none, n);
+	return s;
+}
+
+static void test_there_and_back(void **state)
+{
+	(void)state;
+	graph_expect_drop("a", TO_VIP(.sport = 7), DROP_NO_ROUTE);
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_C("1") "]");
+	for (int n = 0; n < 2; n++) { /* by the road, by the session */
+		graph_expect_pass("a", TO_VIP(.sport = 7, .payload = 33), "c",
+			AT_C(.sport = 7, .payload = 33));
+		graph_expect_pass("c",
+			FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.10",
+				.sport = 8080, .dport = 7),
+			"a",
+			FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
+				.sport = 80, .dport = 7, .ttl = 63));
+	}
+	assert_int_equal(session_used(), 1);
+	assert_int_equal(connections("10.0.2.10"), 1);
+	/* Another port of the address, and another protocol. */
+	graph_expect_drop("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = VIP, .sport = 7,
+			.dport = 81),
+		DROP_LB_NO_LISTENER);
+	graph_expect_drop("a", TO_VIP(.proto = IPPROTO_TCP, .sport = 7), DROP_LB_NO_LISTENER);
+}
+
+#define A6 "fd00:1:0:1::10"
+#define C6 "fd00:1:0:2::10"
+
+static void test_ipv6(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP6) "," LISTENER("lb", "6", "80", "maglev", "0", "", "0",
+		"0", "false", NO_CHECK) "," BACKEND("lb", "6", "80", C6, "8080", "1") "]");
+	graph_expect_pass("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = VIP6, .proto = IPPROTO_TCP,
+			.sport = 7, .dport = 80),
+		"c",
+		FRAME(.smac = GW, .dmac = MAC_C, .src = A6, .dst = C6, .proto = IPPROTO_TCP,
+			.sport = 7, .dport = 8080, .ttl = 63));
+	graph_expect_pass("c",
+		FRAME(.smac = MAC_C, .dmac = GW, .src = C6, .dst = A6, .proto = IPPROTO_TCP,
+			.sport = 8080, .dport = 7, .tcp_flags = 0x12, .ack = 1),
+		"a",
+		FRAME(.smac = GW, .dmac = MAC_A, .src = VIP6, .dst = A6, .proto = IPPROTO_TCP,
+			.sport = 80, .dport = 7, .tcp_flags = 0x12, .ack = 1, .ttl = 63));
+}
+
+/* On another node, which is not told anything about the balancer. */
+static void test_back_end_behind_a_tunnel(void **state)
+{
+	struct frame *at_r = &(struct frame){.len = 0};
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_R("1") "]");
+	frame_vxlan(at_r,
+		FRAME(.smac = GW, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.20", .sport = 7,
+			.dport = 8080, .ttl = 63),
+		"192.0.2.1", "192.0.2.2", 100);
+	for (uint16_t n = 0; n < 2; n++) {
+		uint16_t len;
+		const uint8_t *bytes;
+
+		graph_send("a", TO_VIP(.sport = 7)->bytes, TO_VIP(.sport = 7)->len);
+		graph_run();
+		bytes = graph_sent(GRAPH_UNDERLAY, &len);
+		assert_non_null(bytes);
+		assert_int_equal(len, at_r->len);
+		assert_memory_equal(bytes + 50, at_r->bytes + 50, len - 50);
+		graph_expect_pass(GRAPH_UNDERLAY,
+			TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
+					  .dst = "10.0.1.10", .sport = 8080, .dport = 7),
+				100),
+			"a",
+			FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
+				.sport = 80, .dport = 7));
+	}
+}
+
+/* Its own address would make no sense to it. */
+static void test_back_end_calls_itself(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("1") "]");
+	for (int n = 0; n < 2; n++) {
+		graph_expect_pass("b",
+			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = VIP, .sport = 7,
+				.dport = 80),
+			"b",
+			FRAME(.smac = GW, .dmac = MAC_B, .src = VIP, .dst = "10.0.1.11", .sport = 7,
+				.dport = 8080, .ttl = 63));
+		graph_expect_pass("b",
+			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = VIP,
+				.sport = 8080, .dport = 7),
+			"b",
+			FRAME(.smac = GW, .dmac = MAC_B, .src = VIP, .dst = "10.0.1.11",
+				.sport = 80, .dport = 7, .ttl = 63));
+	}
+	assert_int_equal(session_used(), 1);
+}
+
+static void test_turns(void **state)
+{
+	struct shares s;
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("5") "," ON_C(
+		"1") "]");
+	s = many(1, 100);
+	assert_int_equal(s.b, 50);
+	assert_int_equal(s.c, 50);
+	graph_items("[" LB_UDP("weighted_round_robin", "0") "]");
+	s = many(1001, 120);
+	assert_int_equal(s.b, 100);
+	assert_int_equal(s.c, 20);
+	assert_int_equal(connections("10.0.1.11"), 150);
+	/* Those that are there already stay. */
+	assert_int_equal(many(1, 100).b, 50);
+	assert_int_equal(session_used(), 220);
+}
+
+/* Weight 0: nothing new, the rest goes on. */
+static void test_weight_0(void **state)
+{
+	struct shares s;
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("1") "," ON_C(
+		"1") "]");
+	s = many(1, 10);
+	assert_int_equal(s.b, 5);
+	graph_items("[" ON_B("0") "]");
+	assert_int_equal(many(1, 10).b, 5);
+	assert_int_equal(many(101, 10).c, 10);
+	graph_items("[" ON_C("0") "]");
+	graph_expect_drop("a", TO_VIP(.sport = 201), DROP_LB_NO_BACKEND);
+	assert_int_equal(many(1, 10).b, 5);
+}
+
+/* Taken out: nothing new; the rest goes on for drain_s. */
+static void test_drain(void **state)
+{
+	uint32_t of_c;
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "30") "," ON_B("1") "," ON_C(
+		"1") "]");
+	assert_int_equal(many(1, 10).b, 5);
+	graph_delete("[" KEY_B "]");
+	assert_null(backend("10.0.1.11"));
+	assert_int_equal(many(101, 10).c, 10);
+	graph_pass_time(29000);
+	assert_int_equal(many(1, 10).b, 5);
+	of_c = connections("10.0.2.10");
+	graph_pass_time(2000);
+	graph_pass_time(10);
+	/* The sweep has cut b's, and only those. */
+	assert_int_equal(session_used(), of_c);
+	assert_int_equal(many(1, 10).c, 10);
+	/* Back before the end: as if nothing had been. */
+	graph_items("[" ON_B("1") "]");
+	assert_int_equal(many(201, 10).b, 5);
+	graph_delete("[" KEY_B "]");
+	graph_items("[" ON_B("1") "]");
+	graph_pass_time(31000);
+	assert_int_equal(many(301, 10).b, 5);
+	/* Without drain_s at once. */
+	graph_items("[" LB_UDP("round_robin", "0") "]");
+	graph_delete("[" KEY_B "]");
+	assert_int_equal(many(201, 10).c, 10);
+}
+
+/* What is down gets nothing, and its flows go elsewhere; nobody else's are touched. */
+static void test_down_and_up(void **state)
+{
+	uint64_t used;
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LISTENER("lb", "17", "80", "round_robin", "0", "",
+		"0", "0", "false", CHECK) "," ON_B("1") "," ON_C("1") "]");
+	/* Of none is anything known: all are used. */
+	assert_int_equal(many(1, 10).b, 5);
+	set_health("10.0.2.10", LB_HEALTH_UP);
+	assert_int_equal(many(101, 10).c, 10);
+	assert_int_equal(many(1, 10).b, 5);
+	set_health("10.0.1.11", LB_HEALTH_UP);
+	assert_int_equal(many(201, 10).b, 5);
+	used = session_used();
+	lb_health_set(backend("10.0.1.11"), LB_HEALTH_DOWN, "connection refused");
+	assert_int_equal(many(301, 10).c, 10);
+	assert_int_equal(many(1, 10).c, 10);
+	graph_pass_time(10); /* those that were silent */
+	assert_int_equal(session_used(), used + 5);
+	assert_int_equal(connections("10.0.1.11"), 0);
+	set_health("10.0.2.10", LB_HEALTH_DOWN);
+	graph_expect_drop("a", TO_VIP(.sport = 401), DROP_LB_NO_BACKEND);
+	graph_pass_time(10);
+	assert_int_equal(session_used(), 0);
+	set_health("10.0.1.11", LB_HEALTH_UP);
+	assert_int_equal(many(401, 10).b, 10);
+	/* Health is of who was checked: without a check all are up. */
+	graph_items("[" LB_UDP("round_robin", "0") "]");
+	assert_int_equal(many(501, 10).b, 5);
+}
+
+static void test_fail_open(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LISTENER("lb", "17", "80", "round_robin", "0", "",
+		"0", "0", "true", CHECK) "," ON_B("1") "," ON_C("1") "]");
+	set_health("10.0.1.11", LB_HEALTH_DOWN);
+	set_health("10.0.2.10", LB_HEALTH_DOWN);
+	assert_int_equal(many(1, 10).b, 5);
+	assert_int_equal(many(1, 10).b, 5);
+	/* One is back: no reason any more to use the other. */
+	set_health("10.0.2.10", LB_HEALTH_UP);
+	assert_int_equal(many(1, 10).c, 10);
+	assert_int_equal(many(101, 10).c, 10);
+}
+
+static void test_allow_list(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("1") "]");
+	assert_int_equal(sent_to(1), 'b');
+	graph_items("[" LISTENER("lb", "17", "80", "round_robin", "0",
+		"\"10.0.2.0/24\", \"fd00::/16\"", "0", "0", "false", NO_CHECK) "]");
+	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_LB_NOT_ALLOWED);
+	graph_expect_drop("a", TO_VIP(.sport = 2), DROP_LB_NOT_ALLOWED);
+	assert_int_equal(session_used(), 0);
+	graph_expect_pass("c",
+		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = VIP, .sport = 1,
+			.dport = 80),
+		"b",
+		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
+			.dport = 8080, .ttl = 63));
+}
+
+/* A client that comes back, from another port. */
+static void test_persistence(void **state)
+{
+	char first;
+
+	(void)state;
+	graph_stop_clock(true);
+	graph_items("[" BALANCER("lb", VIP) "," LISTENER("lb", "17", "80", "round_robin", "60", "",
+		"0", "0", "false", CHECK) "," ON_B("1") "," ON_C("1") "]");
+	first = sent_to(1);
+	for (uint16_t n = 2; n < 12; n++)
+		assert_int_equal(sent_to(n), first);
+	graph_pass_time(50000);
+	assert_int_equal(sent_to(20), first);
+	graph_pass_time(50000);
+	assert_int_equal(sent_to(21), first);
+	/* It was away too long, and it is the other's turn. */
+	graph_pass_time(70000);
+	assert_int_not_equal(sent_to(22), first);
+	/* Whom it was given is down. */
+	set_health("10.0.1.11", LB_HEALTH_DOWN);
+	for (uint16_t n = 30; n < 34; n++)
+		assert_int_equal(sent_to(n), 'c');
+	set_health("10.0.1.11", LB_HEALTH_UP);
+	set_health("10.0.2.10", LB_HEALTH_UP);
+	for (uint16_t n = 40; n < 44; n++)
+		assert_int_equal(sent_to(n), 'c');
+	graph_stop_clock(false);
+}
+
+static void test_idle_timeout(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LISTENER("lb", "17", "80", "round_robin", "0", "",
+		"1000", "0", "false", NO_CHECK) "," ON_B("1") "]");
+	assert_int_equal(sent_to(1), 'b');
+	graph_pass_time(999000);
+	assert_int_equal(session_used(), 1);
+	graph_pass_time(2000);
+	assert_int_equal(session_used(), 0);
+	assert_int_equal(connections("10.0.1.11"), 0);
+}
+
+/* A listener, a balancer, an address that go take their flows with them, and nobody else's. */
+static void test_taken_away(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "100") "," ON_B("1") "]");
+	graph_items("[" BALANCER("lc", "10.0.1.101") "," LISTENER("lc", "17", "80", "round_robin",
+		"0", "", "0", "0", "false",
+		NO_CHECK) "," BACKEND("lc", "17", "80", "10.0.2.10", "8080", "1") "]");
+	assert_int_equal(sent_to(1), 'b');
+	graph_expect_pass("a",
+		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.101",
+			.sport = 1, .dport = 80),
+		"c", AT_C(.sport = 1));
+	graph_delete("[" KEY_B ", [\"listener\", \"lb\", 17, 80]]");
+	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_LB_NO_LISTENER);
+	assert_int_equal(session_used(), 1);
+	graph_items("[" LB_UDP("round_robin", "100") "," ON_B("1") "]");
+	assert_int_equal(sent_to(1), 'b');
+	/* Another address. */
+	graph_items("[" BALANCER("lb", "10.0.1.102") "]");
+	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_NO_ROUTE);
+	assert_int_equal(session_used(), 1);
+	graph_items("[" BALANCER("lb", VIP) "]");
+	assert_int_equal(sent_to(1), 'b');
+	graph_delete("[" KEY_B ", [\"listener\", \"lb\", 17, 80], [\"load_balancer\", \"lb\"]]");
+	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_NO_ROUTE);
+	assert_int_equal(session_used(), 1);
+}
+
+/* Rules of the receiver see the client and what it is sent. */
+static void test_groups(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("1") "]");
+	graph_items(
+		"[[\"group\", \"web\", 1], [\"rules\", \"web\", 0, "
+		"[\"i a 1000 17 8080 8080 -1 -1 cidr 10.0.1.10/32\"]]," PORT_ITEM("b", "100", "web",
+			MAC_B, "\"10.0.1.11\", \"fd00:1:0:1::11\"", "\"web\"", "true", "") "]");
+	assert_int_equal(sent_to(1), 'b');
+	graph_items("[[\"rules\", \"web\", 0, [\"i a 1000 17 80 80 -1 -1 any\"]]]");
+	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_POLICY_INGRESS);
+	graph_expect_drop("a", TO_VIP(.sport = 2), DROP_POLICY_INGRESS);
+	graph_pass_time(10);
+	assert_int_equal(connections("10.0.1.11"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_back_end_behind_a_tunnel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_back_end_calls_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_weight_0, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_down_and_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fail_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_allow_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_persistence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_timeout, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+	};
+
+	graph_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
