@@ -68,7 +68,7 @@ static uint32_t age_of(uint64_t entry, uint32_t now_ms)
 
 static uint32_t steps_of(uint32_t timeout_s)
 {
-	uint64_t steps = ((uint64_t)timeout_s * 1000) >> STEP_SHIFT;
+	uint64_t steps = ((uint64_t)timeout_s * 1000 + (1u << STEP_SHIFT) - 1) >> STEP_SHIFT;
 
 	return steps < STEP_MASK / 2 ? (uint32_t)steps : STEP_MASK / 2;
 }
