@@ -7,6 +7,7 @@ static bool arrive(struct flow *f, const struct eip *eip)
 {
 	const struct lb *lb = lb_by_eip(eip->name);
 
+	eip_meter(f, eip, true);
 	if (lb != NULL)
 		return lb_serve(f, lb);
 	flow_step(f, "eip", eip->name, -1, "its load balancer is not here");
