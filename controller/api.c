@@ -33,6 +33,8 @@ static const struct {
 	{"port.attach", api_attach},
 	{"port.detach", api_detach},
 	{"peering.accept", api_accept},
+	{"eip.bind", api_bind},
+	{"eip.unbind", api_unbind},
 };
 
 static api_handler_fn handler_of(const struct method *method)

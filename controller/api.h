@@ -73,5 +73,7 @@ void api_remove_rules(struct api_call *call);
 void api_attach(struct api_call *call);
 void api_detach(struct api_call *call);
 void api_accept(struct api_call *call);
+void api_bind(struct api_call *call);
+void api_unbind(struct api_call *call);
 
 #endif

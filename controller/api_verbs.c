@@ -8,16 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Updates the object with one changed field (takes value), with the checks of `update`. */
-static void change_field(
-	struct api_call *call, struct object *object, const char *field, json_t *value)
+/* Updates the object with the changed fields (takes them), with the checks of `update`. */
+static void change_fields(struct api_call *call, struct object *object, json_t *changes)
 {
-	json_t *changes = json_pack("{s:s, s:o}", "name", object->name, field, value);
 	struct txn_error error = {0};
 	struct txn txn;
 	json_t *new = NULL, *valid = NULL;
-	bool ok = resource_validate(object->kind, RESOURCE_UPDATE, changes, &valid, &error.base) &&
-		  resource_merge(object->kind, object->json, valid, &new, &error.base);
+	bool ok;
+
+	json_object_set_new(changes, "name", json_string(object->name));
+	ok = resource_validate(object->kind, RESOURCE_UPDATE, changes, &valid, &error.base) &&
+	     resource_merge(object->kind, object->json, valid, &new, &error.base);
 
 	json_decref(changes);
 	json_decref(valid);
@@ -119,8 +120,9 @@ void api_attach(struct api_call *call)
 	struct object *port = api_object(call);
 
 	if (port != NULL)
-		change_field(call, port, "attachment",
-			json_incref(json_object_get(call->params, "attachment")));
+		change_fields(call, port,
+			json_pack("{s:O}", "attachment",
+				json_object_get(call->params, "attachment")));
 }
 
 void api_detach(struct api_call *call)
@@ -128,7 +130,36 @@ void api_detach(struct api_call *call)
 	struct object *port = api_object(call);
 
 	if (port != NULL)
-		change_field(call, port, "attachment", json_pack("{s:s}", "type", "none"));
+		change_fields(call, port, json_pack("{s:{s:s}}", "attachment", "type", "none"));
+}
+
+void api_bind(struct api_call *call)
+{
+	struct object *eip = api_object(call);
+	const struct object *now = eip != NULL ? object_target(eip, kind_find("port")) : NULL;
+	const char *port = resource_text(call->params, "port");
+	struct txn_error error = {0};
+
+	if (eip == NULL)
+		return;
+	if (now != NULL && strcmp(now->name, port) != 0) {
+		rules_in_use(&error.base, "/name", now,
+			"EIP `%s` serves port `%s`: unbind it first", eip->name, now->name);
+		error.data = rules_in_use_data();
+		api_fail_error(call, &error);
+		return;
+	}
+	change_fields(call, eip,
+		json_pack("{s:s, s:O?}", "port", port, "private_address",
+			json_object_get(call->params, "private_address")));
+}
+
+void api_unbind(struct api_call *call)
+{
+	struct object *eip = api_object(call);
+
+	if (eip != NULL)
+		change_fields(call, eip, json_pack("{s:n, s:n}", "port", "private_address"));
 }
 
 void api_accept(struct api_call *call)

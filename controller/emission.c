@@ -2,6 +2,7 @@
 #include "emission.h"
 
 #include "controller.h"
+#include "gateway.h"
 #include "mem.h"
 #include "reconcile.h"
 #include "rules.h"
@@ -43,21 +44,21 @@ void emission_touch_on(struct node *node, struct object *object)
 
 /* ---- Which VPCs a node has to do with ---- */
 
-static unsigned ports_here(const struct node *node, const struct object *vpc)
+static unsigned things_here(const struct node *node, const struct object *vpc)
 {
 	const struct presence *p = strmap_get(&node->presences, vpc->name);
 
-	return p != NULL ? p->ports : 0;
+	return p != NULL ? p->count : 0;
 }
 
 bool emission_vpc_is_relevant(const struct node *node, const struct object *vpc)
 {
-	if (ports_here(node, vpc) > 0)
+	if (things_here(node, vpc) > 0)
 		return true;
 	REFERRERS_FOREACH(vpc, kind_find("peering"), ref)
 	{
 		if (peering_is_active(ref->from) &&
-			ports_here(node, peering_other(ref->from, vpc)) > 0)
+			things_here(node, peering_other(ref->from, vpc)) > 0)
 			return true;
 	}
 	return false;
@@ -65,20 +66,18 @@ bool emission_vpc_is_relevant(const struct node *node, const struct object *vpc)
 
 void emission_touch_vpc(struct node *node, struct object *vpc)
 {
-	const struct kind *subnet = kind_find("subnet"), *route = kind_find("route");
+	static const char *const parts[] = {"subnet", "route", "nat_gateway", "load_balancer"};
 
 	emission_touch_on(node, vpc);
-	REFERRERS_FOREACH(vpc, subnet, s)
-	{
-		emission_touch_on(node, s->from);
-		REFERRERS_FOREACH(s->from, kind_find("port"), p)
-		emission_touch_on(node, p->from);
-	}
-	REFERRERS_FOREACH(vpc, route, r)
-	emission_touch_on(node, r->from);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		REFERRERS_FOREACH(vpc, kind_find(parts[i]), part)
+	emission_touch_on(node, part->from);
+	REFERRERS_FOREACH(vpc, kind_find("subnet"), s)
+	REFERRERS_FOREACH(s->from, kind_find("port"), p)
+	emission_touch_on(node, p->from);
 }
 
-/* The first port of a VPC came to the node, or its last one went. */
+/* The first thing of a VPC came to the node, or its last one went. */
 static void presence_changed(struct node *node, const char *vpc_name)
 {
 	const struct kind *peering = kind_find("peering");
@@ -109,14 +108,14 @@ static struct presence *enter(struct node *node, const struct object *vpc)
 		p->vpc = mem_strdup(vpc->name);
 		strmap_put(&node->presences, p->vpc, p);
 	}
-	if (p->ports++ == 0)
+	if (p->count++ == 0)
 		presence_changed(node, p->vpc);
 	return p;
 }
 
 static void leave(struct node *node, struct presence *p)
 {
-	if (--p->ports > 0)
+	if (--p->count > 0)
 		return;
 	presence_changed(node, p->vpc);
 	strmap_take(&node->presences, p->vpc);
@@ -161,22 +160,27 @@ static void pull(struct node *node, const char *kind, const char *name)
 	}
 }
 
-static bool is_port_here(const struct node *node, const struct object *object)
+/* The VPC that the node has to know because of the object; NULL: none. */
+static const struct object *brings(const struct node *node, const struct object *object)
 {
-	return object->present && strcmp(object->kind->name, "port") == 0 &&
-	       object_target(object, kind_find("node")) == node->object;
+	bool port = strcmp(object->kind->name, "port") == 0;
+
+	if (!object->present || (!port && !gateway_is_service(object)) ||
+		object_target(object, kind_find("node")) != node->object)
+		return NULL;
+	return port ? vpc_of(object) : gateway_vpc(object);
 }
 
 static void update_presence(struct node *node, struct object *object, struct emission *e)
 {
-	bool here = is_port_here(node, object);
+	const struct object *vpc = brings(node, object);
+	struct presence *old = e->presence;
 
-	if (here && e->presence == NULL) {
-		e->presence = enter(node, vpc_of(object));
-	} else if (!here && e->presence != NULL) {
-		leave(node, e->presence);
-		e->presence = NULL;
-	}
+	if (vpc != NULL && old != NULL && strcmp(old->vpc, vpc->name) == 0)
+		return;
+	e->presence = vpc != NULL ? enter(node, vpc) : NULL;
+	if (old != NULL)
+		leave(node, old);
 }
 
 static void replace_items(
@@ -247,7 +251,10 @@ void emission_flush(struct controller *c)
 
 void emission_touch_node(struct node *node)
 {
-	REFERRERS_FOREACH(node->object, kind_find("port"), ref)
+	static const char *const kinds[] = {"port", "eip", "nat_gateway", "load_balancer", "route"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		REFERRERS_FOREACH(node->object, kind_find(kinds[i]), ref)
 	emission_touch_on(node, ref->from);
 }
 

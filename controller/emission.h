@@ -4,8 +4,9 @@
 /*
  * The compiler: from objects to the items each node needs, one object and one node at a time.
  *
- * A node is told of a VPC when a port of it is there, or a port of a VPC that it is peered with; then of its
- * subnets, routes and the addresses of its ports elsewhere. Groups, prefix lists and VTEPs follow when
+ * A node is told of a VPC when something of it is there: a port, or a service that the node is the gateway of
+ * (gateway.h); or something of a VPC that it is peered with. Then it is told of its subnets, routes, NAT gateways,
+ * load balancers and the addresses of its ports elsewhere. Groups, prefix lists and VTEPs follow when
  * an item names them.
  */
 #include "node.h"
@@ -16,7 +17,7 @@ struct emission {
 	struct node *node;
 	struct item **items;
 	size_t count;
-	struct presence *presence; /* of a port that is here */
+	struct presence *presence; /* of a port or a service that is here */
 };
 
 /* The object has changed (or is new, or gone): look at it again on every node when flushed. */
@@ -36,5 +37,13 @@ bool emission_vpc_is_relevant(const struct node *node, const struct object *vpc)
 
 /* emission_items.c: the items of an object for a node, appended to the array `out`. Pure. */
 void emission_items(const struct node *node, const struct object *object, json_t *out);
+
+/* emission_gateway.c: the same for services. */
+void emission_gateway_items(const struct node *node, const struct object *object, json_t *out);
+/* How the node reaches the service's gateway: *vtep is its name, NULL: the node is it. False: not at all. */
+bool emission_way_to(const struct node *node, const struct object *service, const char **vtep);
+/* A service has changed: so have others' items that say what it is. */
+struct change;
+void emission_touch_service(struct controller *c, const struct change *ch);
 
 #endif

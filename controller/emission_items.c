@@ -3,6 +3,7 @@
 #include "claims.h"
 #include "controller.h"
 #include "emission.h"
+#include "gateway.h"
 #include "lib/kinds.h"
 #include "mem.h"
 #include "rule_parts.h"
@@ -44,7 +45,7 @@ static void node_items(const struct node *node, const struct object *object, jso
 
 	if (vtep == NULL || !object->present || !is_named(node, "vtep", object->name))
 		return;
-	add(out, json_pack("[s, s, s, b]", "vtep", object->name, vtep, 0));
+	add(out, json_pack("[s, s, s, b]", "vtep", object->name, vtep, gateway_serves(object)));
 	if (object_text(object, "rpc") == NULL)
 		add(out, json_pack("[s, s]", "foreign", object->name));
 }
@@ -277,47 +278,59 @@ static void security_group_items(const struct node *node, const struct object *g
 		json_array_append(out, cut->parts[i].data);
 }
 
-/* The next hop port's address of the destination's family. */
-static const char *port_address(const struct object *port, bool ipv6)
-{
-	json_t *addresses = json_object_get(port->json, "addresses"), *address;
-	size_t i;
+/* A route's item but for what its next hop says. */
+struct hop {
+	const char *kind, *address, *mac, *vtep, *target;
+};
 
-	json_array_foreach (addresses, i, address)
-		if ((strchr(json_string_value(address), ':') != NULL) == ipv6)
-			return json_string_value(address);
-	return NULL;
+static void add_route(json_t *out, const struct object *route, const struct hop *hop)
+{
+	add(out, json_pack("[s, I, O, s, s, o, o, o, o, I]", "route",
+			 (json_int_t)vpc_vni(vpc_of(route)),
+			 json_object_get(route->json, "destination"), route->name, hop->kind,
+			 text_or_null(hop->address), text_or_null(hop->mac),
+			 text_or_null(hop->vtep), text_or_null(hop->target), revision_of(route)));
 }
 
-static void add_route(json_t *out, const struct object *route, const char *hop, const char *address,
-	const char *mac, const char *vtep)
+/* To an outside network, or to a NAT gateway. */
+static void add_service_route(const struct node *node, const struct object *route,
+	const struct object *service, const char *kind, const char *target, json_t *out)
 {
-	add(out, json_pack("[s, I, O, s, s, o, o, o, n, I]", "route",
-			 (json_int_t)vpc_vni(vpc_of(route)),
-			 json_object_get(route->json, "destination"), route->name, hop,
-			 text_or_null(address), text_or_null(mac), text_or_null(vtep),
-			 revision_of(route)));
+	struct hop hop = {.kind = kind, .target = target};
+
+	if (emission_way_to(node, service, &hop.vtep))
+		add_route(out, route, &hop);
 }
 
 static void route_items(const struct node *node, const struct object *route, json_t *out)
 {
-	const json_t *hop = json_object_get(route->json, "next_hop");
-	const char *kind = resource_text(hop, "kind"), *address;
+	const json_t *next = json_object_get(route->json, "next_hop");
+	const char *kind = resource_text(next, "kind"), *name = resource_text(next, "name");
 	bool ipv6 = strchr(object_text(route, "destination"), ':') != NULL;
+	struct hop hop = {.kind = kind};
 	char vtep[80];
 
-	if (!emission_vpc_is_relevant(node, vpc_of(route)))
+	if (gateway_of(route) != node->object && !emission_vpc_is_relevant(node, vpc_of(route)))
 		return;
 	if (strcmp(kind, "blackhole") == 0) {
-		add_route(out, route, "blackhole", NULL, NULL, NULL);
+		add_route(out, route, &hop);
 	} else if (strcmp(kind, "port") == 0) {
-		address = port_address(object_target(route, kind_find("port")), ipv6);
-		if (address != NULL)
-			add_route(out, route, "endpoint", address, NULL, NULL);
+		hop.kind = "endpoint";
+		hop.address = port_first_address(
+			object_target(route, kind_find("port")), ipv6 ? NET_IPV6 : NET_IPV4);
+		if (hop.address != NULL)
+			add_route(out, route, &hop);
 	} else if (strcmp(kind, "vtep") == 0) {
-		snprintf(vtep, sizeof(vtep), "addr:%s", resource_text(hop, "address"));
-		add_route(out, route, "vtep", resource_text(hop, "address"),
-			resource_text(hop, "mac"), vtep);
+		hop.address = resource_text(next, "address");
+		hop.mac = resource_text(next, "mac");
+		snprintf(vtep, sizeof(vtep), "addr:%s", hop.address);
+		hop.vtep = vtep;
+		add_route(out, route, &hop);
+	} else if (strcmp(kind, "nat_gateway") == 0) {
+		add_service_route(node, route, object_target(route, kind_find("nat_gateway")), kind,
+			name, out);
+	} else if (strcmp(kind, "external") == 0) {
+		add_service_route(node, route, route, kind, name != NULL ? name : "", out);
 	}
 	/* peering: the peers' ranges are reachable without a route. */
 }
@@ -335,6 +348,9 @@ void emission_items(const struct node *node, const struct object *object, json_t
 		{"prefix_list", prefix_list_items},
 		{"security_group", security_group_items},
 		{"route", route_items},
+		{"eip", emission_gateway_items},
+		{"nat_gateway", emission_gateway_items},
+		{"load_balancer", emission_gateway_items},
 	};
 
 	for (size_t i = 0; object->present && i < sizeof(makers) / sizeof(makers[0]); i++)

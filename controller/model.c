@@ -20,6 +20,10 @@ void model_init(struct model *model)
 	for (size_t i = 0; i < kind_count(); i++)
 		model->tables[i].by_name.compare = compare_names;
 	range_set_init(&model->vnis);
+	range_set_init(&model->pools4);
+	range_set_init(&model->pools6);
+	range_set_init(&model->eips4);
+	range_set_init(&model->eips6);
 }
 
 void model_fini(struct model *model)
@@ -43,6 +47,12 @@ void model_fini(struct model *model)
 	strmap_fini(&model->rpcs);
 	strmap_fini(&model->vteps);
 	range_set_fini(&model->vnis);
+	range_set_fini(&model->pools4);
+	range_set_fini(&model->pools6);
+	range_set_fini(&model->eips4);
+	range_set_fini(&model->eips6);
+	strmap_fini(&model->eips);
+	strmap_fini(&model->external_routes);
 	free(model->tables);
 }
 

@@ -52,7 +52,11 @@ struct model {
 	struct object_table *tables; /* by kind */
 	struct strmap tenants;       /* name → struct tenant_use */
 	struct range_set vnis;
-	struct strmap rpcs, vteps; /* text → the node that has it; rules_node.c */
+	struct range_set pools4, pools6; /* of EIP pools; rules_eip.c */
+	struct range_set eips4, eips6;   /* addresses of EIPs */
+	struct strmap eips;              /* address → the EIP that has it */
+	struct strmap external_routes;   /* name → route to an outside network; rules_route.c */
+	struct strmap rpcs, vteps;       /* text → the node that has it; rules_node.c */
 	/* Nodes may have another's rpc or vtep: the configuration is read, and its word stands. */
 	bool configuring;
 	uint64_t vni_first, vni_last;

@@ -36,10 +36,10 @@ struct item {
 
 TAILQ_HEAD(item_list, item);
 
-/* Ports of one VPC on one node. */
+/* What of one VPC is on one node: ports, and services that the node is the gateway of. */
 struct presence {
 	char *vpc;
-	unsigned ports;
+	unsigned count;
 };
 
 enum node_state {

@@ -3,6 +3,7 @@
 #include "claims.h"
 #include "controller.h"
 #include "events.h"
+#include "gateway.h"
 #include "lib/log.h"
 #include "lib/tls.h"
 #include "mem.h"
@@ -174,6 +175,8 @@ static void on_hello(const struct jsonrpc_outcome *outcome, void *arg)
 	node->backoff_ms = 0;
 	node->complained = false;
 	node->reason[0] = '\0';
+	if (node->object != NULL)
+		gateway_learn(node->object, node->hello);
 	model_mtu_learn(node->c, node->name, node->hello);
 	events_add(node->c->events, EVENT_INFO, node->name, "node", node->name, "node_connected",
 		"its dataplane is there");

@@ -4,6 +4,7 @@
 #include "claims.h"
 #include "controller.h"
 #include "emission.h"
+#include "gateway.h"
 #include "move.h"
 #include "node.h"
 #include "rules.h"
@@ -59,11 +60,24 @@ static void follow(struct controller *c, const struct change *ch)
 
 static void touch_port(struct controller *c, const struct change *ch)
 {
+	static const char *const users[] = {"route", "eip", "load_balancer"};
+
 	follow(c, ch);
 	forget_live(ch);
 	claims_touch(c, ch->old);
 	claims_touch(c, ch->new);
-	REFERRERS_FOREACH(ch->object, kind_find("route"), ref)
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+		REFERRERS_FOREACH(ch->object, kind_find(users[i]), ref)
+	emission_touch(c, ref->from);
+}
+
+/* What services made of it: their gateways' address, the ranges of a subnet, the network of a pool. */
+static void touch_users(struct controller *c, const struct object *object)
+{
+	static const char *const users[] = {"eip", "nat_gateway", "load_balancer", "route"};
+
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+		REFERRERS_FOREACH(object, kind_find(users[i]), ref)
 	emission_touch(c, ref->from);
 }
 
@@ -88,6 +102,11 @@ static void compile(struct controller *c, const struct change *ch)
 		touch_tenant(c, ch->object->name);
 	else if (strcmp(kind, "node") == 0)
 		node_update(c, ch->object);
+	else if (gateway_is_service(ch->object))
+		emission_touch_service(c, ch);
+	if (strcmp(kind, "node") == 0 || strcmp(kind, "subnet") == 0 ||
+		strcmp(kind, "eip_pool") == 0)
+		touch_users(c, ch->object);
 }
 
 void publish_changes(struct controller *c, const struct txn *txn)

@@ -13,6 +13,10 @@ static const struct kind_rules *const all[] = {
 	&rules_route,
 	&rules_peering,
 	&rules_security_group,
+	&rules_eip_pool,
+	&rules_eip,
+	&rules_nat_gateway,
+	&rules_load_balancer,
 };
 
 const struct kind_rules *rules_of(const struct kind *kind)
@@ -38,6 +42,27 @@ bool rules_exhausted(
 	va_end(ap);
 	snprintf(exhausted_what, sizeof(exhausted_what), "%s", what);
 	return resource_fail_code(error, ERROR_EXHAUSTED, path, "%s", reason);
+}
+
+static char user_kind[64], user_name[RESOURCE_NAME_MAX + 1];
+
+bool rules_in_use(struct resource_error *error, const char *path, const struct object *user,
+	const char *format, ...)
+{
+	char reason[RESOURCE_REASON_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	snprintf(user_kind, sizeof(user_kind), "%s", user->kind->name);
+	snprintf(user_name, sizeof(user_name), "%s", user->name);
+	return resource_fail_code(error, ERROR_IN_USE, path, "%s", reason);
+}
+
+json_t *rules_in_use_data(void)
+{
+	return json_pack("{s:[{s:s, s:s}]}", "referrers", "kind", user_kind, "name", user_name);
 }
 
 const char *rules_exhausted_what(void)

@@ -69,8 +69,17 @@ static bool node_check(
 		object_text(node, field), rival->name);
 }
 
+static void node_fini(struct object *node)
+{
+	struct node_rules_state *s = node->state;
+
+	json_decref(s->externals);
+}
+
 const struct kind_rules rules_node = {
 	.kind = "node",
+	.state_size = sizeof(struct node_rules_state),
+	.fini = node_fini,
 	.claim = node_claim,
 	.release = node_release,
 	.check = node_check,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
 #include "lib/kinds.h"
 #include "mem.h"
 #include "rules.h"
@@ -13,23 +14,6 @@ static bool is_foreign(const struct object *node)
 	return object_text(node, "rpc") == NULL;
 }
 
-/* The only node with a dataplane of ours; *count of them. */
-static const struct object *only_node(const struct model *model, size_t *count)
-{
-	const struct object *found = NULL;
-
-	*count = 0;
-	MODEL_FOREACH(model, kind_find("node"), node)
-	{
-		if (is_foreign(node))
-			continue;
-		found = node;
-		if (++*count > 1)
-			return NULL;
-	}
-	return found;
-}
-
 static bool port_complete(const struct model *model, json_t *json, struct resource_error *error)
 {
 	const struct object *node;
@@ -37,7 +21,7 @@ static bool port_complete(const struct model *model, json_t *json, struct resour
 
 	if (json_object_get(json, "node") != NULL)
 		return true;
-	node = only_node(model, &count);
+	node = gateway_only_node(model, &count);
 	if (node == NULL)
 		return resource_fail(error, "/node",
 			count == 0 ? "is required: there is no node with a dataplane"
@@ -248,6 +232,7 @@ const struct kind_rules rules_port = {
 	.complete = port_complete,
 	.claim = port_claim,
 	.choose = port_choose,
+	.chooses_last = true,
 	.release = port_release,
 	.check = port_check,
 	.recheck = port_check,

@@ -55,19 +55,6 @@ static void bounds(const struct net_prefix *range, range_value *first, range_val
 	*last = range_of_addr(&b);
 }
 
-static bool inside_vpc(const struct object *vpc, const struct net_prefix *range)
-{
-	const json_t *cidrs = json_object_get(vpc->json, "cidrs"), *cidr;
-	struct net_prefix outer;
-	size_t i;
-
-	json_array_foreach ((json_t *)cidrs, i, cidr)
-		if (net_prefix_parse(json_string_value(cidr), &outer) &&
-			net_prefix_covers(&outer, range))
-			return true;
-	return false;
-}
-
 /* The other subnet that has a part of the range, for the message. */
 static const char *overlapped(const struct object *subnet, const struct net_prefix *range)
 {
@@ -83,6 +70,66 @@ static const char *overlapped(const struct object *subnet, const struct net_pref
 	return "another";
 }
 
+static struct range_set *used_of(struct object *subnet, enum net_family family)
+{
+	struct subnet_state *s = subnet->state;
+
+	return family == NET_IPV4 ? &s->used4 : &s->used6;
+}
+
+void subnet_reserve(struct object *subnet, const struct net_addr *addr)
+{
+	range_set_add(used_of(subnet, addr->family), range_of_addr(addr), range_of_addr(addr));
+}
+
+void subnet_unreserve(struct object *subnet, const struct net_addr *addr)
+{
+	range_set_remove(used_of(subnet, addr->family), range_of_addr(addr), range_of_addr(addr));
+}
+
+/* The virtual address of a balancer of its VPC, if it is in the range. */
+static bool virtual_address(
+	const struct object *balancer, const struct family_view *v, struct net_addr *addr)
+{
+	const struct vpc_state *vpc = vpc_of(balancer)->state;
+	const char *text = object_text(balancer, "address");
+
+	return text != NULL && strmap_get(&vpc->taken, text) == balancer &&
+	       net_addr_parse(text, addr) && net_prefix_contains(&v->range, addr);
+}
+
+/* Can those that were there before the subnet be addresses in it? */
+static bool virtual_addresses_fit(
+	const struct object *subnet, const struct family_view *v, struct resource_error *error)
+{
+	REFERRERS_FOREACH(vpc_of(subnet), kind_find("load_balancer"), ref)
+	{
+		struct net_addr addr;
+		bool gateway;
+
+		if (!virtual_address(ref->from, v, &addr))
+			continue;
+		gateway = net_addr_equal(&addr, &v->gateway);
+		if (gateway || !net_prefix_is_host(&v->range, &addr))
+			return resource_fail_code(error, ERROR_CONFLICT,
+				gateway ? v->gateway_path : v->cidr_path,
+				"%s is taken by load_balancer `%s`",
+				object_text(ref->from, "address"), ref->from->name);
+	}
+	return true;
+}
+
+static void reserve_virtual(struct object *subnet, const struct family_view *v)
+{
+	REFERRERS_FOREACH(vpc_of(subnet), kind_find("load_balancer"), ref)
+	{
+		struct net_addr addr;
+
+		if (virtual_address(ref->from, v, &addr))
+			subnet_reserve(subnet, &addr);
+	}
+}
+
 static bool claim_family(
 	struct object *subnet, enum net_family family, struct resource_error *error)
 {
@@ -92,15 +139,18 @@ static bool claim_family(
 
 	if (!view(subnet, family, &v))
 		return true;
-	if (!inside_vpc(vpc_of(subnet), &v.range))
+	if (!vpc_covers(vpc_of(subnet), &v.range))
 		return resource_fail(error, v.cidr_path, "%s is outside the ranges of VPC `%s`",
 			object_text(subnet, v.cidr_path + 1), vpc_of(subnet)->name);
+	if (!virtual_addresses_fit(subnet, &v, error))
+		return false;
 	bounds(&v.range, &first, &last);
 	if (!range_set_add(v.siblings, first, last))
 		return resource_fail_code(error, ERROR_CONFLICT, v.cidr_path,
 			"%s overlaps subnet `%s`", object_text(subnet, v.cidr_path + 1),
 			overlapped(subnet, &v.range));
 	*v.claimed = true;
+	reserve_virtual(subnet, &v);
 	gateway = range_of_addr(&v.gateway);
 	range_set_add(v.used, gateway, gateway);
 	strmap_put(&vpc->taken, object_text(subnet, v.gateway_field), subnet);
@@ -148,7 +198,7 @@ static bool subnet_recheck(
 		struct net_prefix range;
 
 		if (subnet_range(subnet->json, families[i], &range, NULL) &&
-			!inside_vpc(vpc_of(subnet), &range))
+			!vpc_covers(vpc_of(subnet), &range))
 			return resource_fail_code(error, ERROR_CONFLICT, "",
 				"subnet `%s` would be outside the VPC's ranges", subnet->name);
 	}

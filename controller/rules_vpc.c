@@ -21,6 +21,19 @@ static void vpc_fini(struct object *vpc)
 	range_set_fini(&s->subnets6);
 }
 
+bool vpc_covers(const struct object *vpc, const struct net_prefix *range)
+{
+	const json_t *cidrs = json_object_get(vpc->json, "cidrs"), *cidr;
+	struct net_prefix outer;
+	size_t i;
+
+	json_array_foreach ((json_t *)cidrs, i, cidr)
+		if (net_prefix_parse(json_string_value(cidr), &outer) &&
+			net_prefix_covers(&outer, range))
+			return true;
+	return false;
+}
+
 uint32_t vpc_vni(const struct object *vpc)
 {
 	return (uint32_t)resource_integer(vpc->json, "vni", 0);

@@ -211,10 +211,11 @@ static bool check(struct txn *txn, struct change *c, struct resource_error *erro
 
 typedef bool (*step_fn)(struct txn *txn, struct change *c, struct resource_error *error);
 
-/* One step for all that will be there. False: *at failed. */
-static bool each(struct txn *txn, step_fn step, struct resource_error *error, struct change **at)
+/* One step for those of `first` .. `end` that will be there. */
+static bool step_of(struct txn *txn, size_t first, size_t end, step_fn step,
+	struct resource_error *error, struct change **at)
 {
-	for (size_t i = 0; i < txn->count; i++) {
+	for (size_t i = first; i < end; i++) {
 		*at = &txn->changes[i];
 		if ((*at)->new != NULL && !step(txn, *at, error))
 			return false;
@@ -222,21 +223,27 @@ static bool each(struct txn *txn, step_fn step, struct resource_error *error, st
 	return true;
 }
 
+/* One step for all that will be there. False: *at failed. */
+static bool each(struct txn *txn, step_fn step, struct resource_error *error, struct change **at)
+{
+	return step_of(txn, 0, txn->count, step, error, at);
+}
+
 /* Named things of a kind are taken before free ones are chosen, or a choice could take a named one. */
 static bool claim_and_choose(struct txn *txn, struct resource_error *error, struct change **at)
 {
-	for (size_t first = 0, end; first < txn->count; first = end) {
-		step_fn steps[] = {claim, choose};
-		const struct kind *kind = txn->changes[first].object->kind;
+	for (int last = 0; last < 2; last++) {
+		for (size_t first = 0, end; first < txn->count; first = end) {
+			const struct kind *kind = txn->changes[first].object->kind;
+			bool late = rules_of(kind)->chooses_last;
 
-		for (end = first; end < txn->count && txn->changes[end].object->kind == kind;)
-			end++;
-		for (size_t s = 0; s < 2; s++) {
-			for (size_t i = first; i < end; i++) {
-				*at = &txn->changes[i];
-				if ((*at)->new != NULL && !steps[s](txn, *at, error))
-					return false;
-			}
+			for (end = first;
+				end < txn->count && txn->changes[end].object->kind == kind;)
+				end++;
+			if (last == 0 && !step_of(txn, first, end, claim, error, at))
+				return false;
+			if (late == (last != 0) && !step_of(txn, first, end, choose, error, at))
+				return false;
 		}
 	}
 	return true;
@@ -285,6 +292,8 @@ bool txn_run(struct txn *txn, struct txn_error *error)
 	}
 	if (error->base.code == ERROR_EXHAUSTED)
 		error->data = json_pack("{s:s}", "what", rules_exhausted_what());
+	if (error->base.code == ERROR_IN_USE && error->data == NULL)
+		error->data = rules_in_use_data();
 	if (txn->indexed)
 		resource_error_prefix(&error->base, "/resources/%zu", at->index);
 	txn_undo(txn);

@@ -6,6 +6,7 @@
 #include "quota.h"
 #include "reconcile.h"
 #include "rules.h"
+#include "view_service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,12 @@ static json_t *port_status(struct controller *c, const struct object *port)
 	return status;
 }
 
+static bool is_service(const char *kind)
+{
+	return strcmp(kind, "eip") == 0 || strcmp(kind, "nat_gateway") == 0 ||
+	       strcmp(kind, "load_balancer") == 0;
+}
+
 static json_t *status_of(struct controller *c, const struct object *object)
 {
 	const char *kind = object->kind->name;
@@ -102,6 +109,8 @@ static json_t *status_of(struct controller *c, const struct object *object)
 		return node_status(c, object);
 	if (strcmp(kind, "port") == 0)
 		return port_status(c, object);
+	if (is_service(kind))
+		return view_service_status(c, object);
 	if (strcmp(kind, "peering") == 0)
 		return json_incref(json_object_get(object->json, "status"));
 	return json_object();
@@ -216,6 +225,10 @@ void view_reply(struct api_call *call, json_t *result, bool fresh)
 
 	if (strcmp(call->method->kind->name, "node") == 0) {
 		view_node_reply(call, result);
+		return;
+	}
+	if (is_service(call->method->kind->name)) {
+		view_service_reply(call, result);
 		return;
 	}
 	if (strcmp(call->method->kind->name, "port") != 0) {

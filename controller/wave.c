@@ -30,6 +30,29 @@ static bool is_kind(const struct item *item, const char *kind)
 	return strncmp(item->key, kind, len) == 0 && item->key[len] == '\x1f';
 }
 
+/* Does the item make the node send to another one? A service's does, unless the node is its gateway. */
+static bool is_a_way(const struct item *item)
+{
+	static const char *const services[] = {"eip", "nat_gateway", "load_balancer", "route"};
+	const struct sb_kind *kind;
+
+	if (is_kind(item, "endpoint") || is_kind(item, "vtep"))
+		return true;
+	/* What belongs to a service goes where that goes. */
+	if (is_kind(item, "snat") || is_kind(item, "dnat") || is_kind(item, "listener") ||
+		is_kind(item, "backend"))
+		return true;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		if (!is_kind(item, services[i]))
+			continue;
+		kind = sb_kind_find(services[i]);
+		for (unsigned int c = 0; c < kind->n_columns; c++)
+			if (strcmp(kind->columns[c].name, "vtep") == 0)
+				return json_is_string(json_array_get(item->wanted, c + 1));
+	}
+	return false;
+}
+
 static enum part part_of(const struct node *node)
 {
 	bool new_endpoint = false, endpoint_gone = false;
@@ -40,7 +63,7 @@ static enum part part_of(const struct node *node)
 	TAILQ_FOREACH (item, &node->queue, link) {
 		bool endpoint = is_kind(item, "endpoint");
 
-		if (item->wanted != NULL && !endpoint && !is_kind(item, "vtep"))
+		if (item->wanted != NULL && !is_a_way(item))
 			return PART_LEADS;
 		new_endpoint |= endpoint && item->wanted != NULL;
 		endpoint_gone |= endpoint && item->wanted == NULL;

@@ -13,6 +13,10 @@ static const struct kind *const kinds[] = {
 	&kind_subnet,
 	&kind_port,
 	&kind_peering,
+	&kind_eip_pool,
+	&kind_eip,
+	&kind_nat_gateway,
+	&kind_load_balancer,
 	&kind_route,
 };
 

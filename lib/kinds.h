@@ -10,13 +10,16 @@
 #include "lib/resource.h"
 
 extern const struct kind kind_tenant, kind_node, kind_vpc, kind_prefix_list, kind_security_group,
-	kind_subnet, kind_port, kind_peering, kind_route;
+	kind_subnet, kind_port, kind_peering, kind_eip_pool, kind_eip, kind_nat_gateway,
+	kind_load_balancer, kind_route;
 
 /* The table of a port's `attachment`, also a parameter of port.attach. Ends with FIELD_END. */
 extern const struct field_variant port_attachments[];
 /* Tables of a node's status, also of the method status. */
 extern const struct field_value node_states[];
 extern const struct field tunnel_fields[];
+/* States of gateway services. */
+extern const struct field_value service_states[];
 /* The table of one rule of a security group. */
 extern const struct field security_rule_fields[];
 
@@ -66,6 +69,19 @@ const char *special_range(const struct net_prefix *prefix);
 	{                                                                                          \
 		.name = "status", .type = FIELD_OBJECT, .flags = FIELD_READ_ONLY,                  \
 		.fields = status_fields, .help = "what became of it"                               \
+	}
+
+/* How each gateway service's status begins. */
+#define KIND_SERVICE_STATE                                                                         \
+	{.name = "state",                                                                          \
+		.type = FIELD_ENUM,                                                                \
+		.values = service_states,                                                          \
+		.flags = FIELD_REQUIRED,                                                           \
+		.column = COLUMN_TABLE,                                                            \
+		.help = "whether it is in force"},                                                 \
+	{                                                                                          \
+		.name = "reason", .type = FIELD_STRING, .flags = FIELD_REQUIRED,                   \
+		.column = COLUMN_WIDE, .help = "why not, else empty"                               \
 	}
 
 #endif

@@ -26,6 +26,8 @@ static const struct field quota_fields[] = {
 			"the node's configuration leaves "
 			"a VPC"},
 	QUOTA("eips"),
+	QUOTA("nat_gateways"),
+	QUOTA("load_balancers"),
 	{},
 };
 
@@ -46,6 +48,8 @@ static const struct field used_fields[] = {
 	USED("prefix_lists"),
 	USED("rules"),
 	USED("eips"),
+	USED("nat_gateways"),
+	USED("load_balancers"),
 	{},
 };
 

@@ -289,11 +289,35 @@ static const struct field hop_vtep[] = {
 	{},
 };
 
+static const struct field hop_nat_gateway[] = {
+	{.name = "name",
+		.type = FIELD_REF,
+		.ref = "nat_gateway",
+		.flags = FIELD_REQUIRED,
+		.help = "the VPC's NAT gateway that translates and sends them",
+		.example = "\"out\""},
+	{},
+};
+
+static const struct field hop_external[] = {
+	{.name = "name",
+		.type = FIELD_NAME,
+		.help = "the outside network, as in the configuration of its node; when omitted: "
+			"the first of the family",
+		.example = "\"office-line\""},
+	{},
+};
+
 static const struct field hop_none[] = {{}};
 
 static const struct field_variant next_hops[] = {
 	{"port", "a machine of the VPC forwards them", hop_port},
 	{"peering", "another VPC gets them", hop_peering},
+	{"nat_gateway", "a NAT gateway translates their source and sends them out",
+		hop_nat_gateway},
+	{"external",
+		"an outside network gets them as they are, and may send to the VPC's addresses",
+		hop_external},
 	{"vtep", "a VTEP gets them over VXLAN", hop_vtep},
 	{"blackhole", "they are dropped", hop_none},
 	{},
@@ -324,9 +348,26 @@ static const struct field route_fields[] = {
 		.column = COLUMN_TABLE,
 		.help = "who gets them",
 		.example = "{\"kind\": \"port\", \"name\": \"firewall\"}"},
+	{.name = "node",
+		.type = FIELD_REF,
+		.ref = "node",
+		.flags = FIELD_AUTO_MAYBE | FIELD_ANY_TENANT,
+		.column = COLUMN_WIDE,
+		.help = "of a route to an outside network: the node that has it; when omitted: the "
+			"only one, or one that has it",
+		.example = "\"gw-a\""},
 	KIND_SERVER_FIELDS(no_status),
 	{},
 };
+
+/* Only an outside network has a node of its own. */
+static void route_complete(json_t *route)
+{
+	const char *hop = resource_text(json_object_get(route, "next_hop"), "kind");
+
+	if (hop && strcmp(hop, "external"))
+		json_object_del(route, "node");
+}
 
 const struct kind kind_route = {
 	.name = "route",
@@ -336,6 +377,7 @@ const struct kind kind_route = {
 		"peers need none.",
 	.parent = "vpc",
 	.fields = route_fields,
+	.complete = route_complete,
 	.example = "{\"name\": \"to-office\", \"vpc\": \"prod\", \"destination\": "
 		   "\"192.168.0.0/16\", \"next_hop\": {\"kind\": \"port\", \"name\": "
 		   "\"firewall\"}}",

@@ -115,6 +115,7 @@ void reference_notes(const struct field *field, bool required, FILE *out)
 		{FIELD_IMMUTABLE, "fixed at creation"},
 		{FIELD_READ_ONLY, "read-only"},
 		{FIELD_AUTO, "automatic"},
+		{FIELD_AUTO_MAYBE, "automatic"},
 	};
 
 	if (field->unit)

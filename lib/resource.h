@@ -53,16 +53,17 @@ enum field_type {
 };
 
 enum field_flags {
-	FIELD_REQUIRED = 1 << 0,   /* input: must be given; result: always there */
-	FIELD_IMMUTABLE = 1 << 1,  /* cannot be changed after creation */
-	FIELD_READ_ONLY = 1 << 2,  /* the server's: invalid on create and update, else ignored */
-	FIELD_AUTO = 1 << 3,       /* the server chooses when omitted, and keeps what it chose */
-	FIELD_LIST = 1 << 4,       /* a list of the type; min_items, max_items */
-	FIELD_SET = 1 << 5,        /* with FIELD_LIST: no value twice */
-	FIELD_ANY_TENANT = 1 << 6, /* the reference may cross tenants */
-	FIELD_NULLABLE = 1 << 7,   /* results: may be null */
-	FIELD_KEY = 1 << 8,        /* says which object: required even in an update */
-	FIELD_GUARD = 1 << 9,      /* read-only, but an update may give the value it expects */
+	FIELD_REQUIRED = 1 << 0,    /* input: must be given; result: always there */
+	FIELD_IMMUTABLE = 1 << 1,   /* cannot be changed after creation */
+	FIELD_READ_ONLY = 1 << 2,   /* the server's: invalid on create and update, else ignored */
+	FIELD_AUTO = 1 << 3,        /* the server chooses when omitted, and keeps what it chose */
+	FIELD_LIST = 1 << 4,        /* a list of the type; min_items, max_items */
+	FIELD_SET = 1 << 5,         /* with FIELD_LIST: no value twice */
+	FIELD_ANY_TENANT = 1 << 6,  /* the reference may cross tenants */
+	FIELD_NULLABLE = 1 << 7,    /* results: may be null */
+	FIELD_KEY = 1 << 8,         /* says which object: required even in an update */
+	FIELD_AUTO_MAYBE = 1 << 10, /* as FIELD_AUTO, where there is something to choose */
+	FIELD_GUARD = 1 << 9,       /* read-only, but an update may give the value it expects */
 };
 
 /* Where vpcctl shows a field of a list. */

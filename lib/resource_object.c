@@ -124,7 +124,8 @@ void resource_keep_automatic(const struct kind *kind, const json_t *old, json_t 
 	{
 		json_t *value = json_object_get(old, field->name);
 
-		if (field->flags & FIELD_AUTO && value && !json_object_get(object, field->name))
+		if (field->flags & (FIELD_AUTO | FIELD_AUTO_MAYBE) && value &&
+			!json_object_get(object, field->name))
 			json_object_set_nocheck(object, field->name, value);
 	}
 }

@@ -205,4 +205,22 @@ BASE = [
         "next_hop": {"kind": "port", "name": "web1"},
     },
     {"kind": "tenant", "name": "acme"},
+    {"kind": "eip_pool", "name": "public", "cidr": "198.51.100.16/28", "external": "internet"},
+    {"kind": "eip", "name": "spare", "pool": "public"},
+    {"kind": "eip", "name": "nat-1", "pool": "public"},
+    {
+        "kind": "nat_gateway",
+        "name": "out",
+        "vpc": "prod",
+        "eips": ["nat-1"],
+        "snat": [{"subnet": "front"}],
+        "dnat": [{"eip": "nat-1", "protocol": "tcp", "port": "8080", "to_address": "10.0.1.10", "to_port": 80}],
+    },
+    {
+        "kind": "load_balancer",
+        "name": "shop",
+        "vpc": "prod",
+        "address": "10.0.1.100",
+        "listeners": [{"protocol": "tcp", "port": 80, "backends": [{"port": "web1"}, {"address": "10.0.1.77"}]}],
+    },
 ]

@@ -53,6 +53,7 @@ class Peer:
         self.path = path
         self.name = name
         self.underlay = underlay
+        self.externals = None  # outside networks, as in hello
         self.items = {}
         self.revision = 0
         self.calls = []  # every (method, params)
@@ -170,6 +171,8 @@ class Peer:
         }
         if self.underlay:
             hello["underlay"] = self.underlay
+        if self.externals is not None:
+            hello["externals"] = self.externals
         return hello
 
     @staticmethod
@@ -206,10 +209,15 @@ class Peer:
         return {"name": name, "state": "active", "reason": "", "counters": counters, **self.port_status.get(name, {})}
 
     def of(self, kind):
-        """Items of a kind, by their first key column (of two: by the second)."""
+        """Items of a kind, by their last key column."""
         with self.lock:
             return {item[KEYS.get(kind, 1)]: item for item in self.items.values() if item[0] == kind}
 
+
+    def all(self, kind):
+        """Items of a kind without its name, in the order of their keys."""
+        with self.lock:
+            return sorted((item[1:] for item in self.items.values() if item[0] == kind), key=str)
 
     def rules(self, group):
         """A group's list: its parts by their numbers."""

@@ -24,6 +24,10 @@ GOOD = {
     "port": {"name": "new", "subnet": "front", "node": "host-a"},
     "peering": {"name": "new", "vpcs": ["prod", "shared"]},
     "route": {"name": "new", "vpc": "prod", "destination": "172.16.0.0/12", "next_hop": {"kind": "blackhole"}},
+    "eip_pool": {"name": "new", "cidr": "203.0.113.0/28"},
+    "eip": {"name": "new", "pool": "public"},
+    "nat_gateway": {"name": "new", "vpc": "prod", "eips": ["spare"]},
+    "load_balancer": {"name": "new", "vpc": "prod", "address": "10.0.1.200"},
 }
 EXISTING = {
     "tenant": "acme",
@@ -35,10 +39,15 @@ EXISTING = {
     "port": "web1",
     "peering": "prod-shared",
     "route": "office",
+    "eip_pool": "public",
+    "eip": "spare",
+    "nat_gateway": "out",
+    "load_balancer": "shop",
 }
 GENERAL = {
     "apply": {"resources": []},
     "explain": {"from": "web1", "to": "10.0.1.3"},
+    "eip.bind": {"name": "spare", "port": "web1"},
     "port.attach": {"name": "web1", "attachment": {"type": "none"}},
     "security_group.add_rules": {"name": "web", "rules": [{"direction": "egress"}]},
     "security_group.remove_rules": {"name": "web", "rules": [{"direction": "egress"}]},
@@ -87,6 +96,19 @@ def bad_values(schema, depth=0):
         yield from bad_of_leaf(leaves[0], depth)
 
 
+def good_value(schema):
+    """Some value that the schema takes, for members that must be there beside the one in question."""
+    leaf = branches(schema)[0]
+    for values in (schema.get("examples"), leaf.get("examples"), leaf.get("enum")):
+        if values:
+            return values[0]
+    return leaf.get("minimum", 1)
+
+
+def required_of(schema):
+    return {name: good_value(schema["properties"][name]) for name in schema.get("required", [])}
+
+
 def bad_of_leaf(schema, depth):
     kind = schema.get("type")
     if kind == "integer":
@@ -103,11 +125,11 @@ def bad_of_leaf(schema, depth):
     elif kind == "array":
         yield from bad_of_array(schema, depth)
     elif kind == "object" and "properties" in schema:
-        yield "/unheard_of", {"unheard_of": 1}
+        yield "/unheard_of", {**required_of(schema), "unheard_of": 1}
         if depth < 2:
             for name, member in schema["properties"].items():
                 for pointer, value in bad_values(member, depth + 1):
-                    yield f"/{name}{pointer}", {name: value}
+                    yield f"/{name}{pointer}", {**required_of(schema), name: value}
 
 
 def bad_of_array(schema, depth):
@@ -181,6 +203,10 @@ IMMUTABLE = {
     "port": {"subnet": "other"},
     "peering": {"vpcs": ["shared", "prod"]},
     "route": {"vpc": "shared"},
+    "eip_pool": {"cidr": "203.0.113.0/24"},
+    "eip": {"address": "198.51.100.30", "pool": "other"},
+    "nat_gateway": {"vpc": "shared"},
+    "load_balancer": {"vpc": "shared"},
 }
 
 

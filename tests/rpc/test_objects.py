@@ -95,12 +95,18 @@ def test_delete_of_several_is_all_or_nothing(base):
 @pytest.mark.parametrize(
     "kind, name, referrers",
     [
-        ("vpc", "prod", {("subnet", "front"), ("peering", "prod-shared"), ("route", "office")}),
-        ("subnet", "front", {("port", "web1")}),
+        ("vpc", "prod", {("subnet", "front"), ("peering", "prod-shared"), ("route", "office"), ("nat_gateway", "out"), ("load_balancer", "shop")}),
+        ("subnet", "front", {("port", "web1"), ("nat_gateway", "out")}),
         ("security_group", "web", {("port", "web1")}),
         ("prefix_list", "offices", {("security_group", "web")}),
-        ("node", "host-a", {("port", "web1")}),
-        ("port", "web1", {("route", "office")}),
+        (
+            "node",
+            "host-a",
+            {("port", "web1"), ("eip", "spare"), ("eip", "nat-1"), ("nat_gateway", "out"), ("load_balancer", "shop")},
+        ),
+        ("port", "web1", {("route", "office"), ("load_balancer", "shop")}),
+        ("eip_pool", "public", {("eip", "spare"), ("eip", "nat-1")}),
+        ("eip", "nat-1", {("nat_gateway", "out")}),
     ],
 )
 def test_in_use(base, kind, name, referrers):

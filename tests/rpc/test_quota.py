@@ -10,6 +10,7 @@ TENANT = {"kind": "tenant", "name": "acme"}
 NOTHING = {
     **{"vpcs": 0, "subnets": 0, "ports": 0, "routes": 0, "peerings": 0},
     **{"security_groups": 0, "prefix_lists": 0, "rules": 0, "eips": 0},
+    **{"nat_gateways": 0, "load_balancers": 0},
 }
 RULES = [{"direction": "ingress", "priority": n} for n in range(1, 10)]
 

@@ -335,7 +335,7 @@ def test_what_the_server_refuses(net):
         ("vpc list --server x", "--server x: it must be http://host:port"),
         ("vpc list --server http://", "http://host:port"),
         ("vpc list --server http://x:99999", "http://host:port"),
-        ("eip list", 'unknown command "eip": there is no such kind or command'),
+        ("elastic list", 'unknown command "elastic": there is no such kind or command'),
         ("vcp list", 'did you mean "vpc"?'),
         ("", "Usage"),
     ],

@@ -123,6 +123,7 @@ def test_delete_files(net, tmp_path):
 
 
 def test_delete_goes_on_when_a_node_is_late(net):
+    net.controller.call("load_balancer.delete", name="shop")
     text = stream([{"kind": "port", "name": "web1"}, {"kind": "route", "name": "office"}])
     done = net("delete", "-f", "-", "--wait", "--wait-timeout-ms", "50", stdin=text, status=REFUSED)
     assert "host-a" in done.stderr and done.stdout.splitlines() == ["deleted route office", "deleted port web1"]

@@ -68,7 +68,8 @@ static const struct good tenant_good[] = {
 	GOOD_COMMON,
 	{"quotas", "{}",
 		"{\"vpcs\":0,\"subnets\":0,\"ports\":0,\"routes\":0,\"peerings\":0,\"security_"
-		"groups\":0,\"prefix_lists\":0,\"rules\":0,\"sessions\":0,\"eips\":0}"},
+		"groups\":0,\"prefix_lists\":0,\"rules\":0,\"sessions\":0,\"eips\":0,"
+		"\"nat_gateways\":0,\"load_balancers\":0}"},
 	{"quotas/vpcs", "5"},
 	{"quotas/sessions", "2147483647"},
 	{NULL},
@@ -513,6 +514,9 @@ static const struct bad group_bad[] = {
 	{NULL},
 };
 
+#include "kinds_gateway.h"
+
+#define NONE_BAD ((const struct bad[]){{NULL}})
 #define NONE_GOOD ((const struct good[]){{NULL}})
 
 static const struct table tables[] = {
@@ -533,6 +537,7 @@ static const struct table tables[] = {
 		"{\"name\":\"x\",\"vpc\":\"v\",\"destination\":\"10.0.0.0/8\",\"next_hop\":{"
 		"\"kind\":\"blackhole\"}}",
 		route_good, route_bad},
+	GATEWAY_TABLES,
 	{"prefix_list", "{\"name\":\"x\",\"cidrs\":[]}", prefix_list_good, prefix_list_bad},
 	{"security_group", "{\"name\":\"x\",\"rules\":[{\"direction\":\"ingress\"}]}", group_good,
 		group_bad},
