@@ -101,17 +101,16 @@ bool eip_arrive(struct flow *f, const struct endpoint *ep)
 bool eip_leave(struct flow *f, const struct eip *eip)
 {
 	const struct eip_record *r = eip_record_of(eip);
-	struct external *ext = __atomic_load_n(&eip->ext, __ATOMIC_ACQUIRE);
 
 	if (!admits(f, r, &f->new_dst))
 		return false;
-	if (ext == NULL) {
+	if (eip->ext == NULL) {
 		flow_step(f, EIP_KIND, eip->name, -1, "network %s is not on this node",
 			*r->network != '\0' ? r->network : "of its family");
 		return refuse(f, r, DROP_NO_ROUTE);
 	}
 	eip_meter(f, eip, false);
-	return external_leave(f, ext);
+	return external_leave(f, eip->ext);
 }
 
 static bool leave(struct flow *f)

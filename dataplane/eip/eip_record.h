@@ -3,8 +3,8 @@
 #define EIP_EIP_RECORD_H
 /* Between the files of eip/: what is known of an address, and the tables it is found in.
  *
- * A record is immutable once published, but for `ext` and `epoch`, which follow a network that comes later. What must live on when
- * the item is changed (rates, counts) is in a struct eip_life that successive records of a name share.
+ * A record is immutable once published. What must live on when the item is changed (rates, counts) is in a struct eip_life that
+ * successive records of a name share.
  */
 #include <stddef.h>
 
@@ -76,8 +76,6 @@ void eip_record_put(struct eip_record *r, struct endpoint *ep);
 /* With its life. */
 void eip_record_remove(struct eip_record *r);
 void eip_record_free(struct eip_record *r); /* one that was not put */
-/* A network has come: those that wait for it are active. */
-void eip_network_came(void);
 
 /* NULL with errno ENOMEM or ENOSPC. `here`: with rates and counts. */
 struct eip_life *eip_life_new(const char *name, bool here);

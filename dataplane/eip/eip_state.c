@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Southbound items `eip`. An address whose network is not on this node is accepted, and waits for it (eip.status says so). */
+/* Southbound items `eip`. An address whose network is not on this node is accepted: the next start may bring it. eip.status says so. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

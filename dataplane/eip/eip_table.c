@@ -150,7 +150,7 @@ static void enter(struct eip_record *r, struct external *ext, struct endpoint *e
 	ep->service = &r->service;
 	endpoint_put(ep);
 	r->eip.epoch = ep->epoch;
-	__atomic_store_n(&r->eip.ext, ext, __ATOMIC_RELEASE);
+	r->eip.ext = ext;
 }
 
 /* Unless another record has the address by now. */
@@ -221,23 +221,4 @@ void eip_record_free(struct eip_record *r)
 		return;
 	prefix_map_free(r->denied);
 	free(r);
-}
-
-void eip_network_came(void)
-{
-	for (struct eip_record *r = eip_record_next(NULL); r != NULL; r = eip_record_next(r)) {
-		struct external *ext =
-			r->gateway == LOC_NONE && r->eip.ext == NULL
-				? external_find(r->network, !ip_addr_is_v4(&r->eip.address))
-				: NULL;
-		struct endpoint *ep =
-			ext != NULL ? endpoint_new(PKT_VPC_NONE, &r->eip.address, r->eip.name)
-				    : NULL;
-
-		if (ep == NULL)
-			continue;
-		enter(r, ext, ep);
-		epoch_bump(r->life->epoch);
-		tell_missing(r);
-	}
 }

@@ -57,8 +57,6 @@
 #define E4 "203.0.113.20"
 #define E6 "2001:db8::20"
 
-static struct external *network;
-
 static int setup(void **state)
 {
 	(void)state;
@@ -584,6 +582,30 @@ static void test_usage(void **state)
 	assert_int_equal(last_ended.figures.tx_packets, 12);
 }
 
+static void expect_state(const char *name, const char *want)
+{
+	json_t *answer = graph_rpc("eip.status", json_pack("{s:[s]}", "names", name));
+	json_t *item = json_array_get(json_object_get(answer, "items"), 0);
+
+	assert_string_equal(json_string_value(json_object_get(item, "state")), want);
+	json_decref(answer);
+}
+
+/* Accepted, and of no use: it wins over what else leads out all the same. */
+static void test_network_is_missing(void **state)
+{
+	(void)state;
+	graph_items("[" EIP_ITEM("el", "line", "192.0.0.9", "null", "port", "100", "\"" A4 "\"",
+		"0", "0", "", "false") "]");
+	expect_state("el", "inactive");
+	graph_expect_drop("a", INSIDE_OUT(0, .sport = 7, .dport = 8), DROP_NO_ROUTE);
+	graph_items("[" EIP_ITEM("el", "internet", E4, "null", "port", "100", "\"" A4 "\"", "0",
+		"0", "", "false") "]");
+	expect_state("el", "active");
+	graph_expect_pass("a", INSIDE_OUT(0, .sport = 7, .dport = 8), EXT,
+		OUTSIDE_OUT(0, .sport = 7, .dport = 8));
+}
+
 static void test_refused_items(void **state)
 {
 	(void)state;
@@ -630,11 +652,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_new_connections_a_second, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bandwidth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_network_is_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_items, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
 	};
 
 	graph_start();
-	network = outside_network(PORT_CAP_MULTI_SEG);
+	outside_network(PORT_CAP_MULTI_SEG);
 	return cmocka_run_group_tests_name("eip", tests, NULL, NULL);
 }
