@@ -210,7 +210,7 @@ void nat_ports_put(struct nat_ports *p, uint16_t port, bool rest)
 }
 
 struct sharing {
-	uint64_t parity;
+	bool odd;
 	unsigned int tries;
 	nat_port_fits_fn fits;
 	void *arg;
@@ -232,33 +232,47 @@ static int join(struct nat_ports *p, uint32_t port)
 	return NAT_FRESH;
 }
 
+/* Steps through any half range of ports that meet all of it, and not one after the other: what is taken stands in runs. */
+static uint32_t stride(uint64_t random)
+{
+	static const uint32_t primes[] = {32771, 35803, 39119, 42737, 46691, 51001, 55717, 60869};
+
+	return primes[random >> 61];
+}
+
+/* Those of one parity. */
+static int share_some(struct nat_ports *p, uint32_t from, uint32_t to, bool odd, uint64_t random,
+	struct sharing *s)
+{
+	uint32_t first = from + ((from & 1) != odd), n = to > first ? (to - first + 1) / 2 : 0;
+	uint32_t step = stride(random), at = n > 0 ? (uint32_t)random % n : 0;
+
+	for (uint32_t i = 0; i < n && s->tries > 0; i++, at = (at + step) % n) {
+		uint16_t port = (uint16_t)(first + 2 * at);
+		int fresh;
+
+		if (nat_ports_is_reserved(p, port))
+			continue;
+		s->tries--;
+		if (s->fits(s->arg, port) && (fresh = join(p, port)) >= 0)
+			return port | fresh;
+	}
+	return -1;
+}
+
 static int pick_shared(struct nat_ports *p, uint32_t from, uint32_t to, uint64_t random, void *arg)
 {
 	struct sharing *s = arg;
-	uint32_t n = to - from, start = (uint32_t)random % n;
+	int port = share_some(p, from, to, s->odd, random, s);
 
-	for (unsigned int round = 0; round < 2; round++) {
-		uint64_t parity = round == 0 ? s->parity : ~s->parity;
-
-		for (uint32_t i = 0; i < n && s->tries > 0; i++) {
-			uint32_t port = from + (start + i) % n;
-			int fresh;
-
-			if (!(parity & bit_of(port)) || nat_ports_is_reserved(p, (uint16_t)port))
-				continue;
-			s->tries--;
-			if (s->fits(s->arg, (uint16_t)port) && (fresh = join(p, port)) >= 0)
-				return (int)port | fresh;
-		}
-	}
-	return -1;
+	return port >= 0 ? port : share_some(p, from, to, !s->odd, random, s);
 }
 
 bool nat_ports_share(struct nat_ports *p, struct nat_lease *lease, uint32_t owner, uint16_t wish,
 	uint64_t random, unsigned int tries, nat_port_fits_fn fits, void *arg,
 	struct nat_grant *grant)
 {
-	struct sharing s = {parity_of(wish), tries, fits, arg};
+	struct sharing s = {wish & 1, tries, fits, arg};
 
 	return take_any(p, lease, owner, wish, random, pick_shared, &s, grant);
 }

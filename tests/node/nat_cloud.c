@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 
+#include "core/rcu.h"
 #include "core/rpc.h"
 #include "core/worker.h"
 #include "nat/nat.h"
@@ -125,6 +126,12 @@ void nat_pass(uint32_t seconds)
 	graph_run();
 	nat_turn(now_ms += 10);
 	graph_run();
+}
+
+void nat_tick(void)
+{
+	nat_turn(now_ms += 1);
+	rcu_poll();
 }
 
 static uint16_t be16(const uint8_t *p)

@@ -54,6 +54,8 @@ void nat_gateway(const struct nat_spec *spec);
 
 /* Time goes on: for sessions, for ports that rest, for events. */
 void nat_pass(uint32_t seconds);
+/* The control thread's turn alone, while other threads are the workers. */
+void nat_tick(void);
 
 /* An IP packet as a port was given it; its frame was right in lengths and checksums. */
 struct nat_seen {
