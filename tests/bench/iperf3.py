@@ -7,7 +7,7 @@
     one host          machine - TAP - vpc-dataplane - TAP - machine
     two hosts         machine - TAP - vpc-dataplane - VXLAN over the underlay - vpc-dataplane - TAP - machine
 
-The cases take turns, run after run, so that a disturbance of the computer hits all; the median of each is told.
+Over IPv4 and IPv6. The cases take turns, run after run, so that a disturbance of the computer hits all; the median of each is told.
 """
 
 import argparse
@@ -29,9 +29,12 @@ class Plain:
     detach = False
 
 
-def kernel_machine(namespace, address):
+def kernel_machine(namespace, subnet, number):
+    """With addresses of both families on its eth0."""
+    addresses = [f"10.8.{subnet}.{number}", f"fd08:0:0:{subnet}::{number}"]
+    namespace.ip(f"addr add {addresses[0]}/24 dev eth0", f"addr add {addresses[1]}/64 dev eth0 nodad")
     machine = Machine(Plain, namespace.name, namespace)
-    machine.port = {"addresses": [address]}
+    machine.port = {"addresses": addresses}
     return machine
 
 
@@ -55,9 +58,7 @@ class Kernel:
     def _veth(self):
         left, right = self.namespace("left"), self.namespace("right")
         veth(left, "eth0", right, "eth0")
-        left.ip("addr add 10.8.0.1/24 dev eth0")
-        right.ip("addr add 10.8.0.2/24 dev eth0")
-        return kernel_machine(left, "10.8.0.1"), kernel_machine(right, "10.8.0.2")
+        return kernel_machine(left, 0, 1), kernel_machine(right, 0, 2)
 
     def _vxlan(self):
         hosts = [self.namespace("host-1"), self.namespace("host-2")]
@@ -66,7 +67,6 @@ class Kernel:
         for i, host in enumerate(hosts, 1):
             ns = self.namespace(f"machine-{i}")
             veth(host, "m0", ns, "eth0", mtu=1550)
-            ns.ip(f"addr add 10.8.1.{i}/24 dev eth0")
             host.ip(
                 f"addr add 192.0.2.{i}/24 dev under0",
                 f"link add vx0 mtu 1550 type vxlan id 7 local 192.0.2.{i} remote 192.0.2.{3 - i} dev under0 dstport 4789",
@@ -76,7 +76,7 @@ class Kernel:
                 "link set vx0 up",
                 "link set br0 up",
             )
-            machines.append(kernel_machine(ns, f"10.8.1.{i}"))
+            machines.append(kernel_machine(ns, 1, i))
         return tuple(machines)
 
     def close(self):
@@ -86,8 +86,8 @@ class Kernel:
 
 def our_machines(cloud):
     """Three machines of one subnet: two on host-a, one on host-b; anybody may reach them."""
-    cloud.create("vpc", name="bench", cidrs=["10.0.0.0/16"])
-    cloud.create("subnet", name="bench", vpc="bench", cidr="10.0.1.0/24")
+    cloud.create("vpc", name="bench", cidrs=["10.0.0.0/16", "fd00::/48"])
+    cloud.create("subnet", name="bench", vpc="bench", cidr="10.0.1.0/24", cidr6="fd00:0:0:1::/64")
     cloud.create("security_group", name="open", rules=[{"direction": "ingress", "protocol": "any"}])
     return [
         cloud.machine(name, "bench", host, security_groups=["open"])
@@ -106,16 +106,17 @@ def main():
     try:
         with Cloud(hosts=2, node_config={"memory": {"hugepages": "auto"}}) as cloud:
             here, beside, there = our_machines(cloud)
-            cases = {
+            pairs = {
                 "veth": kernel.veth,
                 "bridge + kernel vxlan": kernel.vxlan,
                 "vpc, one host": (here, beside),
                 "vpc, two hosts": (here, there),
             }
+            cases = {f"{name}, IPv{family}": (*pair, family) for name, pair in pairs.items() for family in (4, 6)}
             figures = {name: [] for name in cases}
             for _ in range(args.runs):
-                for name, (client, server) in cases.items():
-                    report = client.iperf3(server, seconds=args.seconds)
+                for name, (client, server, family) in cases.items():
+                    report = client.iperf3(server, seconds=args.seconds, family=family)
                     end = report["end"]
                     figures[name].append(
                         {
