@@ -146,7 +146,8 @@ static json_t *packet_json(const struct flow *f, bool after, json_int_t ttl)
 	const struct ip_addr *src = after ? &f->new_src : &f->src,
 			     *dst = after ? &f->new_dst : &f->dst;
 	json_t *p = json_pack("{s:o, s:o, s:i, s:o, s:o, s:I}", "source", address_text(src),
-		"destination", address_text(dst), "protocol", f->proto, "smac",
+		"destination", address_text(dst), "protocol",
+		after ? verdict_out_proto(f) : f->proto, "smac",
 		mac_text(after && f->routed ? &f->out_smac : &f->smac), "dmac",
 		mac_text(after && f->routed ? &f->out_dmac : &f->dmac), "ttl",
 		after && f->routed && !verdict_was_routed(f) ? ttl - 1 : ttl);

@@ -10,6 +10,7 @@
 #include <rte_udp.h>
 
 #include "base/checksum.h"
+#include "nat64/nat64.h"
 
 struct tuple {
 	struct ip_addr src, dst;
@@ -55,6 +56,19 @@ static void fill(
 	d->l4_delta = checksum_fold(all);
 }
 
+/* Packets grow on their way from IPv4 to IPv6. The other way the same is left free, so that the MSS which is lowered to what fits
+ * suits both directions. */
+static void fill_families(struct session_dir d[2], bool v6)
+{
+	struct session_dir *grows = &d[v6 ? 1 : 0];
+
+	d[0].flags |= SESSION_F_FAMILY;
+	d[1].flags |= SESSION_F_FAMILY;
+	if (grows->mtu != UINT16_MAX)
+		grows->mtu = (uint16_t)(grows->mtu - (sizeof(struct rte_ipv6_hdr) -
+							     sizeof(struct rte_ipv4_hdr)));
+}
+
 void translate_fill(struct session_dir d[2], const struct flow *f)
 {
 	struct tuple inside = {f->src, f->dst, f->sport, f->dport};
@@ -63,6 +77,8 @@ void translate_fill(struct session_dir d[2], const struct flow *f)
 
 	fill(&d[0], &inside, &outside, f->proto);
 	fill(&d[1], &answer, &delivered, f->proto);
+	if (f->out_v6 != f->v6)
+		fill_families(d, f->v6);
 }
 
 bool translate_wanted(const struct flow *f)
@@ -159,9 +175,9 @@ static void rewrite_other(
 					     : checksum_apply(*check, d->l4_delta);
 }
 
-static void rewrite_l4(
-	struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d, uint32_t ref)
+void translate_l4(struct rte_mbuf *m, const struct pkt *p, uint32_t ref)
 {
+	const struct session_dir *d = session_dir_of(ref);
 	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
 
 	switch (p->proto) {
@@ -186,10 +202,12 @@ enum drop_reason translate_packet(struct rte_mbuf *m, struct pkt *p, uint32_t re
 {
 	const struct session_dir *d = session_dir_of(ref);
 
+	if (unlikely(d->flags & SESSION_F_FAMILY))
+		return nat64_packet(m, p, ref);
 	if (unlikely(p->flags & PKT_F_ICMP_ERROR))
 		return translate_error(m, p, ref);
 	rewrite_l3(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off), d, ref);
 	if (likely(!(p->flags & PKT_F_LATER)))
-		rewrite_l4(m, p, d, ref);
+		translate_l4(m, p, ref);
 	return DROP_NONE;
 }

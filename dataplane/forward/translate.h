@@ -29,11 +29,18 @@ enum drop_reason translate_packet(struct rte_mbuf *m, struct pkt *p, uint32_t re
  * (RFC 5508 sections 4 and 5). For translate_packet(). */
 enum drop_reason translate_error(struct rte_mbuf *m, struct pkt *p, uint32_t ref);
 
+/* Parts, for who translates between families (nat64/). Ports, or id, and checksum of a packet that has them, after the session's records. */
+void translate_l4(struct rte_mbuf *m, const struct pkt *p, uint32_t ref);
+/* What an error quotes, in one segment now, and whether its checksums are right. */
+struct parse_quote;
+enum drop_reason translate_error_check(
+	struct rte_mbuf *m, const struct pkt *p, struct parse_quote *q);
+
 /* Where the checksum that covers addresses (and ports) is in the header of a protocol; TRANSLATE_NO_CHECKSUM: nowhere. */
 #define TRANSLATE_NO_CHECKSUM UINT32_MAX
 uint32_t translate_checksum_at(uint8_t proto, bool v6);
 
-/* What a direction's packets are to have. */
+/* What a direction's packets are to have; of sessions with an IPv6 side. */
 struct translate_addrs {
 	struct ip_addr src, dst;
 };

@@ -79,7 +79,7 @@ static uint32_t put_ports(uint8_t *l4, uint8_t proto, uint32_t ref)
 }
 
 /* The quoted L4 header. Returns what all that is changed in it does to the error's checksum. */
-static uint32_t translate_l4(
+static uint32_t translate_quoted_l4(
 	uint8_t *l4, uint32_t have, uint8_t proto, bool v6, uint32_t addresses, uint32_t ref)
 {
 	uint32_t at = translate_checksum_at(proto, v6), covered, delta;
@@ -115,8 +115,8 @@ static uint32_t translate_quote(uint8_t *frame, const struct parse_quote *q,
 		put16(&delta, ip + offsetof(struct rte_ipv4_hdr, hdr_checksum),
 			checksum_apply(check, addresses));
 	}
-	return joined(delta,
-		translate_l4(frame + q->l4_off, q->end - q->l4_off, q->proto, v6, addresses, ref));
+	return joined(delta, translate_quoted_l4(frame + q->l4_off, q->end - q->l4_off, q->proto,
+				     v6, addresses, ref));
 }
 
 /* RFC 5508 section 4.2 REQ-4, 5: who sends an error need not be an end of the flow. A machine of a VPC is not known outside of it: its
@@ -166,6 +166,16 @@ static enum drop_reason check(
 	return DROP_NONE;
 }
 
+enum drop_reason translate_error_check(
+	struct rte_mbuf *m, const struct pkt *p, struct parse_quote *q)
+{
+	if (!parse_quote(m, p, q))
+		return DROP_MALFORMED;
+	if (q->end > m->data_len && rte_pktmbuf_linearize(m) != 0)
+		return DROP_MALFORMED;
+	return check(m, p, q, p->flags & PKT_F_V6);
+}
+
 enum drop_reason translate_error(struct rte_mbuf *m, struct pkt *p, uint32_t ref)
 {
 	bool v6 = p->flags & PKT_F_V6;
@@ -176,11 +186,7 @@ enum drop_reason translate_error(struct rte_mbuf *m, struct pkt *p, uint32_t ref
 	uint32_t delta;
 	uint8_t *frame;
 
-	if (!parse_quote(m, p, &q))
-		return DROP_MALFORMED;
-	if (q.end > m->data_len && rte_pktmbuf_linearize(m) != 0)
-		return DROP_MALFORMED;
-	reason = check(m, p, &q, v6);
+	reason = translate_error_check(m, p, &q);
 	if (reason != DROP_NONE)
 		return reason;
 	frame = rte_pktmbuf_mtod(m, uint8_t *);

@@ -12,6 +12,7 @@
 #include "forward/parse.h"
 #include "forward/recover.h"
 #include "forward/translate.h"
+#include "nat64/nat64.h"
 #include "session/parked.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
@@ -220,13 +221,32 @@ struct session_key verdict_key(const struct flow *f)
 		f->sport, f->dport);
 }
 
+uint8_t verdict_out_proto(const struct flow *f)
+{
+	return f->out_v6 == f->v6 ? f->proto : nat64_proto(f->proto, f->v6);
+}
+
+/* Of an ICMP query that changes its family the type does, too; as parse.h says it is in place of a port. */
+rte_be16_t verdict_out_dport(const struct flow *f)
+{
+	int type;
+
+	if (f->out_v6 == f->v6 || !flow_is_icmp(f))
+		return f->new_dport;
+	type = nat64_echo_type((uint8_t)(rte_be_to_cpu_16(f->dport) >> 8), f->v6);
+	return type >= 0 ? rte_cpu_to_be_16((uint16_t)(type << 8)) : f->new_dport;
+}
+
 static struct session_key answers_key(const struct flow *f)
 {
+	uint8_t proto = verdict_out_proto(f);
+	rte_be16_t dport = verdict_out_dport(f);
+
 	if (f->out_v6)
-		return session_key_v6(f->out_vpc_index, f->proto, &f->new_dst, &f->new_src,
-			f->new_dport, f->new_sport);
-	return session_key_v4(f->out_vpc_index, f->proto, ip_addr_v4(&f->new_dst),
-		ip_addr_v4(&f->new_src), f->new_dport, f->new_sport);
+		return session_key_v6(
+			f->out_vpc_index, proto, &f->new_dst, &f->new_src, dport, f->new_sport);
+	return session_key_v4(f->out_vpc_index, proto, ip_addr_v4(&f->new_dst),
+		ip_addr_v4(&f->new_src), dport, f->new_sport);
 }
 
 /* Whose flow it is: a tenant's, also when somebody outside began it. */
@@ -399,12 +419,15 @@ void flow_release(struct flow *f)
 /* The tuple that answers come with, and what is held. */
 static void kept_of(struct flow_kept *kept, uint32_t index)
 {
-	const struct session_dir *r = session_dir_of(index << 1 | 1);
+	const struct session_dir *d = session_dir_of(index << 1),
+				 *r = session_dir_of(index << 1 | 1);
 
 	kept->new_src = session_dst(index, 1);
 	kept->new_dst = session_src(index, 1);
 	kept->new_sport = r->key.dport;
 	kept->new_dport = r->key.sport;
+	if (session_key_proto(&d->key) != session_key_proto(&r->key))
+		kept->new_dport = d->key.dport; /* stages leave an ICMP type to us */
 	kept->hold = session_hold_of(index);
 }
 

@@ -21,6 +21,11 @@ void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const stru
 /* Of a walked flow: its packets were routed where they come from; here they get new MACs and keep their TTL. */
 bool verdict_was_routed(const struct flow *f);
 
+/* Protocol and destination port (of an ICMP query: type, code) of a flow behind its translation: others than those that stages see only
+ * between the families. */
+uint8_t verdict_out_proto(const struct flow *f);
+rte_be16_t verdict_out_dport(const struct flow *f);
+
 /* The ICMP type and code of a described flow, from its ports. */
 void verdict_set_icmp(struct flow *f);
 

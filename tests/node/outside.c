@@ -96,9 +96,16 @@ static rte_be16_t translated_port(rte_be16_t sport)
 		outside.port != NULL ? outside.port(port) : (uint16_t)(port + 1000));
 }
 
+/* IPv4 addresses are known in IPv6 by this prefix (RFC 6052). */
+static const struct ip_addr prefix64 = {.w = {RTE_BE32(0x0064ff9b), 0, 0, 0}};
+
 static bool leave_by_snat(struct flow *f)
 {
-	f->new_src = addr(f->v6 ? SNAT6 : SNAT);
+	if (f->v6 && f->dst.q[0] == prefix64.q[0] && f->dst.w[2] == 0) {
+		f->out_v6 = false;
+		f->new_dst = ip_addr_from_v4(f->dst.w[3]);
+	}
+	f->new_src = addr(f->out_v6 ? SNAT6 : SNAT);
 	if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || is_query(f))
 		f->new_sport = kept_of(f) != NULL ? f->kept->new_sport : translated_port(f->sport);
 	hold(f);
@@ -151,6 +158,17 @@ static bool arrive_at_r(struct flow *f, const struct endpoint *ep)
 {
 	(void)ep;
 	return arrive_to(f, "10.0.1.20", "fd00:1:0:1::20");
+}
+
+static bool arrive_in_six(struct flow *f, const struct endpoint *ep)
+{
+	struct ip_addr to = addr("fd00:1:0:1::10"), client = prefix64;
+
+	(void)ep;
+	client.w[3] = ip_addr_v4(&f->src);
+	f->new_src = client;
+	f->out_v6 = true;
+	return flow_deliver(f, vpc_by_vni(100), &to);
 }
 
 /* Answers only. */
@@ -209,6 +227,7 @@ void outside_start(uint32_t caps)
 	serve(EIP6, arrive_at_b);
 	serve(FAR, arrive_at_r);
 	serve(FAR6, arrive_at_r);
+	serve(SIX, arrive_in_six);
 }
 
 void outside_reset(void)

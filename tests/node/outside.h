@@ -9,6 +9,7 @@
  *	.6, ::6              is a; its port 80 is a's 8080
  *	.7, ::7              is b, both ways: what b sends leaves from it
  *	.8, ::8              is r behind the VTEP `other`
+ *	.9                   is a's IPv6 address; clients are known to it in 64:ff9b::/96, and so are IPv4 servers to all
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,6 +30,8 @@
 #define EIP6 "2001:db8::7"
 #define FAR "203.0.113.8"
 #define FAR6 "2001:db8::8"
+#define SIX "203.0.113.9"
+#define SERVER_IN_SIX "64:ff9b::198.51.100.9"
 
 /* After graph_start(), once. `caps`: of the port (enum port_cap). */
 void outside_start(uint32_t caps);
