@@ -44,6 +44,11 @@ static int icmp_query_of(bool v6, uint8_t type)
 	return v6 ? (type == ICMP6_ECHO_REPLY ? ICMP6_ECHO : -1) : icmp4_query_of(type);
 }
 
+bool parse_icmp_has_id(bool v6, uint8_t type)
+{
+	return icmp_query_of(v6, type) >= 0 || (v6 ? type == ICMP6_ECHO : icmp4_is_query(type));
+}
+
 bool parse_is_answer(const struct rte_mbuf *m, const struct pkt *p)
 {
 	bool v6 = p->flags & PKT_F_V6;

@@ -116,6 +116,9 @@ static inline void parse_addrs(
 	}
 }
 
+/* Queries and their answers have an id; of other messages those bytes are something else, and no port. */
+bool parse_icmp_has_id(bool v6, uint8_t type);
+
 /* An ICMP message that answers a query: never the first packet of a flow. The packet is parsed and not a later fragment. */
 bool parse_is_answer(const struct rte_mbuf *m, const struct pkt *p);
 

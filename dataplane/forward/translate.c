@@ -10,6 +10,7 @@
 #include <rte_udp.h>
 
 #include "base/checksum.h"
+#include "forward/parse.h"
 #include "nat64/nat64.h"
 
 struct tuple {
@@ -43,8 +44,10 @@ static void fill(
 
 	addresses = delta_address(addresses, &from->src, &to->src);
 	addresses = delta_address(addresses, &from->dst, &to->dst);
-	all = checksum_delta16(all, from->sport, to->sport);
-	all = checksum_delta16(all, from->dport, to->dport);
+	if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6) {
+		all = checksum_delta16(all, from->sport, to->sport);
+		all = checksum_delta16(all, from->dport, to->dport);
+	}
 	if (proto != IPPROTO_ICMP) /* which has no pseudo header (RFC 792) */
 		all = checksum_fold(all) + (uint32_t)checksum_fold(addresses);
 	d->flags |= fill_flags(from, to);
@@ -149,14 +152,16 @@ static void rewrite_udp(
 
 static void rewrite_icmp(uint8_t *icmp, const struct session_dir *d, uint32_t ref)
 {
-	rte_be16_t check, id;
-	bool changed;
+	rte_be16_t check, had, id = translate_icmp_id(d, ref);
+	uint32_t delta = d->l4_delta;
 
-	id = translate_icmp_id(d, ref, &changed);
-	if (changed)
+	if (likely(parse_icmp_has_id(d->flags & SESSION_F_V6, icmp[0]))) {
+		memcpy(&had, icmp + 4, sizeof(had));
 		memcpy(icmp + 4, &id, sizeof(id));
+		delta = checksum_delta16(delta, had, id);
+	}
 	memcpy(&check, icmp + 2, sizeof(check));
-	check = checksum_apply(check, d->l4_delta);
+	check = checksum_apply(check, delta);
 	memcpy(icmp + 2, &check, sizeof(check));
 }
 

@@ -52,14 +52,10 @@ static inline struct translate_addrs translate_addrs_v6(uint32_t ref)
 	return (struct translate_addrs){ext->dst[answers], ext->src[answers]};
 }
 
-/* The id that an ICMP query or its answer gets; *changed: it has one, and another one now. */
-static inline rte_be16_t translate_icmp_id(const struct session_dir *d, uint32_t ref, bool *changed)
+/* The id that an ICMP query or its answer gets. */
+static inline rte_be16_t translate_icmp_id(const struct session_dir *d, uint32_t ref)
 {
-	rte_be16_t from = ref & 1 ? d->key.dport : d->key.sport;
-	rte_be16_t to = ref & 1 ? d->new_dport : d->new_sport;
-
-	*changed = from != to;
-	return to;
+	return ref & 1 ? d->new_dport : d->new_sport;
 }
 
 #endif

@@ -53,12 +53,10 @@ static struct translate_addrs addrs_of(uint32_t ref)
 }
 
 /* Ports or id of the quoted packet, `l4`; what that does to its checksum. */
-static uint32_t put_ports(uint8_t *l4, uint8_t proto, uint32_t ref)
+static uint32_t put_ports(uint8_t *l4, uint8_t proto, bool v6, uint32_t ref)
 {
 	const struct session_dir *d = session_dir_of(ref);
 	uint32_t delta = 0;
-	rte_be16_t id;
-	bool changed;
 
 	switch (proto) {
 	case IPPROTO_TCP:
@@ -68,9 +66,8 @@ static uint32_t put_ports(uint8_t *l4, uint8_t proto, uint32_t ref)
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		id = translate_icmp_id(d, ref, &changed);
-		if (changed)
-			put16(&delta, l4 + 4, id);
+		if (parse_icmp_has_id(v6, l4[0]))
+			put16(&delta, l4 + 4, translate_icmp_id(d, ref));
 		break;
 	default:
 		break;
@@ -87,7 +84,7 @@ static uint32_t translate_quoted_l4(
 
 	if (at == TRANSLATE_NO_CHECKSUM)
 		return 0;
-	delta = put_ports(l4, proto, ref);
+	delta = put_ports(l4, proto, v6, ref);
 	covered = proto == IPPROTO_ICMP ? delta : joined(delta, addresses);
 	if (at + sizeof(check) > have)
 		return delta;

@@ -35,7 +35,6 @@ static bool put_quoted_l4(uint8_t *l4, uint32_t have, const struct parse_quote *
 	const struct session_dir *d = session_dir_of(ref);
 	rte_be16_t ports[2] = {d->new_dport, d->new_sport}, check, id;
 	uint32_t at = q->proto == IPPROTO_TCP ? 16 : q->proto == IPPROTO_UDP ? 6 : 2, delta;
-	bool changed;
 	int type;
 
 	if (q->proto == IPPROTO_TCP || q->proto == IPPROTO_UDP) {
@@ -52,7 +51,7 @@ static bool put_quoted_l4(uint8_t *l4, uint32_t have, const struct parse_quote *
 		type = nat64_echo_type(l4[0], from6);
 		if (type < 0)
 			return false;
-		id = translate_icmp_id(d, ref, &changed);
+		id = translate_icmp_id(d, ref);
 		delta = nat64_echo_delta(l4, (uint8_t)type, id, pseudo, from6);
 		l4[0] = (uint8_t)type;
 		memcpy(l4 + 4, &id, sizeof(id));

@@ -19,9 +19,9 @@ static uint16_t pseudo6(const uint8_t *ip, const struct translate_addrs *to, uin
 
 static enum drop_reason exchange_echo(uint8_t *icmp, const struct nat64_question *q, uint32_t ref)
 {
-	bool from6 = q->ip[0] >> 4 == 6, changed;
+	bool from6 = q->ip[0] >> 4 == 6;
 	int type = nat64_echo_type(icmp[0], from6);
-	rte_be16_t id = translate_icmp_id(session_dir_of(ref), ref, &changed), check;
+	rte_be16_t id = translate_icmp_id(session_dir_of(ref), ref), check;
 	uint32_t delta;
 
 	if (type < 0)

@@ -206,8 +206,8 @@ struct external *outside_network(uint32_t caps)
 	graph_port_caps(caps);
 	assert_int_equal(port_open(p, &spec), 0);
 	rte_ether_unformat_addr(EXT_MAC, &p->mac);
-	v4.prefix = ip_prefix_of(&v4.address, 120);
-	v6.prefix = ip_prefix_of(&v6.address, 64);
+	v4.prefix = ip_prefix_of(&v4.address, 128); /* nobody else is on the link: */
+	v6.prefix = ip_prefix_of(&v6.address, 128);
 	made = external_new("internet", p, &v4, &v6);
 	assert_non_null(made);
 	rte_ether_unformat_addr(HOP_MAC, &mac);

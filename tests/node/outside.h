@@ -4,7 +4,7 @@
 /* An outside network beside the small cloud (cloud.h), and services that translate as simply as can be, for tests of what all
  * translated flows have in common.
  *
- *	network `internet`   port `ext`, 203.0.113.1/24 and 2001:db8::1/64; everything is behind one next hop
+ *	network `internet`   port `ext`, 203.0.113.1 and 2001:db8::1; everything is behind one next hop
  *	.5, ::5              the source of whatever leaves VPC prod, with port (or id) + 1000
  *	.6, ::6              is a; its port 80 is a's 8080
  *	.7, ::7              is b, both ways: what b sends leaves from it
