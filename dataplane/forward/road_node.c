@@ -65,7 +65,9 @@ static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p
 		return p->flags & PKT_F_V6 ? CLASSIFY_DHCP6 : CLASSIFY_DHCP;
 	if (p->flags & PKT_F_LATER)
 		return CLASSIFY_FRAGMENT;
-	if (vpc == NULL || !rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
+	/* An error to the gateway is about what it sent itself (health checks): related() finds that flow. */
+	if (vpc == NULL || (p->flags & PKT_F_ICMP_ERROR) ||
+		!rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
 		return CLASSIFY_MAX;
 	parse_addrs(m, p, &src, &dst);
 	return gateway_is(vpc, &dst) ? CLASSIFY_GATEWAY : CLASSIFY_MAX;

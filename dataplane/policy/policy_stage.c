@@ -77,6 +77,10 @@ static bool ingress(struct flow *f)
 
 	if (port == NULL || port->role != PORT_TENANT)
 		return true;
+	if (gateway_sends(f)) {
+		flow_step(f, "port", port->name, -1, "the gateway's own health check");
+		return true;
+	}
 	/* A translated source is nobody's of the VPC. */
 	return check(f, port, POLICY_INGRESS,
 		ip_addr_equal(&f->src, &f->new_src) ? f->src_ep : NULL);

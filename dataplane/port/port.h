@@ -143,7 +143,7 @@ struct port {
 	struct port *next_of_name; /* of the same hash; control thread */
 };
 
-enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL };
+enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL, PORT_HEALTH, PORT_ROLES };
 
 /* Room for `capacity` ports. Once, when the workers' wake_fd are open and before they run. */
 int port_init(uint32_t capacity);

@@ -58,9 +58,9 @@ RTE_NODE_REGISTER(port_rx_node);
 
 static void link_rx(void)
 {
-	const char *names[PORT_EXTERNAL + 1];
+	const char *names[PORT_ROLES];
 
-	for (unsigned int role = 0; role <= PORT_EXTERNAL; role++)
+	for (unsigned int role = 0; role < PORT_ROLES; role++)
 		names[role] = node_of_rx(role);
 	rte_node_edge_update(rte_node_from_name("port_rx"), 1, names, RTE_DIM(names));
 }

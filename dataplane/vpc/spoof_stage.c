@@ -63,6 +63,20 @@ static bool from_outside(struct flow *f)
 	return true;
 }
 
+/* From a socket of this node (health checks): the kernel says who it is. */
+static bool from_socket(struct flow *f)
+{
+	flow_step(f, NULL, NULL, -1, "a socket of this node");
+	return true;
+}
+
+static bool is_socket(const struct flow *f)
+{
+	const struct port *port = loc_is_port(f->in) ? port_get(loc_index(f->in)) : NULL;
+
+	return port != NULL && port->role == PORT_HEALTH && port->vpc_index == f->vpc_index;
+}
+
 static bool from_tunnel(struct flow *f)
 {
 	const struct vtep *vtep = vtep_get(loc_index(f->in));
@@ -98,7 +112,9 @@ static bool decide(struct flow *f)
 		return flow_drop(f, DROP_STALE, NULL, NULL, -1);
 	if (f->vpc->external != NULL)
 		return from_outside(f);
-	return loc_is_tunnel(f->in) ? from_tunnel(f) : from_port(f);
+	if (loc_is_tunnel(f->in))
+		return from_tunnel(f);
+	return is_socket(f) ? from_socket(f) : from_port(f);
 }
 
 ROAD_STAGE(spoof_stage, 100, "spoof", decide);

@@ -154,6 +154,8 @@ bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 
 /* Is it an address of the VPC's gateway: of one of its subnets, or the link-local one of them all? Of a scope: our own. */
 bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
+/* Is the flow what a gateway itself sends: a health check, from a socket here or from another node's? No rules are asked. */
+bool gateway_sends(const struct flow *f);
 
 /*
  * For stages that translate. Each says where the flow goes, or drops it and returns false.
