@@ -81,7 +81,7 @@ static uint32_t needed_mtu(bool v6)
 	for (uint32_t i = 1; i <= node_config.vpcs; i++) {
 		const struct vpc *vpc = vpc_get(i);
 
-		if (vpc != NULL && vpc->mtu > largest)
+		if (vpc != NULL && vpc->vni != 0 && vpc->mtu > largest)
 			largest = vpc->mtu;
 	}
 	return largest == 0 ? 0 : largest + (v6 ? VXLAN_OVERHEAD_V6 : VXLAN_OVERHEAD_V4);

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/control.h"
+
 struct event_base;
 
 /* Begins, if there is an underlay. 0 or -errno, logged. */
@@ -21,6 +23,21 @@ struct probe_report {
 	uint64_t nonce;
 	uint64_t rtt_tsc;
 };
+/* Other things that our dataplanes say to each other with VNI 0: frames that `is` theirs go to the control thread. `is` looks at
+ * the first `len` bytes; workers. */
+struct probe_talk {
+	bool (*is)(const uint8_t *frame, uint32_t len);
+	enum control_kind kind;
+	struct probe_talk *next;
+};
+void probe_talk_register(struct probe_talk *talk);
+#define PROBE_TALK(var, fn, control)                                                               \
+	static struct probe_talk var = {.is = (fn), .kind = (control)};                            \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		probe_talk_register(&var);                                                         \
+	}
+
 /* Worker-safe: is it the answer to what the VTEP was asked last? True once. */
 bool probe_take(uint32_t vtep_index, uint64_t nonce);
 

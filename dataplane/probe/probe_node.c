@@ -8,6 +8,24 @@
 #include "probe/probe.h"
 #include "probe/probe_wire.h"
 
+static struct probe_talk *talks;
+
+void probe_talk_register(struct probe_talk *talk)
+{
+	talk->next = talks;
+	talks = talk;
+}
+
+/* Somebody else's, of this process. */
+static const struct probe_talk *talk_of(const uint8_t *frame, uint32_t len)
+{
+	const struct probe_talk *talk = talks;
+
+	while (talk != NULL && !talk->is(frame, len))
+		talk = talk->next;
+	return talk;
+}
+
 /* The frame becomes `len` bytes in one piece. */
 static void cut(struct rte_mbuf *m, uint16_t len)
 {
@@ -58,6 +76,7 @@ static void probe_one(struct rte_graph *graph, struct rte_node *node, struct rte
 {
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	struct probe_message *msg = probe_parse(frame, m->data_len);
+	const struct probe_talk *talk;
 	uint64_t nonce, stamp;
 
 	if (msg != NULL && msg->type == PROBE_REQUEST)
@@ -66,6 +85,8 @@ static void probe_one(struct rte_graph *graph, struct rte_node *node, struct rte
 		take_in(graph, node, m, msg->nonce, msg->stamp);
 	else if (msg == NULL && probe_echo_parse(frame, m->data_len, &nonce, &stamp))
 		take_in(graph, node, m, nonce, stamp);
+	else if (msg == NULL && (talk = talk_of(frame, m->data_len)) != NULL)
+		control_punt(m, talk->kind);
 	else
 		node_drop(graph, node, m, DROP_UNSUPPORTED);
 }
