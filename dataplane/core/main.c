@@ -24,6 +24,7 @@
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/shares.h"
+#include "health/health.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
 #include "lib/privileges.h"
@@ -128,6 +129,8 @@ static int start(const struct node_config *c, struct event_base *base)
 	if (err == 0)
 		err = probe_start(base);
 	if (err == 0)
+		err = health_init(base);
+	if (err == 0)
 		err = upkeep_start(base);
 	if (err == 0)
 		err = rpc_start(base);
@@ -145,6 +148,7 @@ static void stop(void)
 
 	rpc_stop();
 	state_file_stop();
+	health_fini();
 	for (p = port_next(NULL); p != NULL; p = next) {
 		next = port_next(p);
 		port_leave(p);

@@ -30,8 +30,7 @@ uint32_t health_phase(uint32_t number, uint32_t interval_ms)
 /* A clock that wraps: only differences count. The grid slips by at most one interval every 49 days. */
 uint32_t health_next_ms(uint32_t start_ms, uint32_t phase_ms, uint32_t interval_ms, uint32_t now_ms)
 {
-	/* A timer is never early, but it may say so by a millisecond. */
-	uint32_t from = start_ms + 2, since = (from - phase_ms) % interval_ms;
+	uint32_t from = start_ms + 1, since = (from - phase_ms) % interval_ms;
 	uint32_t next = since == 0 ? from : from + (interval_ms - since);
 
 	if ((int32_t)(next - now_ms) < 0)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health checks with real servers, over hosts and tenants, without a controller; and what other nodes are told.
+
+    host-a (gateway)   red-near  blue-near  closed      10.0.1.0/24 and fd00:1::/64 in VPC red and, the same again, in VPC blue
+    host-b             red-far   blue-far               both balancers have host-a as their gateway
+
+The nodes get the balancers' items from this test, so that nothing but the dataplanes is at work.
+"""
+
+import contextlib
+import time
+
+import pytest
+from lib import wait_for
+from lib.wait import SLOWNESS
+
+TCP, UDP = 6, 17
+# Answers with each datagram that it gets.
+UDP_ECHO = """
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("::", 7))
+while True:
+    data, sender = s.recvfrom(2048)
+    s.sendto(b"echo " + data, sender)
+"""
+# What checks in this file do unless they say otherwise: quick, and patient with a busy machine.
+QUICK = {"interval_ms": 200, "timeout_ms": 200, "rise": 2, "fall": 2, "path": "", "expect": ""}
+
+
+class Balancers:
+    """Items of balancers on both nodes: host-a is the gateway, host-b a node with clients."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.keys = []
+        self.revision = 1000
+
+    def commit(self, host, items=(), keys=()):
+        with self.cloud.host(host).rpc() as rpc:
+            tx = rpc.call("state.begin")["transaction"]
+            if items:
+                rpc.call("state.put", transaction=tx, items=list(items))
+            if keys:
+                rpc.call("state.del", transaction=tx, keys=list(keys))
+            self.revision += 1
+            rpc.call("state.commit", transaction=tx, revision=self.revision)
+
+    def put(self, name, vpc, backends, check, protocol=TCP, hosts="ab"):
+        """`backends`: [(address, port)]; `check`: fields of health_check beside QUICK."""
+        items = [
+            ["listener", name, protocol, 80, "round_robin", 0, [], 0, 0, False, {**QUICK, "port": None, **check}],
+            *(["backend", name, protocol, 80, address, port, 1, ""] for address, port in backends),
+        ]
+        vip = f"10.0.1.{200 + len(self.keys) % 40}"
+        for host in hosts:
+            vtep = None if host == "a" else "host-a"
+            self.commit(host, [["load_balancer", name, vpc["vni"], vip, None, vtep, 1], *items])
+        keys = [["load_balancer", name], *(item[: {"listener": 4, "backend": 6}[item[0]]] for item in items)]
+        self.keys.append((hosts, keys))
+
+    def clear(self):
+        for hosts, keys in self.keys:
+            for host in hosts:
+                self.commit(host, keys=keys)
+        self.keys = []
+
+    def status(self, name, host="a"):
+        with self.cloud.host(host).rpc() as rpc:
+            return {i["address"]: i for i in rpc.call("lb.status", names=[name])["items"]}
+
+    def health(self, name, address, host="a"):
+        now = self.status(name, host)[address]
+        return now["health"], now["reason"]
+
+    def becomes(self, name, address, health, reason=None, host="a", timeout_s=10):
+        wait_for(
+            lambda: self.health(name, address, host)[0] == health
+            and (reason is None or self.health(name, address, host)[1] == reason),
+            timeout_s,
+            lambda: f"{name} {address} is {health} {reason}: {self.status(name, host)}",
+        )
+
+
+@pytest.fixture(scope="module")
+def cloud(make_module_cloud):
+    cloud = make_module_cloud(hosts=2)
+    cloud.vpcs = {}
+    for name in ("red", "blue"):
+        cloud.vpcs[name] = cloud.network(name, {f"{name}-1": {"cidr": "10.0.1.0/24", "cidr6": "fd00:1::/64"}})
+        for place, host in (("near", "a"), ("far", "b")):
+            address = "10.0.1.10" if place == "near" else "10.0.1.11"
+            machine = cloud.machine(f"{name}-{place}", f"{name}-1", host, addresses=[address, address.replace("10.0.1.", "fd00:1::")])
+            setattr(cloud, f"{name}_{place}", machine)
+    cloud.stop_controller()
+    cloud.balancers = Balancers(cloud)
+    gateway = cloud.host("a")
+    cloud.balancers.commit("b", [["vtep", gateway.name, gateway.address, True]])
+    yield cloud
+    cloud.balancers.clear()
+
+
+@pytest.fixture
+def balancers(cloud):
+    yield cloud.balancers
+    cloud.balancers.clear()
+
+
+@contextlib.contextmanager
+def serving(machine, port=80):
+    """A web server that is gone, with its connections, when this is over."""
+    process = machine.serve_http(port)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def both(machine):
+    return [machine.ip4, machine.ip6]
+
+
+@pytest.mark.parametrize("place", ["near", "far"])
+def test_types(cloud, balancers, place):
+    """Each type over each family, to a machine of this host and of the other; its groups let nothing in."""
+    machine = getattr(cloud, f"red_{place}")
+    echo = machine.popen("/usr/bin/python3", "-c", UDP_ECHO)
+    checks = {
+        "tcp": ({"type": "tcp"}, 80, "connected"),
+        "http": ({"type": "http", "path": "/x", "expect": "200"}, 80, "HTTP 200"),
+        "text": ({"type": "http", "path": "/", "expect": machine.name}, 80, "HTTP 200"),
+        "udp": ({"type": "udp", "expect": "echo"}, 7, "answered"),
+        "icmp": ({"type": "icmp"}, 80, "answered"),
+        "other-port": ({"type": "tcp", "port": 80}, 9999, "connected"),
+    }
+    with serving(machine):
+        for name, (check, port, _) in checks.items():
+            balancers.put(name, cloud.vpcs["red"], [(a, port) for a in both(machine)], check, UDP if name == "udp" else TCP)
+        for name, (_, _, reason) in checks.items():
+            for address in both(machine):
+                balancers.becomes(name, address, "up", reason)
+        echo.kill()
+        echo.wait()
+        for address in both(machine):
+            balancers.becomes("udp", address, "down", "port unreachable")
+    for name in ("tcp", "http", "text", "other-port"):
+        for address in both(machine):
+            balancers.becomes(name, address, "down", "connection refused")
+    for address in both(machine):
+        assert balancers.health("icmp", address) == ("up", "answered")
+
+
+def test_answers(cloud, balancers):
+    """What is wrong is said in words."""
+    near = cloud.red_near
+    nobody = "10.0.1.99"
+    cases = {
+        "status": ({"type": "http", "path": "/", "expect": "204"}, near.ip4, "HTTP 200"),
+        "text": ({"type": "http", "path": "/", "expect": "nonsense"}, near.ip4, "HTTP 200 without the expected text"),
+        "nobody": ({"type": "tcp"}, nobody, "no port has this address"),
+        "deaf": ({"type": "udp"}, near.ip4, "port unreachable"),
+    }
+    with serving(near):
+        for name, (check, address, _) in cases.items():
+            balancers.put(name, cloud.vpcs["red"], [(address, 80)], check)
+        for name, (_, address, reason) in cases.items():
+            balancers.becomes(name, address, "down", reason)
+        # A machine that is there and says nothing at all.
+        near.run("ip", "route", "add", "blackhole", "10.0.1.1/32")
+        try:
+            balancers.put("silent", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "tcp"})
+            balancers.becomes("silent", near.ip4, "down", "timeout")
+        finally:
+            near.run("ip", "route", "del", "blackhole", "10.0.1.1/32")
+        balancers.becomes("silent", near.ip4, "up")
+
+
+def test_tenants_with_the_same_addresses(cloud, balancers):
+    """Red's servers run and blue's do not, at the same addresses; then the other way round."""
+    addresses = both(cloud.red_near) + both(cloud.red_far)
+    assert addresses == both(cloud.blue_near) + both(cloud.blue_far)
+    for name in ("red", "blue"):
+        balancers.put(name, cloud.vpcs[name], [(a, 80) for a in addresses], {"type": "tcp"})
+    for serves, silent in (("red", "blue"), ("blue", "red")):
+        with serving(getattr(cloud, f"{serves}_near")), serving(getattr(cloud, f"{serves}_far")):
+            for address in addresses:
+                balancers.becomes(serves, address, "up")
+                balancers.becomes(silent, address, "down", "connection refused")
+
+
+def test_bounds(cloud, balancers):
+    """Down within fall x interval + timeout and not before fall - 1 intervals; up within rise x interval."""
+    check = {"type": "tcp", "interval_ms": 500, "timeout_ms": 300, "rise": 3, "fall": 3}
+    # On top: the servers' start and end, this test's own steps, and a machine that others keep busy.
+    slack_s = 2.0 * SLOWNESS
+    address = cloud.red_far.ip4
+    with serving(cloud.red_far) as server:
+        balancers.put("timed", cloud.vpcs["red"], [(address, 80)], check)
+        balancers.becomes("timed", address, "up")
+        begin = time.monotonic()
+        server.kill()
+        server.wait()
+        balancers.becomes("timed", address, "down")
+        took_s = time.monotonic() - begin
+        assert 2 * 0.5 - 0.1 <= took_s <= 3 * 0.5 + 0.3 + slack_s
+    with serving(cloud.red_far):
+        begin = time.monotonic()
+        balancers.becomes("timed", address, "up")
+        assert time.monotonic() - begin <= 3 * 0.5 + slack_s
+
+
+def test_other_node_follows(cloud, balancers):
+    """host-b hears of changes, and after a start of its own, or of host-a's, of all."""
+    near, far = cloud.red_near, cloud.red_far
+    with serving(near), serving(far) as server:
+        balancers.put("told", cloud.vpcs["red"], [(near.ip4, 80), (far.ip4, 80), (far.ip6, 80)], {"type": "tcp"})
+        for address in (near.ip4, far.ip4, far.ip6):
+            balancers.becomes("told", address, "up", host="b")
+        server.kill()
+        server.wait()
+        for address in (far.ip4, far.ip6):
+            balancers.becomes("told", address, "down", host="b")
+        assert balancers.health("told", near.ip4, "b")[0] == "up"
+        cloud.host("b").kill()
+        cloud.host("b").start()
+        # Restarted it knows nothing at first, and what is up again as soon as it has asked.
+        balancers.becomes("told", near.ip4, "up", host="b", timeout_s=15)
+        balancers.becomes("told", far.ip4, "down", host="b")
+        # A gateway that starts again takes nothing back that is not known to be otherwise.
+        cloud.host("a").kill()
+        assert balancers.health("told", near.ip4, "b")[0] == "up"
+        cloud.host("a").start()
+        balancers.becomes("told", near.ip4, "up", host="a", timeout_s=15)
+        with serving(far):
+            balancers.becomes("told", far.ip4, "up", host="b", timeout_s=15)
+
+
+def test_changed_settings(cloud, balancers):
+    """Other settings are obeyed at once, and the state stays until they say otherwise."""
+    near = cloud.red_near
+    with serving(near):
+        balancers.put("set", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "tcp"})
+        balancers.becomes("set", near.ip4, "up")
+        balancers.put("set", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "http", "path": "/", "expect": "404"})
+        balancers.becomes("set", near.ip4, "down", "HTTP 200")
+        balancers.put("set", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "none"})
+        balancers.becomes("set", near.ip4, "up")
