@@ -27,9 +27,9 @@ int control_send(loc_t out, const void *frame, uint16_t len);
 enum control_kind {
 	CONTROL_NEIGHBOUR, /* ARP and ND of the underlay */
 	CONTROL_PROBE,     /* a struct probe_report (probe/probe.h) */
-	CONTROL_EXTERNAL,     /* ARP and ND of outside networks; `in` is the network's port */
+	CONTROL_EXTERNAL,  /* ARP and ND of outside networks; `in` is the network's port */
 	CONTROL_EXTERNAL_HOP, /* a struct ip_addr of such a network's link that a packet is for; `in` as above */
-	CONTROL_HEALTH,    /* frames of health/health_wire.h, from a tunnel */
+	CONTROL_HEALTH, /* frames of health/health_wire.h, from a tunnel */
 	CONTROL_KINDS
 };
 /* Hands a frame to the control thread, which calls the kind's receiver for it; consumes and counts the mbuf, also when the ring is
