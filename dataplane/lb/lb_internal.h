@@ -25,6 +25,7 @@ struct lb {
 	/* Workers read these. */
 	char name[PORT_NAME_MAX];
 	_Atomic uint32_t vni; /* where its back ends are */
+	uint16_t account;     /* what its sessions carry; session/account.h */
 	struct lb_listener *_Atomic listeners;
 	/* Control thread only. */
 	struct lb_eip *eip;     /* NULL: it has a private address */
@@ -137,6 +138,10 @@ void lb_tell(struct lb_backend *b);
 
 /* The end of a transaction. */
 void lb_settle(void);
+/* What it has carried here: lb_usage.c. Its item is gone; then that the last of its sessions is, and `lb` with it. */
+void lb_usage_ending(const struct lb *lb);
+void lb_usage_close(struct lb *lb);
+
 /* Frees a listener that has neither an item nor back ends any more, and balancers that are gone. */
 bool lb_listener_reap(struct lb_listener *l);
 void lb_table_reap(void);

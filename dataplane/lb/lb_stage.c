@@ -123,6 +123,7 @@ static bool balance(struct flow *f, const struct lb *lb, struct lb_listener *l)
 	if (kept || !f->dry)
 		f->hold.id[HOLD_LB] = b->id;
 	flow_depend(f, b->epoch);
+	flow_account(f, lb->account, true);
 	explain(f, lb, config, b, kept);
 	return deliver(f, lb, b);
 }

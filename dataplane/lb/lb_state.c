@@ -6,6 +6,7 @@
 
 #include "base/prefix_map.h"
 #include "lb/lb_internal.h"
+#include "session/account.h"
 #include "vpc/item.h"
 #include "vpc/vpc.h"
 
@@ -52,7 +53,7 @@ static int lb_reserve(struct lb_change *c, const json_t *item, struct state_erro
 	if (has_address == (*eip != '\0'))
 		return state_fail(err, -EINVAL, "a load balancer has an address or an elastic IP");
 	if (lb_by_name(c->name) == NULL && (c->spare = lb_new(c->name)) == NULL)
-		return item_no_memory(err);
+		return no_room(err, "accounts of services", ACCOUNTS_MAX - 1);
 	if (has_address) {
 		c->endpoint = endpoint_new(0, &c->address, c->name);
 		return c->endpoint != NULL ? 0 : item_no_memory(err);

@@ -7,6 +7,7 @@
 #include "base/prefix_map.h"
 #include "core/rcu.h"
 #include "lb/lb_internal.h"
+#include "session/account.h"
 
 #define EIP_CHAINS 1024u
 
@@ -74,11 +75,19 @@ struct lb *lb_new(const char *name)
 	}
 	memcpy(lb->name, name, strnlen(name, PORT_NAME_MAX - 1));
 	lb->instance = usage_instance();
+	lb->account = account_new();
+	if (lb->account == ACCOUNT_NONE) {
+		free(lb);
+		errno = ENOSPC;
+		return NULL;
+	}
 	return lb;
 }
 
 void lb_free(struct lb *lb)
 {
+	if (lb != NULL)
+		account_close(lb->account, NULL, NULL);
 	free(lb);
 }
 
@@ -115,6 +124,7 @@ void lb_eip_set(struct lb *lb, struct lb_eip *eip)
 void lb_remove(struct lb *lb)
 {
 	hash_table_remove(&balancers, &lb->node);
+	lb_usage_ending(lb);
 	lb_eip_set(lb, NULL);
 	for (struct lb_listener *l = lb->listeners; l != NULL; l = l->next)
 		for (struct lb_backend *b = l->backends; b != NULL; b = b->next)
@@ -283,6 +293,6 @@ void lb_table_reap(void)
 			continue;
 		}
 		*at = lb->next_removed;
-		rcu_defer(free, lb);
+		lb_usage_close(lb);
 	}
 }
