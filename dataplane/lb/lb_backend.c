@@ -356,11 +356,22 @@ static bool is_unchecked(const struct lb_backend *b)
 	return type == NULL || strcmp(type, "none") == 0;
 }
 
+static void set_health(struct lb_backend *b, enum lb_health health)
+{
+	if (b->health == health)
+		return;
+	atomic_store_explicit(&b->health, (uint8_t)health, memory_order_release);
+	b->since_ms = clock_ms();
+	if (health == LB_HEALTH_DOWN)
+		epoch_bump(b->epoch);
+	lb_choice_changed(b->listener);
+}
+
 static void tell(struct lb_backend *b)
 {
 	b->to_tell = false;
 	if (!b->leaving && is_unchecked(b))
-		lb_health_set(b, LB_HEALTH_UP, NULL);
+		set_health(b, LB_HEALTH_UP);
 	if (watcher == NULL)
 		return;
 	if (b->leaving || b->listener->config == NULL)
@@ -369,15 +380,19 @@ static void tell(struct lb_backend *b)
 		watcher->changed(b);
 }
 
+/* Most transactions' choices are made by their end. So are all of the first one, by which a dataplane starts: connections from before
+ * are picked up by them. */
 void lb_settle(void)
 {
+	static bool settled;
 	struct lb_backend *b;
 
 	while ((b = to_tell) != NULL) {
 		to_tell = b->next_told;
 		tell(b);
 	}
-	(void)lb_choice_work(LB_WORK_COMMIT);
+	(void)lb_choice_work(settled ? LB_WORK_TURN : UINT32_MAX);
+	settled = true;
 }
 
 void lb_health_set(struct lb_backend *b, enum lb_health health, const char *reason)
@@ -385,9 +400,6 @@ void lb_health_set(struct lb_backend *b, enum lb_health health, const char *reas
 	snprintf(b->reason, sizeof(b->reason), "%s", reason != NULL ? reason : "");
 	if (b->health == health)
 		return;
-	atomic_store_explicit(&b->health, (uint8_t)health, memory_order_release);
-	b->since_ms = clock_ms();
-	if (health == LB_HEALTH_DOWN)
-		epoch_bump(b->epoch);
-	lb_choice_changed(b->listener);
+	set_health(b, health);
+	lb_choice_judge(b->listener);
 }

@@ -75,6 +75,19 @@ static bool is_used(const struct lb_backend *b, enum lb_health best)
 	return is_member(b) && (b->health == best || b->listener->failed_open);
 }
 
+/* Connections to those that are down go on only as long as all are. */
+void lb_choice_judge(struct lb_listener *l)
+{
+	const struct lb_config *config = l->config;
+	bool open = config != NULL && config->fail_open && best_health(l) == LB_HEALTH_DOWN;
+	bool was_open = l->failed_open;
+
+	atomic_store_explicit(&l->failed_open, open, memory_order_release);
+	for (const struct lb_backend *b = l->backends; was_open && !open && b != NULL; b = b->next)
+		if (b->health == LB_HEALTH_DOWN)
+			epoch_bump(b->epoch);
+}
+
 static uint64_t hash_of(const struct lb_backend *b)
 {
 	uint64_t hash = hash_mix(hash_mix(0, b->addr.q[0]), b->addr.q[1]);
@@ -310,18 +323,26 @@ static bool wants_table(const struct lb_config *config)
 	return config->scheduler == LB_SOURCE_HASH || config->scheduler == LB_MAGLEV;
 }
 
+#define ENTRY_COST 8u /* of a turn, in slots that are looked at */
+
+static void spend(uint32_t *budget, uint32_t cost)
+{
+	*budget -= *budget < cost ? *budget : cost;
+}
+
 /* 1: the budget is at its end; 0: done; -ENOMEM: later. */
 static int make(struct lb_listener *l, uint32_t *budget)
 {
 	const struct lb_config *config = l->config;
 	int rc;
 
+	lb_choice_judge(l);
 	if (config == NULL)
 		return 0;
 	if (!wants_table(config)) {
 		rc = make_list(l, config->scheduler == LB_WEIGHTED_ROUND_ROBIN);
 		if (rc == 0)
-			*budget -= *budget < l->choice->n + 16 ? *budget : l->choice->n + 16;
+			spend(budget, 16 + l->choice->n * ENTRY_COST);
 		return rc;
 	}
 	/* Until the table is made connections are chosen from a list. */
@@ -348,22 +369,8 @@ bool lb_choice_work(uint32_t budget)
 	return work.listener == NULL && dirty == NULL;
 }
 
-/* Connections to those that are down go on only as long as all are. */
-static void judge(struct lb_listener *l)
-{
-	const struct lb_config *config = l->config;
-	bool open = config != NULL && config->fail_open && best_health(l) == LB_HEALTH_DOWN;
-	bool was_open = l->failed_open;
-
-	atomic_store_explicit(&l->failed_open, open, memory_order_release);
-	for (const struct lb_backend *b = l->backends; was_open && !open && b != NULL; b = b->next)
-		if (b->health == LB_HEALTH_DOWN)
-			epoch_bump(b->epoch);
-}
-
 void lb_choice_changed(struct lb_listener *l)
 {
-	judge(l);
 	queue(l);
 }
 

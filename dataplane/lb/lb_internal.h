@@ -47,16 +47,16 @@ struct lb_choice {
 	uint16_t ids[];
 };
 
-/* Its back ends, their weights or health, or its config have changed: decides whether it fails open, and makes its choice again, at
- * once as far as the budget of this turn allows, else in the next ones. Until then choosing passes over who takes no connections. */
+/* Its back ends, their weights or health, or its config have changed: its choice is made again, at the end of the transaction or soon.
+ * Until then choosing passes over who takes no connections. */
 void lb_choice_changed(struct lb_listener *l);
+/* Does it fail open now? As soon as a health has changed. */
+void lb_choice_judge(struct lb_listener *l);
 /* It is going to be freed. */
 void lb_choice_forget(struct lb_listener *l);
 /* Up to about `budget` entries of choices that are to be made. True: all are made. */
 bool lb_choice_work(uint32_t budget);
 #define LB_WORK_TURN (1u << 18) /* about 2 ms */
-#define LB_WORK_COMMIT                                                                             \
-	(1u << 21) /* about 15 ms: what one transaction brings is there when it ends, but for giants */
 
 /*
  * Choosing, lb_pick.c. Worker-safe.

@@ -378,10 +378,8 @@ static int parse_backend(struct backend_change *c, const json_t *any, struct sta
 	return rc;
 }
 
-static int reserve_backend(struct backend_change *c, bool is_new, struct state_error *err)
+static int reserve_backend(struct backend_change *c, struct state_error *err)
 {
-	if (!is_new)
-		return 0;
 	c->spare = lb_backend_new(&c->addr, c->port_number);
 	if (c->spare == NULL)
 		return no_room(err, "back ends", LB_BACKENDS_MAX - 1);
@@ -404,7 +402,7 @@ static int backend_prepare(
 		rc = item_name(item, BACKEND_NAME, c->name, err);
 	}
 	if (rc == 0 && item != NULL)
-		rc = reserve_backend(c, old == NULL, err);
+		rc = reserve_backend(c, err);
 	if (rc != 0)
 		backend_undo(c);
 	else
@@ -423,14 +421,14 @@ static void backend_commit(void *staged)
 	} else {
 		if (b == NULL)
 			lb_backend_put(l, b = c->spare);
-		else if (c->spare != NULL)
+		else
 			lb_backend_free(c->spare);
 		lb_backend_set(b, c->weight, c->name);
 	}
 	free(c);
 }
 
-STATE_KIND(backend_kind, .name = "backend", .order = 112, .prepare = backend_prepare,
+STATE_KIND(backend_kind, .name = "backend", .order = 112, .eager = true, .prepare = backend_prepare,
 	.commit = backend_commit, .abort = backend_undo)
 
 STATE_HOOK(lb_hook, .order = 112, .after_commit = lb_settle)
