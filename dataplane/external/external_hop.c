@@ -484,7 +484,7 @@ static const char *gateway_state(const struct external *ext, bool v6, const stru
 
 json_t *external_gateways_json(const struct external *ext)
 {
-	char text[NET_ADDR_TEXT], mac[RTE_ETHER_ADDR_FMT_SIZE];
+	char text[NET_ADDR_TEXT], mac[NET_MAC_TEXT];
 	json_t *list = json_array();
 
 	for (unsigned int v6 = 0; v6 < 2; v6++)
@@ -492,7 +492,7 @@ json_t *external_gateways_json(const struct external *ext)
 			const struct hop *h = ext->hops->gateways[v6][i];
 			struct rte_ether_addr a = mac_of(h);
 
-			rte_ether_format_addr(mac, sizeof(mac), &a);
+			external_mac_format(&a, mac);
 			json_array_append_new(
 				list, json_pack("{s:s, s:s, s:s?}", "address",
 					      ip_addr_format(&h->neighbour.addr, text), "state",

@@ -2,7 +2,10 @@
 #ifndef EXTERNAL_EXTERNAL_INTERNAL_H
 #define EXTERNAL_EXTERNAL_INTERNAL_H
 /* Between the files of external/. Control thread, unless said otherwise. */
+#include <string.h>
+
 #include "external/external.h"
+#include "lib/net.h"
 
 /* --- external.c --- */
 
@@ -10,6 +13,15 @@
 struct external *external_of_port(const struct port *port);
 /* Its port has another MAC or MTU now. */
 void external_port_changed(struct external *ext);
+
+/* As the API writes it: NET_MAC_TEXT bytes, returned. */
+static inline char *external_mac_format(const struct rte_ether_addr *mac, char *text)
+{
+	struct net_mac m;
+
+	memcpy(&m, mac, sizeof(m));
+	return net_mac_format(&m, text);
+}
 
 /* --- external_hop.c: next hops --- */
 

@@ -48,9 +48,9 @@ static json_t *describe(const struct external *ext)
 {
 	const struct external_trunk *t = trunk_of(ext);
 	bool up = ext->port->state == PORT_ACTIVE;
-	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+	char mac[NET_MAC_TEXT];
 
-	rte_ether_format_addr(mac, sizeof(mac), &ext->port->mac);
+	external_mac_format(&ext->port->mac, mac);
 	return json_pack("{s:s, s:s?, s:i, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "name", ext->name,
 		"ifname",
 		t == NULL                ? NULL

@@ -80,6 +80,8 @@ static void follow(struct external_trunk *t)
 
 static void report(struct external_trunk *t, const char *reason)
 {
+	for (uint32_t i = 0; i < EXTERNALS_MAX && t->networks[i] != NULL; i++)
+		port_fail(t->networks[i]->port, 0, "%s", reason);
 	for (uint32_t i = 0; !t->reported && i < EXTERNALS_MAX && t->networks[i] != NULL; i++)
 		rpc_event("warning", "node", node_config.node, "external_down",
 			"network %s of %s: %s", t->networks[i]->name, node_config.node, reason);
