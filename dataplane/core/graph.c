@@ -12,7 +12,7 @@ int graph_init(void)
 {
 	/* Sources; what they lead to comes along. */
 	static const char *sources[] = {
-		"port_rx", "control_rx", "fragment_release", "shape_release"};
+		"port_rx", "control_rx", "fragment_release", "external_release", "shape_release"};
 
 	node_link_all();
 	for (unsigned int i = 0; i < worker_count; i++) {

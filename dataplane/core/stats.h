@@ -9,6 +9,8 @@ struct stats_held {
 	struct stats_held *next;
 };
 void stats_held_register(struct stats_held *source);
+/* Of all sources. */
+uint64_t stats_held_count(void);
 #define STATS_HELD(var, fn)                                                                        \
 	static struct stats_held var = {.count = (fn)};                                            \
 	__attribute__((constructor)) static void var##_register(void)                              \

@@ -24,13 +24,13 @@ void stats_held_register(struct stats_held *source)
 	held_sources = source;
 }
 
-static json_int_t held(void)
+uint64_t stats_held_count(void)
 {
 	uint64_t n = 0;
 
 	for (const struct stats_held *s = held_sources; s != NULL; s = s->next)
 		n += s->count();
-	return (json_int_t)n;
+	return n;
 }
 
 static json_t *dropped(const struct worker_counters *sum)
@@ -60,7 +60,7 @@ static json_t *packets(void)
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "received", (json_int_t)sum.received,
 		"generated", (json_int_t)sum.generated, "sent", (json_int_t)sum.sent, "consumed",
-		(json_int_t)sum.consumed, "dropped", dropped(&sum), "held", held());
+		(json_int_t)sum.consumed, "dropped", dropped(&sum), "held", (json_int_t)stats_held_count());
 }
 
 /* Share of its time that a worker spent on packets since the last time somebody asked. */

@@ -33,7 +33,7 @@ void external_announce(struct external *ext, const struct ip_addr *addr)
 	a->ext = ext;
 	a->addr = *addr;
 	a->left = NEIGHBOUR_ANNOUNCEMENTS;
-	a->due_ms = clock_ms();
+	a->due_ms = external_now_ms();
 	STAILQ_INSERT_HEAD(&due, a, next);
 }
 

@@ -23,7 +23,7 @@
 #define HEADS 4096u
 #define GATEWAYS_MAX 8u         /* of a family */
 #define NEW_A_SECOND 200u       /* hops of a network */
-#define ASKS_A_MS 4u            /* of a worker */
+#define ASKS_A_MS 32u           /* of a worker */
 #define FORGET_MS 2000u         /* one that has never answered, after it has failed */
 #define FORGET_KNOWN_MS 600000u /* … that once did */
 
@@ -130,7 +130,7 @@ static void ask_for(struct external *ext, struct hop *h, const struct ip_addr *d
 	} else if (worker_self != NULL) {
 		tell_control(ext, dst);
 	} else {
-		external_hop_want(ext, dst, clock_ms());
+		external_hop_want(ext, dst, external_now_ms());
 	}
 }
 
@@ -261,7 +261,7 @@ static void lost(struct neighbour *n)
 	struct hop *h = hop_of(n);
 
 	atomic_store_explicit(&h->asking, false, memory_order_relaxed);
-	h->lost_ms = clock_ms();
+	h->lost_ms = external_now_ms();
 	report_gateway(h, false);
 }
 

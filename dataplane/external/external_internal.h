@@ -68,6 +68,11 @@ void external_announce(struct external *ext, const struct ip_addr *addr);
 void external_announce_all(struct external *ext);
 void external_announce_tick(uint32_t now_ms);
 
+/* --- external_trunk.c --- */
+
+/* The time of external_turn(), and since. */
+uint32_t external_now_ms(void);
+
 /* --- external_port.c: networks' ports --- */
 
 /* The interface was opened, or has another MAC: takes over its MAC, MTU (unless `mtu` is given) and capabilities. */

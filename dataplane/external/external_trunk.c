@@ -329,6 +329,15 @@ static int configure(const json_t *config)
 
 /* --- control thread's part of the day --- */
 
+static uint32_t turned_ms;
+
+uint32_t external_now_ms(void)
+{
+	uint32_t now_ms = clock_ms();
+
+	return (int32_t)(now_ms - turned_ms) > 0 ? now_ms : turned_ms;
+}
+
 static struct external *of_location(loc_t in)
 {
 	const struct port *port = loc_is_port(in) ? port_get(loc_index(in)) : NULL;
@@ -341,7 +350,7 @@ static void receive(const uint8_t *frame, uint16_t len, loc_t in)
 	struct external *ext = of_location(in);
 
 	if (ext != NULL)
-		external_hops_receive(ext, frame, len, clock_ms());
+		external_hops_receive(ext, frame, len, external_now_ms());
 }
 
 static void want(const uint8_t *bytes, uint16_t len, loc_t in)
@@ -352,7 +361,7 @@ static void want(const uint8_t *bytes, uint16_t len, loc_t in)
 	if (ext == NULL || len != sizeof(addr))
 		return;
 	memcpy(&addr, bytes, sizeof(addr));
-	external_hop_want(ext, &addr, clock_ms());
+	external_hop_want(ext, &addr, external_now_ms());
 }
 
 void external_turn(uint32_t now_ms)
@@ -360,6 +369,7 @@ void external_turn(uint32_t now_ms)
 	static uint32_t looked_ms;
 	struct external *ext;
 
+	turned_ms = now_ms;
 	for (uint32_t i = 0; (ext = external_at(i)) != NULL; i++)
 		external_hops_tick(ext, now_ms);
 	external_announce_tick(now_ms);
@@ -391,7 +401,7 @@ void external_link_changed(struct port *port)
 		node_config.node, up ? "carries traffic" : port->reason);
 	if (!up)
 		return;
-	external_hops_start(ext, clock_ms());
+	external_hops_start(ext, external_now_ms());
 	external_announce_all(ext);
 }
 

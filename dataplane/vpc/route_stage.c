@@ -7,6 +7,7 @@
  */
 #include "base/ip_text.h"
 #include "core/road.h"
+#include "external/external.h"
 #include "underlay/underlay.h"
 #include "vpc/exit.h"
 #include "vpc/vpc_internal.h"
@@ -180,17 +181,10 @@ static bool route_to_vtep(struct flow *f, const struct route *route)
 }
 
 /* Out of the VPC: by a service that takes its source there. */
-static bool route_out(struct flow *f, const struct endpoint *ep)
+static bool route_out(struct flow *f)
 {
 	char text[NET_ADDR_TEXT];
 
-	f->routed = true;
-	if (ep != NULL && ep->service != NULL)
-		return to_service(f, f->vpc, ep);
-	if (f->vpc->external != NULL) {
-		flow_step(f, NULL, NULL, -1, "no address of this node");
-		return flow_drop(f, DROP_NOT_FOR_US, NULL, NULL, -1);
-	}
 	if (vpc_exit_find(f))
 		return f->reason == DROP_NONE;
 	flow_step(
@@ -231,6 +225,66 @@ bool flow_to_gateway(struct flow *f, loc_t tunnel)
 	return true;
 }
 
+static bool leave_as_it_is(struct flow *f)
+{
+	return external_leave(f, (struct external *)(uintptr_t)f->leave_object);
+}
+
+/* A dedicated line. */
+static bool route_to_external(struct flow *f, const struct route *route)
+{
+	if (route->tunnel != LOC_NONE) {
+		flow_step(f, "route", route->name, -1, "leads out by a gateway");
+		return flow_to_gateway(f, route->tunnel);
+	}
+	if (route->external == NULL) {
+		flow_step(f, "route", route->name, -1, "there is no network %s on this node",
+			route->target);
+		return no_route(f, "route", route->name);
+	}
+	flow_step(f, "route", route->name, -1, "leads out by network %s", route->external->name);
+	f->leave = leave_as_it_is;
+	f->leave_object = route->external;
+	return true;
+}
+
+static bool route_to_nat_gateway(struct flow *f, const struct route *route)
+{
+	flow_step(f, "route", route->name, -1, "leads to NAT gateway %s", route->target);
+	f->exit_name = route->target;
+	return route_out(f);
+}
+
+/* What came in from an outside network: to a service's address, or by a dedicated line. */
+static bool route_in(struct flow *f, const struct route *route)
+{
+	const struct endpoint *ep = endpoint_get(f->vpc_index, &f->dst);
+
+	f->routed = true;
+	if (ep != NULL && ep->service != NULL)
+		return to_service(f, f->vpc, ep);
+	if (route == NULL) {
+		flow_step(f, NULL, NULL, -1, "no address of this node");
+		return flow_drop(f, DROP_NOT_FOR_US, NULL, NULL, -1);
+	}
+	flow_step(f, "vpc", route->name, -1, "has a route to this network");
+	return flow_deliver(f, route->peer, &f->dst);
+}
+
+/* No address of a subnet: a service's, or somewhere beyond the VPC. */
+static bool route_beyond(struct flow *f, const struct route *route)
+{
+	const struct endpoint *ep = endpoint_get(f->vpc_index, &f->dst);
+
+	f->routed = true;
+	if (ep != NULL && ep->service != NULL)
+		return to_service(f, f->vpc, ep);
+	if (route == NULL)
+		return route_out(f);
+	return route->kind == ROUTE_EXTERNAL ? route_to_external(f, route)
+					     : route_to_nat_gateway(f, route);
+}
+
 static bool decide_routed(struct flow *f)
 {
 	const struct route *route = route_get(f->vpc, &f->dst);
@@ -240,8 +294,10 @@ static bool decide_routed(struct flow *f)
 		flow_step(f, "vpc", f->vpc->name, -1, "a link-local address ends at the gateway");
 		return no_route(f, "vpc", f->vpc->name);
 	}
+	if (f->vpc->external != NULL)
+		return route_in(f, route);
 	if (route == NULL)
-		return route_out(f, endpoint_get(f->vpc_index, &f->dst));
+		return route_beyond(f, NULL);
 	f->routed = true;
 	switch (route->kind) {
 	case ROUTE_SUBNET:
@@ -254,6 +310,10 @@ static bool decide_routed(struct flow *f)
 		return route_to_hop(f, route);
 	case ROUTE_VTEP:
 		return route_to_vtep(f, route);
+	case ROUTE_NAT_GATEWAY:
+	case ROUTE_EXTERNAL:
+		return route_beyond(f, route);
+	case ROUTE_INWARD:
 	case ROUTE_BLACKHOLE:
 		break;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "external/external.h"
 #include "underlay/underlay.h"
 #include "vpc/item.h"
 #include "vpc/vpc_internal.h"
@@ -29,20 +30,23 @@ static int parse(const json_t *item, struct change *c, struct state_error *err)
 {
 	static const char *const hops[] = {[ROUTE_ENDPOINT] = "endpoint",
 		[ROUTE_VTEP] = "vtep",
-		[ROUTE_BLACKHOLE] = "blackhole"};
+		[ROUTE_BLACKHOLE] = "blackhole",
+		[ROUTE_NAT_GATEWAY] = "nat_gateway",
+		[ROUTE_EXTERNAL] = "external"};
 	const char *hop = item_text(item, NEXT_HOP);
 	struct route *r = c->route;
 	int rc;
 
-	r->kind = ROUTE_BLACKHOLE + 1;
+	r->kind = RTE_DIM(hops);
 	for (unsigned int k = 0; k < RTE_DIM(hops); k++)
 		if (hops[k] != NULL && strcmp(hop, hops[k]) == 0)
 			r->kind = k;
-	if (r->kind > ROUTE_BLACKHOLE)
+	if (r->kind == RTE_DIM(hops))
 		return state_fail(err, -EINVAL, "unknown next hop `%s`", hop);
 	if ((rc = item_name(item, NAME, r->name, err)) != 0 ||
 		(rc = item_addr(item, ADDRESS, &r->next_hop, err)) != 0 ||
-		(rc = item_name(item, VTEP, c->vtep, err)) != 0)
+		(rc = item_name(item, VTEP, c->vtep, err)) != 0 ||
+		(rc = item_name(item, TARGET, r->target, err)) != 0)
 		return rc;
 	if (r->kind == ROUTE_ENDPOINT && *item_text(item, ADDRESS) == '\0')
 		return state_fail(err, -EINVAL, "an endpoint as next hop needs its address");
@@ -51,6 +55,8 @@ static int parse(const json_t *item, struct change *c, struct state_error *err)
 	r->mac = item_mac(item, MAC);
 	r->prefix = c->destination;
 	r->tunnel = LOC_NONE;
+	if (r->kind == ROUTE_EXTERNAL && c->vtep[0] == '\0')
+		r->external = external_find(r->target, !ip_addr_is_v4(&c->destination.addr));
 	r->revision = item_uint(item, REVISION);
 	return 0;
 }

@@ -46,6 +46,16 @@ void route_table_free(struct route_table *table)
 		table_free(table);
 }
 
+/* Has the VPC a route of that family to that network, on this node? */
+static bool leads_to(const struct vpc *vpc, const struct external *ext, bool v6)
+{
+	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
+		if (r->kind == ROUTE_EXTERNAL && r->external == ext &&
+			ip_addr_is_v4(&r->prefix.addr) == !v6)
+			return true;
+	return false;
+}
+
 /* Room for all routes of the VPC, counted generously. */
 static uint32_t count_routes(const struct vpc *vpc)
 {
@@ -60,6 +70,11 @@ static uint32_t count_routes(const struct vpc *vpc)
 
 		n += peer != NULL ? peer->n_cidrs : 0;
 	}
+	for (uint32_t i = 1; vpc->external != NULL && i < VPC_INDEX_MAX; i++)
+		n += vpc_get(i) != NULL && (leads_to(vpc_get(i), vpc->external, false) ||
+						   leads_to(vpc_get(i), vpc->external, true))
+			     ? vpc_get(i)->n_cidrs
+			     : 0;
 	return n;
 }
 
@@ -88,15 +103,32 @@ static void add_subnet(struct route_table *t, struct subnet *s, const struct ip_
 	snprintf(r->name, sizeof(r->name), "%s", s->name);
 }
 
+static void add_range(struct route_table *t, struct vpc *peer, const struct ip_prefix *range,
+	enum route_kind kind)
+{
+	struct route *r = &t->routes[t->n++];
+
+	*r = (struct route){.kind = kind, .peer = peer, .tunnel = LOC_NONE};
+	r->prefix = *range;
+	r->revision = peer->revision;
+	snprintf(r->name, sizeof(r->name), "%s", peer->name);
+}
+
 static void add_peer(struct route_table *t, struct vpc *peer)
 {
-	for (uint32_t c = 0; c < peer->n_cidrs; c++) {
-		struct route *r = &t->routes[t->n++];
+	for (uint32_t c = 0; c < peer->n_cidrs; c++)
+		add_range(t, peer, &peer->cidrs[c], ROUTE_PEERING);
+}
 
-		*r = (struct route){.kind = ROUTE_PEERING, .peer = peer, .tunnel = LOC_NONE};
-		r->prefix = peer->cidrs[c];
-		r->revision = peer->revision;
-		snprintf(r->name, sizeof(r->name), "%s", peer->name);
+/* Of a scope: what VPCs have routes to its network. */
+static void add_inward(struct route_table *t, const struct external *ext)
+{
+	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++) {
+		struct vpc *vpc = vpc_get(i);
+
+		for (uint32_t c = 0; vpc != NULL && c < vpc->n_cidrs; c++)
+			if (leads_to(vpc, ext, !ip_addr_is_v4(&vpc->cidrs[c].addr)))
+				add_range(t, vpc, &vpc->cidrs[c], ROUTE_INWARD);
 	}
 }
 
@@ -117,6 +149,8 @@ static void fill(struct route_table *t, struct vpc *vpc)
 		if (peer != NULL && peer != vpc && vpc_has_peer(peer, vpc->vni))
 			add_peer(t, peer);
 	}
+	if (vpc->external != NULL)
+		add_inward(t, vpc->external);
 }
 
 int route_table_rebuild(struct vpc *vpc)
@@ -158,6 +192,7 @@ void route_put(struct vpc *vpc, struct route *route)
 {
 	struct route **at = find_custom(vpc, &route->prefix), *old = *at;
 
+	vpc_dirty(vpc); /* also the network that it led to until now */
 	route->next = old != NULL ? old->next : NULL;
 	*at = route;
 	free(old); /* workers have the table's copy */
@@ -170,7 +205,7 @@ void route_remove(struct vpc *vpc, const struct ip_prefix *destination)
 
 	if (old == NULL)
 		return;
+	vpc_dirty(vpc);
 	*at = old->next;
 	free(old);
-	vpc_dirty(vpc);
 }

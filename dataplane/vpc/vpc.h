@@ -45,17 +45,28 @@ struct subnet {
 	bool retired;
 };
 
-enum route_kind { ROUTE_SUBNET, ROUTE_PEERING, ROUTE_ENDPOINT, ROUTE_VTEP, ROUTE_BLACKHOLE };
+enum route_kind {
+	ROUTE_SUBNET,
+	ROUTE_PEERING,
+	ROUTE_ENDPOINT,
+	ROUTE_VTEP,
+	ROUTE_BLACKHOLE,
+	ROUTE_NAT_GATEWAY,
+	ROUTE_EXTERNAL, /* out of the VPC as it is */
+	ROUTE_INWARD    /* of a scope: into a VPC that has a route to its network */
+};
 
 struct route {
 	enum route_kind kind;
 	char name[PORT_NAME_MAX]; /* of the route object; SUBNET, PEERING: of what it leads to */
 	struct ip_prefix prefix;
 	struct subnet *subnet;     /* SUBNET: the VPC's own */
-	struct vpc *peer;          /* PEERING */
+	struct vpc *peer;          /* PEERING; INWARD: the VPC */
 	struct ip_addr next_hop;   /* ENDPOINT: looked up in the VPC; VTEP: outer address */
-	loc_t tunnel;              /* VTEP */
+	loc_t tunnel;              /* VTEP; NAT_GATEWAY, EXTERNAL: who forwards, LOC_NONE: this node */
 	struct rte_ether_addr mac; /* VTEP */
+	char target[PORT_NAME_MAX]; /* NAT_GATEWAY: its name; EXTERNAL: the network's */
+	struct external *external;  /* EXTERNAL, on this node; NULL: it has no such network */
 	uint64_t revision;
 	struct route *next; /* control thread: custom routes of a VPC */
 };

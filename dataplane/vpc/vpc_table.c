@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/rcu.h"
+#include "external/external.h"
 #include "vpc/vpc.h"
 #include "vpc/vpc_internal.h"
 
@@ -164,8 +165,17 @@ void vpc_retire(struct vpc *vpc)
 	vpc->retired = true;
 }
 
+/* What comes in from networks that it has routes to is for its ranges. */
+static void scopes_dirty(const struct vpc *vpc)
+{
+	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
+		if (r->external != NULL)
+			vpc_dirty(r->external->scope);
+}
+
 void vpc_dirty(struct vpc *vpc)
 {
+	scopes_dirty(vpc);
 	if (vpc->dirty || vpc->retired)
 		return;
 	vpc->dirty = true;

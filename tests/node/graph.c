@@ -25,6 +25,7 @@
 #include "core/rcu.h"
 #include "core/rpc.h"
 #include "core/state.h"
+#include "core/stats.h"
 #include "core/worker.h"
 #include "external/external.h"
 #include "forward/verdict.h"
@@ -655,7 +656,7 @@ void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason
 /* Whatever comes in or is made leaves by one of the named ways. */
 void graph_check_conservation(void)
 {
-	uint64_t in = 0, out = fragment_held();
+	uint64_t in = 0, out = stats_held_count();
 
 	for (unsigned int i = 0; i < worker_count; i++) {
 		const struct worker_counters *c = &workers[i].count;

@@ -44,6 +44,14 @@ BAD_NODE = [
     ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: n, ifname: f, address: 192.0.3.1/24}", "3: external[1].name:"),
     ("external: [{name: n, ifname: e, address: 192.0.2.1}]", "1: external[0].address:"),
     ("external:\n  - name: n\n    ifname: e\n    address: 192.0.2.1/24\n    gateway: 192.0.2", "5: external[0].gateway[0]:"),
+    ("external:\n  - name: n\n    ifname: e\n    address: 192.0.2.1/24\n    gateway: [192.0.2.2, 192.0.3.2]", "5: external[0].gateway[1]:"),
+    ("external:\n  - name: n\n    ifname: e\n    address: 192.0.2.1/24\n    gateway: 192.0.2.1", "5: external[0].gateway[0]:"),
+    ("external:\n  - {name: n, address: 192.0.2.1/24}", "2: external[0]:"),
+    ("external:\n  - {name: n, ifname: e, device: d, address: 192.0.2.1/24}", "2: external[0]:"),
+    ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: m, ifname: e, address: 192.0.3.1/24}", "3: external[1].vlan:"),
+    ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: m, ifname: e, vlan: 5, mode: af_xdp, address: 192.0.3.1/24}", "3: external[1].mode:"),
+    ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24}\n  - {name: n, ifname: f, address: 'fd00::1/64'}", "3: external[1].ifname:"),
+    ("external:\n  - {name: n, ifname: e, address: 192.0.2.1/24, mtu: 1400}\n  - {name: n, ifname: e, mtu: 1300, address: 'fd00::1/64'}", "3: external[1].mtu:"),
 ]
 # What a user copies first: every key of a node's configuration that needs no particular machine.
 WHOLE_NODE = """
@@ -65,6 +73,7 @@ GOOD_NODE = [
     WHOLE_NODE,
     "underlay: {ifname: eth0, address: 192.0.2.0/31}",
     "external: [{name: n, ifname: e, address: 192.0.2.1/24}, {name: n, ifname: e, address: 'fd00::1/64'}]",
+    "external: [{name: n, ifname: e, address: 192.0.2.1/24, mtu: 1400}, {name: m, ifname: e, vlan: 7, address: 192.0.2.1/24, gateway: 192.0.2.9}]",
 ]
 
 
