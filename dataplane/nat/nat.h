@@ -10,6 +10,7 @@
  *	nat_leave, nat_translate out of a VPC: which gateway, which address and port (VPC_EXIT)
  *	nat_arrive               to an elastic IP: forwards, mappings and their filters (EIP_USE)
  *	nat_hold                 what sessions hold, and their timeouts (HOLD_OWNER)
+ *	nat_usage                what it has carried
  *	nat_log, nat_rpc         who had what; how full it is
  *
  * Behaviour: RFC 4787 (UDP), 5382 (TCP), 5508 (ICMP), 6888 and 7857 (many subscribers), 6056 (random ports). Rewriting of packets is

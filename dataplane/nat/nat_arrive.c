@@ -91,6 +91,7 @@ static bool deliver(struct flow *f, const struct nat_gateway *gw, const struct e
 	if (vpc == NULL)
 		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
 	eip_meter(f, eip, true);
+	flow_account(f, atomic_load_explicit(&gw->account, memory_order_relaxed), true);
 	f->new_dport = port;
 	return flow_deliver(f, vpc, addr);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/rcu.h"
+#include "nat/nat_usage.h"
 
 #define CHAINS 4096u
 
@@ -149,6 +150,10 @@ void nat_gateway_set(struct nat_gateway *gw, struct nat_rules *rules)
 	gw->gone = rules == NULL;
 	gw->gone_token = rcu_token();
 	epoch_bump(gw->epoch);
+	if (rules != NULL && rules->here)
+		nat_usage_begin(gw);
+	else
+		nat_usage_end(gw);
 	if (old != NULL)
 		rcu_defer(free_rules, old);
 }

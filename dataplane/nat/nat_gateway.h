@@ -50,12 +50,15 @@ struct nat_rules {
 	enum nat_filtering filtering;
 	enum nat_logging log;
 	uint32_t per_port, per_vpc, quarantine_s, block;
+	uint64_t revision;
 	struct nat_timeouts timeouts;
 	struct prefix_map *map; /* source → index in `sources` */
 	uint32_t n_sources, n_addresses;
 	struct nat_source *sources;
 	uint32_t *addresses; /* ids */
 };
+
+struct nat_bill;
 
 struct nat_gateway {
 	uint16_t id; /* 1 .. */
@@ -68,11 +71,13 @@ struct nat_gateway {
 	_Atomic uint32_t sessions;  /* of SNAT */
 	_Atomic uint32_t forwarded; /* of DNAT */
 	_Atomic uint64_t refused;
+	_Atomic uint16_t account;         /* its flows are billed to; see nat_usage.h */
 	_Atomic uint8_t refusal;          /* enum nat_refusal: not told yet */
 	struct nat_gateway *_Atomic next; /* in its chain, by name */
 	bool gone;                        /* control thread, like: */
 	bool told;                        /* of a refusal, at told_ms */
 	uint32_t told_ms;
+	struct nat_bill *bill;
 	uint32_t sessions_before; /* a second ago */
 	int64_t rate_256;         /* sessions more a second, smoothed, times 256 */
 	uint64_t gone_token;      /* RCU: since when `rules` is NULL again */

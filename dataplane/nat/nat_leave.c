@@ -112,6 +112,7 @@ static bool leave(struct flow *f)
 		eip = nat_address_eip(a);
 		if (eip == NULL)
 			break;
+		flow_account(f, atomic_load_explicit(&gw->account, memory_order_relaxed), false);
 		return eip_leave(f, eip);
 	}
 	return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);

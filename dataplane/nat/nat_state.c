@@ -28,7 +28,8 @@ enum gateway_column {
 	PER_VPC,
 	QUARANTINE,
 	LOG,
-	TIMEOUTS
+	TIMEOUTS,
+	REVISION
 };
 enum snat_column { SNAT_GATEWAY = 1, SNAT_INDEX, SOURCE, SNAT_EIPS, NAT64 };
 enum dnat_column {
@@ -110,6 +111,7 @@ static int parse_gateway(const json_t *item, struct nat_item_gateway *g, struct 
 		.per_port = (uint32_t)item_uint(item, PER_PORT),
 		.per_vpc = (uint32_t)item_uint(item, PER_VPC),
 		.quarantine_s = RTE_MIN((uint32_t)item_uint(item, QUARANTINE), 1u << 20),
+		.revision = item_uint(item, REVISION),
 		.block = (uint32_t)RTE_MIN(item_uint(item, PORT_BLOCK), (uint64_t)NAT_PORTS),
 		.timeouts = {timeout_of(item, "tcp_established_s", 7440),
 			timeout_of(item, "tcp_transitory_s", 240), timeout_of(item, "udp_s", 300),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 
+#include "core/usage.h"
 #include "nat_cloud.h"
 #include "session/session.h"
 
@@ -197,6 +198,10 @@ static void test_machine_on_another_node(void **state)
 		assert_non_null(f);
 		assert_memory_equal(f + 42 + 4, "\x00\x00\x64", 3); /* VNI */
 		assert_memory_equal(f + 50 + 14 + 16, "\x0a\x00\x01\x14", 4);
+		/* Asked again, it keeps its port. */
+		NAT(.dependent = dependent, .quarantine_s = 60);
+		assert_int_equal(
+			nat_through(GRAPH_UNDERLAY, TUNNELLED(&inner, 100), EXT).sport, s.sport);
 		nat_pass(1000);
 	}
 }
@@ -336,6 +341,52 @@ static void test_explain_takes_nothing(void **state)
 	}
 }
 
+static struct usage_figures billed;
+static uint64_t instance; /* 0: the first of that name */
+static unsigned int bills;
+
+static void note_bill(const struct usage_entry *entry, void *arg)
+{
+	(void)arg;
+	if (strcmp(entry->kind, "nat_gateway") != 0 || strcmp(entry->name, "nat") != 0 ||
+		(instance != 0 && entry->instance != instance))
+		return;
+	instance = entry->instance;
+	billed = entry->figures;
+	bills++;
+}
+
+/* What it carries, by whom it was begun, is billed to the gateway, also once it is gone. */
+static void test_usage(void **state)
+{
+	struct nat_seen s;
+
+	(void)state;
+	NAT(.dnat = RANGE);
+	s = nat_through("a", FROM_A(.sport = 5000, .dport = 53, .payload = 72), EXT);
+	for (int i = 0; i < 3; i++)
+		nat_through(EXT, FROM_OUTSIDE(.sport = 53, .dport = s.sport, .payload = 972), "a");
+	nat_through(EXT, FROM_OUTSIDE(.sport = 7, .dport = 8003, .payload = 172), "a");
+	nat_pass(2);
+	bills = 0;
+	usage_each_live(note_bill, NULL);
+	assert_int_equal(bills, 1);
+	assert_int_equal(billed.rx_packets, 1);
+	assert_int_equal(billed.rx_bytes, 100);
+	assert_int_equal(billed.tx_packets, 4);
+	assert_int_equal(billed.tx_bytes, 3200);
+	nat_through("a", FROM_A(.sport = 5000, .dport = 53, .payload = 72), EXT);
+	graph_delete("[[\"dnat\", \"nat\", 1], [\"snat\", \"nat\", 0], [\"snat\", \"nat\", 1], "
+		     "[\"nat_gateway\", \"nat\"]]");
+	for (int i = 0; i < 4; i++)
+		nat_pass(1);
+	bills = 0;
+	usage_each_ended(note_bill, NULL);
+	assert_int_equal(bills, 1);
+	assert_int_equal(billed.rx_bytes, 200);
+	assert_int_equal(billed.tx_bytes, 3200);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, nat_setup, nat_teardown)
 
 int main(void)
@@ -354,6 +405,7 @@ int main(void)
 		TEST(test_longest_source),
 		TEST(test_from_vpc_to_vpc),
 		TEST(test_explain_takes_nothing),
+		TEST(test_usage),
 	};
 
 	return cmocka_run_group_tests(tests, nat_start, NULL);
