@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * explain: the described packet goes down the readable road of its port's node; where that sends it to
- * another VTEP, the same question goes to the node behind it, and so on until it is delivered or dropped.
+ * another VTEP, the same question goes to the node behind it, and so on until it is delivered, dropped, or has left
+ * for an outside network. One from the outside begins at the gateway of the address that it is for.
  */
 #include "api.h"
 #include "fan_out.h"
+#include "gateway.h"
 #include "mem.h"
 #include "node.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +188,14 @@ static void finish_at_gateway(struct explanation *e, const char *subnet)
 	free(where);
 }
 
+static void finish_outside(struct explanation *e, const char *network)
+{
+	char *where = mem_printf("external %s", network);
+
+	finish(e, "forward", NULL, where);
+	free(where);
+}
+
 static void on_answer(struct fan_out *fan, void *arg)
 {
 	struct explanation *e = arg;
@@ -217,6 +228,8 @@ static void on_answer(struct fan_out *fan, void *arg)
 		follow(e, out);
 	else if (resource_text(out, "gateway") != NULL)
 		finish_at_gateway(e, resource_text(out, "gateway"));
+	else if (resource_text(out, "external") != NULL)
+		finish_outside(e, resource_text(out, "external"));
 	else
 		finish(e, "forward", NULL, resource_text(out, "port"));
 }
@@ -288,14 +301,105 @@ static struct object *sender_of(struct api_call *call, struct node **node)
 	return NULL;
 }
 
+/* Asks about a packet from `source` that enters the node by `in` (taken). */
+static void begin(struct api_call *call, struct node *node, const char *source, json_t *in)
+{
+	struct explanation *e = mem_calloc(1, sizeof(*e));
+
+	e->call = call;
+	e->node = node;
+	e->packet = packet_of(call, source);
+	e->in = in;
+	e->steps = mem_json(json_array());
+	ask(e);
+}
+
+/* ---- From the outside ---- */
+
+struct entrance {
+	const struct object *node; /* NULL: nobody has an outside network of the family */
+	const char *network;       /* NULL: the first of the family */
+};
+
+/* A VPC's own addresses are reached by its dedicated line. */
+static bool find_line(const struct model *model, const struct net_addr *to, struct entrance *in)
+{
+	const struct net_prefix whole = net_prefix_of(to);
+
+	STRMAP_FOREACH(&model->external_routes, slot)
+	{
+		const struct object *route = slot->value;
+
+		if (!vpc_covers(vpc_of(route), &whole))
+			continue;
+		*in = (struct entrance){gateway_of(route),
+			resource_text(json_object_get(route->json, "next_hop"), "name")};
+		return true;
+	}
+	return false;
+}
+
+/* Where packets for the address come in; one that nobody has comes in anywhere. */
+static struct entrance entrance_of(const struct model *model, const char *text)
+{
+	const struct object *eip = strmap_get(&model->eips, text);
+	struct entrance in = {NULL, NULL};
+	struct net_addr to;
+
+	net_addr_parse(text, &to);
+	if (eip != NULL)
+		return (struct entrance){gateway_of(eip), eip_external(eip)};
+	if (find_line(model, &to, &in))
+		return in;
+	MODEL_FOREACH(model, kind_find("node"), node)
+	{
+		if (gateway_network(node, NULL, to.family) == GATEWAY_HAS)
+			return (struct entrance){node, NULL};
+	}
+	return in;
+}
+
+static void explain_from_outside(struct api_call *call)
+{
+	const char *to = resource_text(call->params, "to");
+	struct entrance in = entrance_of(&call->c->model, to);
+	enum net_family family = strchr(to, ':') != NULL ? NET_IPV6 : NET_IPV4;
+	struct node *node = in.node != NULL ? node_find(call->c, in.node->name) : NULL;
+	const char *network = in.network;
+	struct txn_error error = {0};
+
+	if (in.node == NULL) {
+		resource_fail_code(&error.base, ERROR_NOT_FOUND, "/from",
+			"no node has an outside network of that family");
+		api_fail_error(call, &error);
+		return;
+	}
+	if (network == NULL)
+		network = gateway_first_network(in.node, family);
+	if (node == NULL || !node_is_connected(node))
+		api_fail(call, ERROR_UNAVAILABLE, NULL,
+			"node `%s`, the gateway of %s, is not connected", in.node->name, to);
+	else if (network == NULL)
+		api_fail(call, ERROR_UNAVAILABLE, NULL,
+			"node `%s`, the gateway of %s, has no outside network of that family",
+			in.node->name, to);
+	else
+		begin(call, node, resource_text(call->params, "source_address"),
+			mem_json(json_pack("{s:s}", "external", network)));
+}
+
 void api_explain(struct api_call *call)
 {
 	struct txn_error error = {0};
-	struct explanation *e;
+	struct object *port;
 	struct node *node;
-	struct object *port = sender_of(call, &node);
 	const char *source;
 
+	if (strcmp(resource_text(call->params, "from"), "external") == 0) {
+		explain_from_outside(call);
+		return;
+	}
+	port = sender_of(call, &node);
 	if (port == NULL)
 		return;
 	source = source_of(call, port);
@@ -305,11 +409,5 @@ void api_explain(struct api_call *call)
 		api_fail_error(call, &error);
 		return;
 	}
-	e = mem_calloc(1, sizeof(*e));
-	e->call = call;
-	e->node = node;
-	e->packet = packet_of(call, source);
-	e->in = json_pack("{s:s}", "port", port->name);
-	e->steps = mem_json(json_array());
-	ask(e);
+	begin(call, node, source, mem_json(json_pack("{s:s}", "port", port->name)));
 }

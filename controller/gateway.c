@@ -143,6 +143,18 @@ enum gateway_network gateway_network(
 	return GATEWAY_HAS_NOT;
 }
 
+const char *gateway_first_network(const struct object *node, enum net_family family)
+{
+	const struct node_rules_state *s = node->state;
+	const json_t *network;
+	size_t i;
+
+	json_array_foreach (s->externals, i, network)
+		if (has_family(network, family))
+			return resource_text(network, "name");
+	return NULL;
+}
+
 static bool lists_address(const json_t *network, const char *text)
 {
 	json_t *addresses = json_object_get(network, "addresses"), *entry;

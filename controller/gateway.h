@@ -47,6 +47,8 @@ enum gateway_network {
 /* `external` NULL: any. */
 enum gateway_network gateway_network(
 	const struct object *node, const char *external, enum net_family family);
+/* The name of its first one in that family; NULL: none. */
+const char *gateway_first_network(const struct object *node, enum net_family family);
 /* Is it an address that a node or its next hop has on an outside network? */
 bool gateway_has_address(const struct model *model, const struct net_addr *addr);
 

@@ -8,7 +8,7 @@
  *
  * Methods of the dataplane's socket (JSON-RPC 2.0, lib/jsonrpc_server.h):
  *   hello {api_version: 1, controller, node} → {api_version, node, version, features: [..], items, revision, digest: [256 x "hex64"], capacity,
- *     underlay: {mtu, family: 4|6} | absent}   `node` that differs from the one asked for: the controller hangs up
+ *     underlay: {mtu, family: 4|6} | absent, externals: [{name, families: [4, 6], addresses}]}   `node` that differs from the one asked for: the controller hangs up
  *   state.keys {buckets: [n..]} → {items: [[kind, key..., "hash"], …]}   (cut in pages: limit, cursor)
  *   state.begin {} → {transaction}
  *   state.put {transaction, items: [[..], ..]}   at most 1000 items a call
@@ -33,7 +33,7 @@
  *   Flows over two nodes that a change made illegal (texts: dataplane/forward/cut.h):
  *   session.end {node, items: ["..", ..]} → {ended}   to the one: `node`, where their other end is, has cut these; at most 500
  *   explain {in: {port} | {vtep, vni} | {external}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
- *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | null, packet: {before, after: as above | null}, steps: [..]}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | {external} | null, packet: {before, after: as above | null}, steps: [..]}
  *   notifications from the dataplane: event {severity, kind, name, reason, message};
  *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end
  *

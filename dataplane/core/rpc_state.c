@@ -11,10 +11,10 @@
 #include "core/config.h"
 #include "core/rpc.h"
 #include "core/state.h"
+#include "external/external.h"
 #include "lib/log.h"
 #include "lib/southbound.h"
 #include "port/reaper.h"
-#include "external/external.h"
 #include "underlay/underlay.h"
 
 /* Items a commit works on before other events get their turn: well under 5 ms. */
@@ -87,6 +87,23 @@ static json_t *digest(void)
 	return list;
 }
 
+/* The network's own addresses and those of its gateways, which no EIP can have. */
+static json_t *addresses_of(const struct external *ext)
+{
+	json_t *list = json_array(), *entry;
+	size_t i;
+
+	json_array_foreach (node_config.external, i, entry) {
+		const char *name = json_string_value(json_object_get(entry, "name"));
+
+		if (name == NULL || strcmp(name, ext->name) != 0)
+			continue;
+		json_array_append(list, json_object_get(entry, "address"));
+		json_array_extend(list, json_object_get(entry, "gateway"));
+	}
+	return list;
+}
+
 /* Outside networks with the families that they have. */
 static json_t *externals(void)
 {
@@ -99,7 +116,8 @@ static json_t *externals(void)
 			if (external_has(ext, v6))
 				json_array_append_new(families, json_integer(v6 ? 6 : 4));
 		json_array_append_new(
-			list, json_pack("{s:s, s:o}", "name", ext->name, "families", families));
+			list, json_pack("{s:s, s:o, s:o}", "name", ext->name, "families", families,
+				      "addresses", addresses_of(ext)));
 	}
 	return list;
 }
