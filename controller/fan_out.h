@@ -15,10 +15,13 @@ typedef void (*fan_out_fn)(struct fan_out *fan, void *arg);
 struct fan_out *fan_out_new(struct controller *c, unsigned timeout_ms, fan_out_fn done, void *arg);
 /* Takes params. */
 void fan_out_ask(struct fan_out *fan, struct node *node, const char *method, json_t *params);
+/* The same, with its answer under another name than the node's. */
+void fan_out_ask_as(struct fan_out *fan, struct node *node, const char *key, const char *method,
+	json_t *params);
 void fan_out_wait(struct fan_out *fan);
 
-/* Borrowed during `done`; NULL when that node was not asked or did not answer. */
-const json_t *fan_out_result(const struct fan_out *fan, const char *node);
+/* By the node's name, or the key. Borrowed during `done`; NULL when that node was not asked or did not answer. */
+const json_t *fan_out_result(const struct fan_out *fan, const char *key);
 /* What went wrong with the last node that failed; NULL when none did. */
 const char *fan_out_failed(const struct fan_out *fan);
 /* Code of its error answer, 0 when it was none. */

@@ -9,6 +9,7 @@
 #include "lib/openrpc.h"
 #include "mem.h"
 #include "metrics.h"
+#include "metrics_service.h"
 #include "node.h"
 
 #include <errno.h>
@@ -208,8 +209,12 @@ static void on_metrics(struct evhttp_request *request, void *arg)
 	fan = fan_out_new(
 		http->c, METRICS_TIMEOUT_MS, on_metrics_ready, exchange_new(http, request));
 	NODES_FOREACH(http->c, node)
-	if (node_is_connected(node))
+	{
+		if (!node_is_connected(node))
+			continue;
 		fan_out_ask(fan, node, "status", mem_json(json_object()));
+		metrics_service_ask(fan, node);
+	}
 	fan_out_wait(fan);
 }
 

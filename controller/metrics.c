@@ -4,6 +4,7 @@
 #include "controller.h"
 #include "fan_out.h"
 #include "mem.h"
+#include "metrics_service.h"
 #include "node.h"
 
 #include <event2/buffer.h>
@@ -51,7 +52,7 @@ void metrics_call(
 		m->below[i] += (double)took_us <= bounds_s[i] * 1e6;
 }
 
-static void head(struct evbuffer *out, const char *name, const char *type, const char *help)
+void metrics_head(struct evbuffer *out, const char *name, const char *type, const char *help)
 {
 	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -60,12 +61,12 @@ static void write_calls(const struct metrics *metrics, struct evbuffer *out)
 {
 	const struct method *method;
 
-	head(out, "vpc_rpc_errors_total", "counter", "Northbound calls that were refused.");
+	metrics_head(out, "vpc_rpc_errors_total", "counter", "Northbound calls that were refused.");
 	METHOD_FOREACH(method)
 	if (metrics->methods[method_i].calls != 0)
 		evbuffer_add_printf(out, "vpc_rpc_errors_total{method=\"%s\"} %llu\n", method->name,
 			(unsigned long long)metrics->methods[method_i].errors);
-	head(out, "vpc_rpc_duration_seconds", "histogram",
+	metrics_head(out, "vpc_rpc_duration_seconds", "histogram",
 		"Time from a northbound call to its answer.");
 	METHOD_FOREACH(method)
 	{
@@ -90,9 +91,9 @@ static void write_model(struct controller *c, struct evbuffer *out)
 {
 	const struct kind *kind;
 
-	head(out, "vpc_revision", "gauge", "Revision of the newest change.");
+	metrics_head(out, "vpc_revision", "gauge", "Revision of the newest change.");
 	evbuffer_add_printf(out, "vpc_revision %llu\n", (unsigned long long)c->published);
-	head(out, "vpc_objects", "gauge", "Objects by kind.");
+	metrics_head(out, "vpc_objects", "gauge", "Objects by kind.");
 	KIND_FOREACH(kind)
 	evbuffer_add_printf(
 		out, "vpc_objects{kind=\"%s\"} %zu\n", kind->name, model_count(&c->model, kind));
@@ -100,23 +101,25 @@ static void write_model(struct controller *c, struct evbuffer *out)
 
 static void write_nodes(struct controller *c, struct evbuffer *out)
 {
-	head(out, "vpc_node_up", "gauge", "1 when the node's dataplane is connected.");
+	metrics_head(out, "vpc_node_up", "gauge", "1 when the node's dataplane is connected.");
 	NODES_FOREACH(c, node)
 	evbuffer_add_printf(
 		out, "vpc_node_up{node=\"%s\"} %d\n", node->name, node_is_connected(node));
-	head(out, "vpc_node_revision_desired", "gauge", "Last change that concerns the node.");
+	metrics_head(
+		out, "vpc_node_revision_desired", "gauge", "Last change that concerns the node.");
 	NODES_FOREACH(c, node)
 	evbuffer_add_printf(out, "vpc_node_revision_desired{node=\"%s\"} %llu\n", node->name,
 		(unsigned long long)node->desired);
-	head(out, "vpc_node_revision_applied", "gauge", "Last change the node forwards by.");
+	metrics_head(
+		out, "vpc_node_revision_applied", "gauge", "Last change the node forwards by.");
 	NODES_FOREACH(c, node)
 	evbuffer_add_printf(out, "vpc_node_revision_applied{node=\"%s\"} %llu\n", node->name,
 		(unsigned long long)node->applied);
-	head(out, "vpc_node_items", "gauge", "Items of state that the node should have.");
+	metrics_head(out, "vpc_node_items", "gauge", "Items of state that the node should have.");
 	NODES_FOREACH(c, node)
 	evbuffer_add_printf(
 		out, "vpc_node_items{node=\"%s\"} %zu\n", node->name, node->wanted_count);
-	head(out, "vpc_node_items_rejected", "gauge", "Items that the node refuses.");
+	metrics_head(out, "vpc_node_items_rejected", "gauge", "Items that the node refuses.");
 	NODES_FOREACH(c, node)
 	evbuffer_add_printf(out, "vpc_node_items_rejected{node=\"%s\"} %zu\n", node->name,
 		node->rejected_count);
@@ -135,7 +138,7 @@ static void write_status(struct controller *c, const struct fan_out *fan, struct
 	const char *name, const char *type, const char *help, const char *section,
 	const char *member)
 {
-	head(out, name, type, help);
+	metrics_head(out, name, type, help);
 	NODES_FOREACH(c, node)
 	write_number(out, name, node->name,
 		json_object_get(json_object_get(fan_out_result(fan, node->name), section), member));
@@ -143,7 +146,7 @@ static void write_status(struct controller *c, const struct fan_out *fan, struct
 
 static void write_drops(struct controller *c, const struct fan_out *fan, struct evbuffer *out)
 {
-	head(out, "vpc_dropped_packets_total", "counter", "Dropped packets by reason.");
+	metrics_head(out, "vpc_dropped_packets_total", "counter", "Dropped packets by reason.");
 	NODES_FOREACH(c, node)
 	{
 		const json_t *status = fan_out_result(fan, node->name);
@@ -161,7 +164,8 @@ static void write_drops(struct controller *c, const struct fan_out *fan, struct 
 
 static void write_workers(struct controller *c, const struct fan_out *fan, struct evbuffer *out)
 {
-	head(out, "vpc_worker_load_percent", "gauge", "How much of its time a worker works.");
+	metrics_head(
+		out, "vpc_worker_load_percent", "gauge", "How much of its time a worker works.");
 	NODES_FOREACH(c, node)
 	{
 		const json_t *status = fan_out_result(fan, node->name);
@@ -197,7 +201,7 @@ static void write_tunnels(struct controller *c, const struct fan_out *fan, struc
 	};
 
 	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
-		head(out, figures[f].name, "gauge", figures[f].help);
+		metrics_head(out, figures[f].name, "gauge", figures[f].help);
 		NODES_FOREACH(c, node)
 		{
 			json_t *list = json_object_get(fan_out_result(fan, node->name), "tunnels"),
@@ -244,5 +248,6 @@ void metrics_write(struct controller *c, const struct fan_out *fan, struct evbuf
 		"sessions", "capacity");
 	write_tunnels(c, fan, out);
 	write_workers(c, fan, out);
+	metrics_service_write(c, fan, out);
 	write_calls(c->metrics, out);
 }

@@ -13,7 +13,7 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 void metrics_call(
 	struct metrics *metrics, const struct method *method, uint64_t took_us, bool failed);
-/* `fan` holds the nodes' answers to `status`. */
+/* `fan` holds the nodes' answers to `status`, and to what metrics_service_ask() asked. */
 void metrics_write(struct controller *c, const struct fan_out *fan, struct evbuffer *out);
 
 #endif

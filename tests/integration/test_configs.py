@@ -15,7 +15,7 @@ from lib.process import run
 CONFIGS = os.path.join(ROOT, "configs")
 EXAMPLES = {"node.yaml": "vpc-dataplane", "controller.yaml": "vpc-controller"}
 UNITS = ["vpc-dataplane", "vpc-controller"]
-TOPOLOGIES = ["topologies/two-tenants.yaml", "topologies/peering.yaml"]
+TOPOLOGIES = ["topologies/two-tenants.yaml", "topologies/peering.yaml", "topologies/gateway.yaml"]
 SYSUSERS, TMPFILES = "vpc.sysusers.conf", "vpc.tmpfiles.conf"
 
 
@@ -123,7 +123,7 @@ def test_user_and_directories(tmp_path):
 
 def test_topologies_are_applied_and_unapplied(make_cloud):
     """The topologies fit each other and two hosts; applied again they change nothing; deleted, nothing is left."""
-    cloud = make_cloud(hosts=2)
+    cloud = make_cloud(hosts=2, outside={"internet": ["a"]})
     resources = []
     for name in TOPOLOGIES:
         with open(config(name), encoding="utf-8") as f:
@@ -137,7 +137,8 @@ def test_topologies_are_applied_and_unapplied(make_cloud):
     assert first["created"] == len(resources)
     again = cloud.apply(resources)
     assert again["unchanged"] == len(resources) and not again["changes"]
-    assert all(port["status"]["state"] == "active" for port in cloud.list("port"))
+    for kind in ("port", "eip", "nat_gateway", "load_balancer"):
+        assert all(thing["status"]["state"] == "active" for thing in cloud.list(kind)), cloud.list(kind)
     stream = "---\n".join(yaml.safe_dump(r) for r in resources)
     cloud.vpcctl("delete", "-f", "-", "--wait", stdin=stream)
     assert {r["kind"] for r in cloud.call("export")["resources"]} <= {"node"}

@@ -50,7 +50,7 @@ def test_changes_need_one(shared):
 def test_no_method_that_changes_passes_without_a_token(shared):
     before = shared.call("export")
     for name, method in shared.document.methods.items():
-        writes = name.partition(".")[2] in ("create", "update", "delete", "accept", "attach", "detach", "flush") or name in (
+        writes = name.partition(".")[2] in ("create", "update", "delete", "accept", "attach", "detach", "bind", "unbind", "flush") or name in (
             "apply",
             "restore",
             "security_group.add_rules",
