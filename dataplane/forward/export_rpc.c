@@ -13,6 +13,7 @@
 
 #include <event2/event.h>
 
+#include "core/config.h"
 #include "core/rcu.h"
 #include "core/rpc.h"
 #include "core/worker.h"
@@ -86,31 +87,46 @@ static void side_of(struct record_side *s, uint32_t ref, uint32_t now_ms)
 	s->edge = atomic_load_explicit(&hot->tcp_edge, memory_order_relaxed);
 }
 
+static struct ip_addr key_address(uint32_t ref, bool src)
+{
+	const struct session_key *key = &session_dir_of(ref)->key;
+	const struct session_ext *ext = &session_exts[ref >> 1];
+
+	if (!session_key_is_v6(key))
+		return ip_addr_from_v4(src ? key->src : key->dst);
+	return src ? ext->src[ref & 1] : ext->dst[ref & 1];
+}
+
+/* The tuple on the port's side: what it sends as the initiator, or what it answers, turned round. */
+static void put_tuple(struct record *r, uint32_t index, bool initiator)
+{
+	uint32_t ref = index << 1 | !initiator;
+	const struct session_key *key = &session_dir_of(ref)->key;
+
+	r->proto = session_key_proto(key);
+	r->src = key_address(ref, initiator);
+	r->dst = key_address(ref, !initiator);
+	r->sport = initiator ? key->sport : key->dport;
+	r->dport = initiator ? key->dport : key->sport;
+}
+
+/* What is translated here stays here: its packets come to the port by us from now on, or go from it to us. */
 static void record_of(struct record *r, uint32_t index, bool initiator, uint32_t now_ms)
 {
 	const struct session_dir *d = session_dir_of(index << 1);
-	bool v6 = session_key_is_v6(&d->key);
+	bool translated = d[0].flags & (SESSION_F_SRC | SESSION_F_DST);
 
 	memset(r, 0, sizeof(*r));
 	r->initiator = initiator;
-	r->crossing = (d[0].flags | d[1].flags) & SESSION_F_ROUTED;
-	r->proto = session_key_proto(&d->key);
-	r->src = v6 ? session_exts[index].src[0] : ip_addr_from_v4(d->key.src);
-	r->dst = v6 ? session_exts[index].dst[0] : ip_addr_from_v4(d->key.dst);
-	r->sport = d->key.sport;
-	r->dport = d->key.dport;
+	r->crossing = translated || ((d[0].flags | d[1].flags) & SESSION_F_ROUTED);
+	put_tuple(r, index, initiator);
 	r->dmac = d[0].dmac;
-	r->smac = d[1].dmac;
-	snprintf(r->far, sizeof(r->far), "%s", far_name(initiator ? d[0].out : d[0].in));
+	r->smac = translated && !initiator ? d[0].smac : d[1].dmac;
+	snprintf(r->far, sizeof(r->far), "%s",
+		translated ? node_config.node : far_name(initiator ? d[0].out : d[0].in));
 	r->age_ms = (uint32_t)RTE_MAX((int32_t)(now_ms - session_colds[index].created_ms), 0);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		side_of(&r->side[dir], index << 1 | dir, now_ms);
-}
-
-/* What is rewritten on its way belongs to who rewrites it. */
-static bool is_plain(uint32_t index)
-{
-	return !(session_dir_of(index << 1)->flags & (SESSION_F_SRC | SESSION_F_DST));
 }
 
 static void take(struct export *e, const struct parked *parked, uint32_t index, uint32_t now_ms)
@@ -120,7 +136,7 @@ static void take(struct export *e, const struct parked *parked, uint32_t index, 
 	struct record r;
 
 	/* It may have ended since it was found, its index may be another's. */
-	if (!session_alive(index) || !is_plain(index) || !parked_matches(parked, index, &initiator))
+	if (!session_alive(index) || !parked_matches(parked, index, &initiator))
 		return;
 	record_of(&r, index, initiator, now_ms);
 	atomic_thread_fence(memory_order_acquire);

@@ -91,7 +91,7 @@ void verdict_flow_of_session(struct flow *f, uint32_t index)
 	f->smac = r->dmac;
 	f->dmac = d->dmac;
 	vpc = vpc_get(f->vpc_index);
-	if ((d->flags & SESSION_F_ROUTED) && vpc != NULL)
+	if ((d->flags & (SESSION_F_ROUTED | SESSION_F_REMAC)) && vpc != NULL)
 		f->dmac = vpc->gw_mac;
 }
 
@@ -118,6 +118,23 @@ static void enter_by_port(struct flow *f, loc_t where, bool routed)
 		f->dmac = vnic->vpc->gw_mac;
 }
 
+/* By a tunnel they come to their receiver, in its VPC over a peering; or to us, who stand between the VPC and a service. */
+static void enter_by_tunnel(struct flow *f, uint32_t index, const struct vpc *vpc)
+{
+	const struct session_dir *d = session_dir_of(index << 1),
+				 *r = session_dir_of(index << 1 | 1);
+	const struct vpc *other = vpc_get(session_key_vpc(&r->key));
+
+	if ((d->flags & (SESSION_F_SRC | SESSION_F_DST)) || other == NULL ||
+		other->external != NULL) {
+		f->dmac = vpc->gw_mac;
+		return;
+	}
+	f->dmac = d->dmac;
+	if (loc_is_port(d->out))
+		f->vpc_index = other->index;
+}
+
 /* The initiator may have moved: its packets enter from where it lives now. What crosses subnets is routed once, on the
  * source's node, so a frame comes to the gateway's MAC from a port and to its receiver's from a tunnel. */
 static void follow_initiator(struct flow *f, uint32_t index)
@@ -132,14 +149,12 @@ static void follow_initiator(struct flow *f, uint32_t index)
 	origin_find(vpc, &f->src, &o);
 	if (o.where == LOC_NONE || o.where == f->in)
 		return;
-	if (loc_is_port(f->in) && loc_is_tunnel(o.where)) {
-		/* Over a peering a tunnel's packets come in the receiver's VPC. */
-		f->dmac = d->dmac;
-		if (loc_is_port(d->out))
-			f->vpc_index = session_key_vpc(&r->key);
-	} else if (loc_is_port(o.where)) {
-		enter_by_port(f, o.where, loc_is_tunnel(f->in) && (r->flags & SESSION_F_ROUTED));
-	}
+	if (loc_is_port(f->in) && loc_is_tunnel(o.where))
+		enter_by_tunnel(f, index, vpc);
+	else if (loc_is_port(o.where))
+		enter_by_port(f, o.where,
+			loc_is_tunnel(f->in) &&
+				((d->flags & SESSION_F_REMAC) || (r->flags & SESSION_F_ROUTED)));
 	f->in = o.where;
 }
 

@@ -10,7 +10,7 @@
  *	[BITS WSCALE WINDOW END EDGE BITS WSCALE WINDOW END EDGE]
  *
  *	SIDE      i: the port that moves is the initiator; r: the responder
- *	SRC DST   as the initiator sends; ports 0 where the protocol has none, of ICMP (id, type << 8 | code)
+ *	SRC DST   as the initiator sends, or, translated on its way, as the port gets it; ports 0 where the protocol has none, of ICMP (id, type << 8 | code)
  *	CROSSING  1: between subnets, through the gateway; else 0
  *	DMAC SMAC the initiator's frames carry
  *	FAR       the VTEP on the other side, or -

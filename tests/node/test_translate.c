@@ -201,8 +201,9 @@ static void test_other_node(void **state)
 			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = FAR, .dst = SERVER,
 				.sport = 10, .dport = 9, .ttl = 63));
 	}
+	outside.holds = true;
 	/* And out of there: its node has decremented. */
-	for (int n = 0; n < 2; n++)
+	for (int n = 0; n < 3; n++) {
 		graph_expect_pass(GRAPH_UNDERLAY,
 			TUNNELLED(FRAME(.smac = GW, .dmac = GW, .src = "10.0.1.20", .dst = SERVER,
 					  .sport = 7, .dport = 8, .ttl = 63),
@@ -210,6 +211,9 @@ static void test_other_node(void **state)
 			EXT,
 			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER,
 				.sport = 1007, .dport = 8, .ttl = 63));
+		outside_bump(); /* asked again it stays */
+	}
+	assert_int_equal(outside_taken, 1);
 	assert_int_equal(session_used(), 2);
 }
 
