@@ -76,52 +76,74 @@ int cut_init(void)
 	return 0;
 }
 
-/* The direction that leaves by a tunnel to a node of ours, with *vtep; NULL: the flow has no end on one. */
-static const struct session_dir *outward(uint32_t index, const struct vtep **vtep)
+/* A node of ours behind the tunnel; NULL: none. */
+static const struct vtep *node_behind(loc_t tunnel)
 {
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		const struct session_dir *d = session_dir_of(index << 1 | dir);
+	const struct vtep *vtep = loc_is_tunnel(tunnel) ? vtep_get(loc_index(tunnel)) : NULL;
 
-		if (!loc_is_tunnel(d->out) || !loc_is_port(d->in))
-			continue;
-		*vtep = vtep_get(loc_index(d->out));
-		return *vtep != NULL && !vtep_is_foreign(*vtep) ? d : NULL;
-	}
-	return NULL;
+	return vtep != NULL && !vtep_is_foreign(vtep) ? vtep : NULL;
 }
 
-/* Does its end on this node live here still? If not the other node learns of that itself, and where the port has gone its sessions
- * may go on. */
+/* Does the end that is not the other node's live here still? If not the other node learns of that itself, and where the port has gone
+ * its sessions may go on. A gateway has it outside, or at a third node. */
 static bool lives_here(const struct session_dir *d, const struct ip_addr *addr)
 {
-	const struct port *port = port_get(loc_index(d->in));
+	const struct port *port = loc_is_port(d->in) ? port_get(loc_index(d->in)) : NULL;
 	const struct vnic *vnic = port != NULL ? vnic_of(port) : NULL;
 
+	if (port == NULL || port->role != PORT_TENANT)
+		return d->flags & (SESSION_F_SRC | SESSION_F_DST);
 	return vnic != NULL && vnic->vpc->index == session_key_vpc(&d->key) &&
 	       vnic_may_use(vnic, addr);
 }
 
-bool cut_tell(uint32_t index, const struct flow *f)
+/* The flow as it leaves: what a translation made of it. */
+static struct cut_flow as_it_leaves(uint32_t index, const struct session_dir *answers)
+{
+	struct cut_flow flow = {
+		.src = ip_addr_from_v4(answers->key.dst),
+		.dst = ip_addr_from_v4(answers->key.src),
+		.sport = answers->key.dport,
+		.dport = answers->key.sport,
+		.proto = session_key_proto(&answers->key),
+	};
+
+	if (session_key_is_v6(&answers->key)) {
+		flow.src = session_exts[index].dst[1];
+		flow.dst = session_exts[index].src[1];
+	}
+	return flow;
+}
+
+static bool tell(struct cut_flow *flow, const struct vtep *vtep, uint32_t vni)
 {
 	struct rte_ring *ring = rings[worker_self != NULL ? worker_self->id + 1 : 0];
-	const struct session_dir *first = session_dir_of(index << 1), *d;
-	const struct vtep *vtep;
-	struct cut_flow flow;
 
-	if (ring == NULL || (d = outward(index, &vtep)) == NULL ||
-		!lives_here(d, d == first ? &f->src : &f->dst))
-		return true;
-	/* What is rewritten on its way is another flow there. */
-	if (first->flags & (SESSION_F_SRC | SESSION_F_DST))
-		return true;
-	flow = (struct cut_flow){.src = f->src,
+	flow->vtep = vtep->index;
+	flow->vni = vni;
+	return rte_ring_sp_enqueue_elem(ring, flow, sizeof(*flow)) == 0;
+}
+
+bool cut_tell(uint32_t index, const struct flow *f)
+{
+	const struct session_dir *there = session_dir_of(index << 1),
+				 *back = session_dir_of(index << 1 | 1);
+	const struct vtep *to = node_behind(there->out), *from = node_behind(back->out);
+	struct cut_flow leaves = as_it_leaves(index, back);
+	struct cut_flow arrives = {
+		.src = f->src,
 		.dst = f->dst,
-		.vtep = vtep->index,
-		.vni = d->out_vni,
 		.sport = f->sport,
 		.dport = f->dport,
-		.proto = f->proto};
-	return rte_ring_sp_enqueue_elem(ring, &flow, sizeof(flow)) == 0;
+		.proto = f->proto,
+	};
+
+	if (rings[0] == NULL)
+		return true;
+	if (to != NULL && lives_here(there, &f->src) && !tell(&leaves, to, there->out_vni))
+		return false;
+	return from == NULL || !lives_here(back, &leaves.dst) ||
+	       tell(&arrives, from, back->out_vni);
 }
 
 static int by_vtep(const void *a, const void *b)

@@ -7,7 +7,8 @@
  *
  *	verdict_refresh() ──▶ cut_tell() ──ring──▶ cut_turn() ──session.cut──▶ controller ──session.end──▶ the other node
  *
- * A flow is told as one text, numbers decimal, as the initiator sends it: VNI PROTO SRC SPORT DST DPORT. VNI is that of the VPC
+ * A flow is told as one text, numbers decimal, as its first packet was on the way between the two nodes (a gateway translates it before
+ * or after that): VNI PROTO SRC SPORT DST DPORT. VNI is that of the VPC
  * in which the *other* node keeps the flow: over a peering it is another than here. Ports of ICMP are (id, type << 8 | code).
  *
  * Told once: who is away is told nothing afterwards. Changes of policy come by the controller, so it is there when there is

@@ -164,8 +164,3 @@ class Outside:
     def tcpdump(self, path, expression=""):
         """What passes between the gateway nodes and the router."""
         return tcpdump(self.router, self.lan_if, path, expression)
-
-    def forget_paths(self):
-        """The path MTUs that the internet's machine has learnt."""
-        for family in (4, 6):
-            self.internet.ns.run("ip", f"-{family}", "route", "flush", "cache", check=False)
