@@ -9,12 +9,19 @@ together they cost about 30 cycles a packet. The source is endless, so the figur
 
     encap    stateful policy + VXLAN encapsulation; every flow has a session
     decap    VXLAN decapsulation + stateful policy; every flow has a session
+    eip      stateful policy + 1:1 translation to elastic IPs, out of the node's outside network
+    snat     stateful policy + translation to ports of a NAT gateway's addresses, out
+    dnat     from the outside through a NAT gateway's port forward into the VPC, to a machine here
+    lb       stateful policy + a balancer's choice among 8 back ends + VXLAN encapsulation
     new      as encap, but never a flow twice: sessions made a second
+    new-snat new destinations from 4,096 machines through a NAT gateway that maps by destination
+    new-lb   as lb, but never a flow twice
 
-    packets.py [--cases encap,decap,new] [--flows 10000,100000,1000000] [--size 60] [--seconds 3] [--runs 3] [--json FILE]
+    packets.py [--cases encap,…] [--flows 10000,100000,1000000] [--size 60] [--seconds 3] [--runs 3] [--json FILE]
 """
 
 import argparse
+import ipaddress
 import json
 import os
 import re
@@ -36,6 +43,13 @@ SOURCES = 256  # addresses that the source uses, from 10.1.0.2
 HERE_MAC, THERE_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 HERE, THERE = "10.1.0.2", "10.2.0.2"
 VTEP_HERE, VTEP_THERE = "172.16.0.1", "172.16.0.2"
+VIP = "10.3.0.1"  # of the balancer
+OUTSIDE, ROUTER, POOL = "198.18.0.1", "198.18.0.2", "198.18.1.0/24"
+ROUTER_MAC = "02:00:00:00:02:01"
+EXTERNAL_MAC = "02:00:00:00:02:02"
+FORWARDED = "198.18.1.1"  # whose port 80 is a machine's
+TRANSLATED = ("eip", "snat", "dnat", "new-snat")
+CASES = ("encap", "decap", "eip", "snat", "dnat", "lb", "new", "new-snat", "new-lb")
 UNDERLAY_MAC, NEIGHBOUR_MAC = "02:00:00:00:01:02", "02:00:00:00:01:01"
 FAIR = "ring=1024,rss=1"  # buffers not hot in L1, a hash as NICs give it
 
@@ -50,32 +64,50 @@ def tsc_hz():
     return float(found.group(1)) * 1e6
 
 
+GATEWAY = "GATEWAY"  # stands for the subnet's gateway's MAC, which is known once there is one
+
+
+def addresses(first, count):
+    """So many IPv4 addresses, from that one."""
+    return [str(ipaddress.ip_address(first) + i) for i in range(count)]
+
+
 class Bench:
     """A dataplane between two flowgen devices, and a VTEP elsewhere that does not answer."""
 
     def __init__(self, case, flows, size):
         self.case = case
         self.flows = flows
-        sessions = 1 << max(16, (2 * flows - 1).bit_length()) if case != "new" else 1 << 24
-        source = f"flows={flows},sips={SOURCES},size={size},{FAIR}"
-        sink = "rx=0"
-        vxlan = f"vxlan={VNI},osip={VTEP_THERE},odip={VTEP_HERE},osmac={NEIGHBOUR_MAC},odmac={UNDERLAY_MAC}"
-        tenant, outside = (sink, f"{source},{vxlan}") if case == "decap" else (source, sink)
+        fresh = case.startswith("new")
+        sessions = 1 << max(16, (2 * flows - 1).bit_length()) if not fresh else 1 << 24
+        from_here, from_underlay, from_outside = self._devices(f"flows={flows},size={size},{FAIR}")
+        node = {
+            "idle": "poll",
+            "memory": {"hugepages": "auto", "size_mb": NODE_MB},
+            "capacity": {"sessions": sessions},
+            "limits": {"unanswered_percent": 100},
+            "underlay": {
+                "device": f"net_flowgen1,{from_underlay},mac={UNDERLAY_MAC}",
+                "address": f"{VTEP_HERE}/24",
+                "mtu": 9000,
+                "neighbours": [{"address": VTEP_THERE, "mac": NEIGHBOUR_MAC}],
+            },
+            "eal": ["-d", PLUGIN],
+        }
+        if case in TRANSLATED:
+            node["external"] = [
+                {
+                    "name": "internet",
+                    "device": f"net_flowgen2,{from_outside},mac={EXTERNAL_MAC}",
+                    "address": f"{OUTSIDE}/15",
+                    "gateway": ROUTER,
+                    "neighbours": [{"address": ROUTER, "mac": ROUTER_MAC}],
+                }
+            ]
         self.cloud = Cloud(
             hosts=1,
             underlay=None,
-            node_config={
-                "idle": "poll",
-                "memory": {"hugepages": "auto", "size_mb": NODE_MB},
-                "capacity": {"sessions": sessions},
-                "underlay": {
-                    "device": f"net_flowgen1,{outside},mac={UNDERLAY_MAC},smac={HERE_MAC},dmac={THERE_MAC}",
-                    "address": f"{VTEP_HERE}/24",
-                    "mtu": 9000,
-                    "neighbours": [{"address": VTEP_THERE, "mac": NEIGHBOUR_MAC}],
-                },
-                "eal": ["-d", PLUGIN],
-            },
+            node_config=node,
             controller_config={"nodes": []},
             start=False,
         )
@@ -86,45 +118,82 @@ class Bench:
         ]
         cloud.start()
         try:
-            self._network(f"net_flowgen0,{tenant}")
+            self._network(f"net_flowgen0,{from_here}")
         except BaseException:
             cloud.close(check=False)
             raise
 
+    def _devices(self, common):
+        """What the machine here, the underlay and the outside send: one of them does."""
+        macs = f"smac={HERE_MAC},dmac={THERE_MAC if self.case in ('encap', 'decap', 'new') else GATEWAY}"
+        if self.case == "decap":
+            vxlan = f"vxlan={VNI},osip={VTEP_THERE},odip={VTEP_HERE},osmac={NEIGHBOUR_MAC},odmac={UNDERLAY_MAC}"
+            return "rx=0", f"{common},sips={SOURCES},{vxlan},{macs}", "rx=0"
+        if self.case == "dnat":
+            to = f"sip=203.0.113.1,sips=64,dip={FORWARDED},smac={ROUTER_MAC},dmac={EXTERNAL_MAC}"
+            return "rx=0", "rx=0", f"{common},{to}"
+        # A port has 16 addresses that elastic IPs can stand for; a flow of one of them is as good as any.
+        sources = {"eip": 16, "new-snat": 4096}.get(self.case, SOURCES)
+        if self.case in ("lb", "new-lb"):
+            macs += f",dip={VIP}"
+        elif self.case == "new-snat":
+            macs += f",dip=203.0.0.1,dips={1 << 16}"
+        elif self.case in TRANSLATED:
+            macs += ",dip=203.0.113.1"
+        return f"{common},sips={sources},{macs}", "rx=0", "rx=0"
+
     def _network(self, devargs):
-        """The source's addresses are one port here (encap), or 256 endpoints behind the other VTEP (decap)."""
-        cloud = self.cloud
+        """The source's addresses are one port here, or 256 endpoints behind the other VTEP (decap), or outside (dnat)."""
+        cloud, case = self.cloud, self.case
         rules = [{"direction": d, "priority": 100, "protocol": "udp", "ports": "80"} for d in ("ingress", "egress")]
         rules.append({"direction": "egress", "action": "deny", "protocol": "any"})
-        resources = [
-            {"kind": "vpc", "name": "bench", "cidrs": ["10.0.0.0/8"], "vni": VNI, "mtu": 1500},
-            {"kind": "subnet", "name": "bench", "vpc": "bench", "cidr": "10.0.0.0/8"},
-            {"kind": "security_group", "name": "web", "rules": rules},
-        ]
+        cloud.apply(
+            [
+                {"kind": "vpc", "name": "bench", "cidrs": ["10.0.0.0/8"], "vni": VNI, "mtu": 1500},
+                {"kind": "subnet", "name": "bench", "vpc": "bench", "cidr": "10.0.0.0/8"},
+                {"kind": "security_group", "name": "web", "rules": rules},
+            ]
+        )
         common = {"kind": "port", "subnet": "bench", "security_groups": ["web"]}
-        attachment = {"type": "device", "devargs": devargs}
-        if self.case == "decap":
-            first = 10 << 24 | 1 << 16 | 2
-            for i in range(SOURCES):
-                address = ".".join(str((first + i) >> shift & 255) for shift in (24, 16, 8, 0))
-                resources.append(
-                    {
-                        **common,
-                        "name": f"there-{i}",
-                        "node": "elsewhere",
-                        "addresses": [address],
-                        "attachment": {"type": "none"},
-                        # Frames carry one source MAC: behind a router of theirs.
-                        **({"mac": HERE_MAC} if i == 0 else {}),
-                    }
-                )
+        here = {"name": "here", "addresses": [HERE], "mac": HERE_MAC, "allowed_addresses": ["10.1.0.0/16"]}
+        if case in ("decap", "dnat"):
             here = {"name": "here", "addresses": [THERE], "mac": THERE_MAC}
-        else:
-            there = {"name": "there", "addresses": [THERE], "mac": THERE_MAC}
-            resources.append({**common, **there, "node": "elsewhere", "attachment": {"type": "none"}})
-            here = {"name": "here", "addresses": [HERE], "mac": HERE_MAC, "allowed_addresses": ["10.1.0.0/16"]}
-        cloud.apply(resources)
-        cloud.create(**{**common, **here}, node=cloud.host().name, attachment=attachment)
+        if case == "eip":
+            here["addresses"] = addresses(HERE, 16)
+        elsewhere = {"encap": [THERE], "new": [THERE], "decap": addresses(HERE, SOURCES)}.get(case, [])
+        if case in ("lb", "new-lb"):
+            elsewhere = addresses("10.4.0.2", 8)
+        # Frames carry one source MAC: behind a router of theirs.
+        mac = HERE_MAC if case == "decap" else THERE_MAC
+        none = {"node": "elsewhere", "attachment": {"type": "none"}}
+        cloud.apply(
+            [
+                {**common, **none, "name": f"there-{i}", "addresses": [address], **({"mac": mac} if i == 0 else {})}
+                for i, address in enumerate(elsewhere)
+            ]
+        )
+        devargs = devargs.replace(GATEWAY, cloud.get("subnet", "bench")["status"]["gateway_mac"])
+        cloud.create(**{**common, **here}, node=cloud.host().name, attachment={"type": "device", "devargs": devargs})
+        self._services(here, elsewhere)
+
+    def _services(self, here, elsewhere):
+        cloud, case = self.cloud, self.case
+        eips = {"eip": 16, "snat": 32, "new-snat": 32, "dnat": 1}.get(case, 0)
+        if eips:
+            cloud.create("eip_pool", name="public", cidr=POOL, node=cloud.host().name, external="internet")
+        bound = [{"port": "here", "private_address": a} for a in here["addresses"]] if case == "eip" else [{}] * eips
+        for i, port in enumerate(bound):
+            cloud.create("eip", name=f"eip-{i}", pool="public", **port)
+        if case in ("snat", "new-snat", "dnat"):
+            rules = {"snat": [{"subnet": "bench", "eips": [f"eip-{i}" for i in range(eips)]}]}
+            if case == "dnat":
+                rules = {"dnat": [{"eip": "eip-0", "protocol": "udp", "port": "80", "to_address": THERE, "to_port": 80}]}
+            mapping = "endpoint_dependent" if case == "new-snat" else "endpoint_independent"
+            cloud.create("nat_gateway", name="nat", vpc="bench", eips=[f"eip-{i}" for i in range(eips)], mapping=mapping, **rules)
+        if case in ("lb", "new-lb"):
+            backends = [{"port": f"there-{i}", "port_number": 80} for i in range(len(elsewhere))]
+            listener = {"protocol": "udp", "port": 80, "scheduler": "maglev", "health_check": {"type": "none"}, "backends": backends}
+            cloud.create("load_balancer", name="lb", vpc="bench", address=VIP, node=cloud.host().name, listeners=[listener])
 
     def close(self):
         self.cloud.close()
@@ -189,7 +258,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", default="encap,decap,new")
+    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--flows", default="10000,100000,1000000")
     parser.add_argument("--size", type=int, default=60, help="of the inner frame")
     parser.add_argument("--seconds", type=float, default=3)
@@ -202,14 +271,14 @@ def main():
     print(f"one worker, {args.size}-byte frames, TSC {hz / 1e9:.3f} GHz\n")
     print("| case | flows | median Mpps | min | max | cycles a packet | CPU share |\n|---|---:|---:|---:|---:|---:|---:|")
     for case in args.cases.split(","):
-        for flows in [1 << 24] if case == "new" else [int(n) for n in args.flows.split(",")]:
+        for flows in [1 << 24] if case.startswith("new") else [int(n) for n in args.flows.split(",")]:
             with Bench(case, flows, args.size) as bench:
-                windows = bench.fresh(args.runs) if case == "new" else bench.established(args.seconds, args.runs)
+                windows = bench.fresh(args.runs) if case.startswith("new") else bench.established(args.seconds, args.runs)
             rates = [rate for rate, _ in windows]
             median = statistics.median(rates)
             share = min(share for _, share in windows)
             rows.append({"case": case, "flows": flows, "rates": rates, "share": share})
-            told = "never twice" if case == "new" else f"{flows:,}"
+            told = "never twice" if case.startswith("new") else f"{flows:,}"
             print(
                 f"| {case} | {told} | {median / 1e6:.2f} | {min(rates) / 1e6:.2f} | {max(rates) / 1e6:.2f} "
                 f"| {hz / median if median else 0:.0f} | {share:.2f} |",
