@@ -7,7 +7,9 @@
  *	nat_table                records: mappings and who refers to whom
  *	nat_address, nat_gateway outside addresses and gateways with their rules, under RCU
  *	nat_state, nat_rules     southbound items → rules
- *	nat_leave, nat_translate out of a VPC: which gateway, which address and port (VPC_EXIT)
+ *	nat_leave                out of a VPC: by which gateway (VPC_EXIT)
+ *	nat_translate            by which outside address and port: kept, or a binding of
+ *	nat_host, nat_mapping, nat_dependent, nat_wrap
  *	nat_arrive               to an elastic IP: forwards, mappings and their filters (EIP_USE)
  *	nat_hold                 what sessions hold, and their timeouts (HOLD_OWNER)
  *	nat_usage                what it has carried

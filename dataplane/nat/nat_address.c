@@ -217,7 +217,7 @@ int nat_address_set_forwards(struct nat_address *a, struct nat_forwards *forward
 
 		f->record = kept_record(old, f);
 		if (f->record == 0)
-			f->record = nat_hold_forward(f->gateway);
+			f->record = nat_hold_forward(f->gateway, a);
 		if (f->record == 0) { /* no more records: those before it stand */
 			forwards->n = n = i;
 			err = -ENOMEM;

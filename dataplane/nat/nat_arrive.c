@@ -53,8 +53,9 @@ static uint32_t join(const struct flow *f, uint32_t id)
 	return both;
 }
 
-/* The flow holds `id`, a MAPPING or FORWARD, whose reference is the caller's. */
-static bool hold(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules, uint32_t id)
+/* The flow to an inside end holds `id`, a MAPPING or FORWARD, whose reference is the caller's. */
+static bool hold(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules, uint32_t id,
+	const struct ip_addr *inside, rte_be16_t inside_port)
 {
 	bool second = f->hold.id[HOLD_NAT] != 0;
 
@@ -71,7 +72,12 @@ static bool hold(struct flow *f, struct nat_gateway *gw, const struct nat_rules 
 		nat_hold_drop(id);
 		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
 	}
-	id = nat_wrap(f, rules, id, &f->new_src, f->new_sport);
+	id = nat_wrap(f, rules, id,
+		&(struct nat_ends){.inside = *inside,
+			.inside_port = inside_port,
+			.outside_port = f->new_dport,
+			.remote = f->new_src,
+			.remote_port = f->new_sport});
 	if (id != 0 && second)
 		id = join(f, id);
 	if (id == 0)
@@ -112,7 +118,7 @@ static bool to_forward(struct flow *f, const struct nat_forward *fw, const struc
 		ip_addr_format(&fw->to_address, text), port);
 	if (!nat_record_get(fw->record))
 		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
-	return hold(f, gw, rules, fw->record) &&
+	return hold(f, gw, rules, fw->record, &fw->to_address, rte_cpu_to_be_16(port)) &&
 	       deliver(f, gw, eip, &fw->to_address, rte_cpu_to_be_16(port));
 }
 
@@ -182,7 +188,7 @@ static bool to_mapping(struct flow *f, uint32_t id, const struct eip *eip)
 	}
 	flow_step(f, "nat_gateway", gw->name, -1, "mapped to %s port %u",
 		ip_addr_format(&inside, text), rte_be_to_cpu_16(port));
-	if (!hold(f, gw, rules, id))
+	if (!hold(f, gw, rules, id, &inside, port))
 		return false;
 	exchange_family(f, r);
 	return deliver(f, gw, eip, &inside, port);

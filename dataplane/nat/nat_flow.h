@@ -35,10 +35,16 @@ bool nat_translate(struct flow *f, struct nat_gateway *gw, const struct nat_rule
 /* Refused for want of ports or by a limit: counted, told to the controller. False. */
 bool nat_refuse(struct flow *f, struct nat_gateway *gw, enum nat_refusal why);
 
-/* What a session with `remote` holds instead of `id`, whose reference it takes over: perhaps a note in the mapping's filter set, perhaps
- * one for the log. 0: no record left, and `id` is dropped. */
+/* A session's, for the filter set and the log. */
+struct nat_ends {
+	struct ip_addr inside, remote;
+	rte_be16_t inside_port, outside_port, remote_port;
+};
+
+/* What a session holds instead of `id`, whose reference it takes over: perhaps a note in the mapping's filter set, perhaps one for the
+ * log. 0: no record left, and `id` is dropped. */
 uint32_t nat_wrap(const struct flow *f, const struct nat_rules *rules, uint32_t id,
-	const struct ip_addr *remote, rte_be16_t remote_port);
+	const struct nat_ends *ends);
 
 uint64_t nat_random(void);
 

@@ -71,9 +71,15 @@ void nat_hold_discard(uint32_t id)
 	nat_record_free(id);
 }
 
-uint32_t nat_hold_forward(uint16_t gateway)
+uint32_t nat_hold_forward(uint16_t gateway, struct nat_address *a)
 {
-	return nat_hold_new(NAT_FORWARD, gateway);
+	uint32_t id = nat_hold_new(NAT_FORWARD, gateway);
+
+	if (id == 0)
+		return 0;
+	nat_record_of(id)->address = a->id;
+	atomic_fetch_add_explicit(&a->records, 1, memory_order_relaxed);
+	return id;
 }
 
 static void leave_address(uint32_t address)
@@ -112,6 +118,7 @@ static void end(uint32_t id)
 		leave_address(r->address);
 		break;
 	case NAT_HOST:
+	case NAT_FORWARD:
 		leave_address(r->address);
 		break;
 	case NAT_LOGGED:

@@ -23,8 +23,8 @@ uint32_t nat_hold_new(enum nat_kind kind, uint16_t gateway);
 /* One that was never found by anybody. */
 void nat_hold_discard(uint32_t id);
 
-/* For a rule of DNAT; dropped by nat_hold_drop(). Control thread. */
-uint32_t nat_hold_forward(uint16_t gateway);
+/* For a rule of DNAT of an address; dropped by nat_hold_drop(). Control thread. */
+uint32_t nat_hold_forward(uint16_t gateway, struct nat_address *a);
 
 /* A block of the host `owner` is empty: see nat_ports_on_return(); `arg` is a nat_address_space. */
 void nat_hold_block_returned(void *arg, uint32_t owner, uint16_t from, uint16_t to);

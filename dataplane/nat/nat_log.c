@@ -117,12 +117,12 @@ void nat_log_session(const struct nat_record *logged, bool begins)
 		return;
 	e = (struct entry){.gateway = logged->gateway,
 		.proto = logged->proto,
-		.inside = root->addr,
+		.inside = logged->addr,
 		.outside = a->ip,
 		.remote = logged->remote,
-		.inside_port = root->port,
+		.inside_port = logged->port,
 		.remote_port = logged->remote_port,
-		.from = rte_be_to_cpu_16(root->outside)};
+		.from = rte_be_to_cpu_16(logged->outside)};
 	e.event = event_of(&e, begins);
 	put(&e);
 }

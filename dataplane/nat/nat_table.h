@@ -57,7 +57,7 @@ struct nat_record {
 	rte_be16_t outside;  /* MAPPING, FLOW: the outside port */
 	struct ip_addr addr; /* inside; OWNER: who it is, hashed */
 	uint32_t parent;     /* free: the next free one */
-	/* MAPPING, FLOW, HOST: nat_address id; BOTH: the second parent. */
+	/* MAPPING, FLOW, HOST, FORWARD: nat_address id; BOTH: the second parent. */
 	uint32_t address;
 	union {
 		struct {

@@ -9,6 +9,8 @@
 #include "nat/nat_rpc.h"
 #include "nat/nat_table.h"
 
+/* Ports that rest are looked at that often. */
+#define ADDRESSES_MS 100u
 /* A gateway that is short says so at most once that often. */
 #define EVENT_MS 10000u
 
@@ -36,11 +38,16 @@ static void tell(struct nat_gateway *gw, void *arg)
 
 void nat_turn(uint32_t now_ms)
 {
+	static uint32_t addresses_ms;
+
 	if (nat_records == NULL)
 		return;
-	rcu_read_enter();
-	nat_address_turn(now_ms);
-	rcu_read_leave();
+	if (now_ms - addresses_ms >= ADDRESSES_MS) {
+		addresses_ms = now_ms;
+		rcu_read_enter();
+		nat_address_turn(now_ms);
+		rcu_read_leave();
+	}
 	nat_table_turn();
 	nat_gateway_each(tell, &now_ms);
 	nat_gateway_turn();

@@ -113,7 +113,7 @@ void nat_gateway(const struct nat_spec *s)
 		s->established_s != 0 ? s->established_s : 7440, eips, eips, flag(s->nat64),
 		otherwise(s->dnat, ""));
 	graph_items(items);
-	nat_turn(now_ms += 10);
+	nat_turn(now_ms += 100);
 }
 
 void nat_pass(uint32_t seconds)
@@ -124,7 +124,7 @@ void nat_pass(uint32_t seconds)
 	}
 	graph_pass_time(seconds * 1000);
 	graph_run();
-	nat_turn(now_ms += 10);
+	nat_turn(now_ms += 100);
 	graph_run();
 }
 

@@ -288,6 +288,13 @@ static void test_log(void **state)
 			assert_int_equal(
 				lines_with(path, "\"inside\": \"10.0.1.10\""), sessions ? 22 : 2);
 		}
+	/* What comes in by a forward is a session, too. */
+	unlink(path);
+	NAT(.log = "session", .dnat = DNAT_ITEM("0", "e50", "17", "80", "90", A4, "8080"));
+	nat_through(EXT, FROM_OUTSIDE(.sport = 7, .dport = 83), "a");
+	nat_pass(400);
+	assert_int_equal(lines_with(path, "\"inside_port\": 8083, \"outside_port\": 83"), 2);
+	assert_int_equal(lines_with(path, "\"outside\": \"" E50 "\""), 2);
 	unlink(path);
 	node_config.nat_log = NULL;
 }

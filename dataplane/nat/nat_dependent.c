@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Endpoint-dependent bindings: a port for each flow, that others may have who go elsewhere. */
+#include "core/worker.h"
+#include "nat/nat_binding.h"
+#include "session/session.h"
+
+/* Ports of a destination that are tried, endpoint-dependent. With 99 % of them taken one in 10^9 flows finds none. */
+#define TRIES 2048u
+/* A destination that none was found for is not searched for again that long. */
+#define FULL_MS 100u
+#define FULL_NOTES 256u
+
+struct answers {
+	uint32_t scope;
+	const struct flow *f;
+	const struct nat_address *a;
+	uint8_t proto;
+};
+
+/* Nobody's answers come from that destination to that port. */
+static bool fits(void *arg, uint16_t port)
+{
+	const struct answers *w = arg;
+	const struct flow *f = w->f;
+	rte_be16_t outside = rte_cpu_to_be_16(port);
+	struct session_key key =
+		f->out_v6 ? session_key_v6(w->scope, w->proto, &f->new_dst, &w->a->ip, f->new_dport,
+				    outside)
+			  : session_key_v4(w->scope, w->proto, ip_addr_v4(&f->new_dst),
+				    ip_addr_v4(&w->a->ip), f->new_dport, outside);
+
+	return session_lookup(&key, session_hash(&key), &f->new_dst, &w->a->ip) == SESSION_NONE;
+}
+
+/* Destinations that had no port left a moment ago: [hash of address, destination] → until when. A worker's own. */
+static __thread struct full_note {
+	uint32_t hash, until_ms;
+} full_notes[FULL_NOTES];
+
+static struct full_note *full_note_of(
+	const struct flow *f, const struct nat_address *a, uint32_t *hash)
+{
+	uint64_t h = hash_mix(hash_mix(a->id, f->new_dst.q[0]), f->new_dst.q[1]);
+
+	*hash = hash_fold(hash_mix(h, (uint64_t)f->new_dport << 8 | f->proto)) | 1;
+	return &full_notes[*hash / 2 % FULL_NOTES];
+}
+
+static uint32_t now_ms(void)
+{
+	return worker_self != NULL ? worker_self->now_ms : clock_ms();
+}
+
+/* On one address. Takes over `host`'s reference if it returns a record. */
+static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, enum nat_space space,
+	uint32_t host, struct nat_address *a)
+{
+	const struct eip *eip = nat_address_eip(a);
+	struct answers w = {.f = f, .a = a, .proto = f->proto};
+	uint32_t id, hash;
+	struct full_note *full = full_note_of(f, a, &hash);
+	struct nat_grant grant;
+
+	if (eip == NULL || (full->hash == hash && (int32_t)(full->until_ms - now_ms()) > 0))
+		return 0;
+	w.scope = eip->ext->scope->index;
+	if (f->v6 && !f->out_v6 && space == NAT_ICMP)
+		w.proto = IPPROTO_ICMP;
+	id = nat_binding_new(NAT_FLOW, f, gw, space, host, a);
+	if (id == 0)
+		return 0;
+	if (!nat_ports_share(a->ports[space], nat_lease_of(a, host, space), host,
+		    rte_be_to_cpu_16(f->sport), nat_random(), TRIES, fits, &w, &grant)) {
+		*full = (struct full_note){hash, now_ms() + FULL_MS};
+		nat_hold_discard(id);
+		return 0;
+	}
+	nat_binding_leased(a, space, host, &grant);
+	atomic_fetch_add_explicit(&a->records, 1, memory_order_relaxed);
+	nat_record_of(id)->outside = rte_cpu_to_be_16(grant.port);
+	return id;
+}
+
+/* The host's address; without blocks also another one, when that has no port for the destination. */
+uint32_t nat_map_dependent(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
+	const struct nat_source *source, enum nat_space space, enum nat_refusal *why)
+{
+	uint32_t host = nat_host_of(f, gw, rules, source, space), id = 0;
+	struct nat_address *a;
+
+	*why = host != 0 ? NAT_REFUSED_PORTS : NAT_REFUSED_RECORDS;
+	if (host == 0)
+		return 0;
+	a = nat_address_at(nat_record_of(host)->address);
+	if (a != NULL)
+		id = flow_new(f, gw, space, host, a);
+	for (uint32_t i = 0; id == 0 && rules->block == 0 && i < source->n[f->out_v6]; i++) {
+		a = nat_address_at(rules->addresses[source->first[f->out_v6] + i]);
+		if (a != NULL && a->id != nat_record_of(host)->address)
+			id = flow_new(f, gw, space, host, a);
+	}
+	if (id == 0)
+		nat_hold_drop(host);
+	return id;
+}
