@@ -54,7 +54,8 @@ struct external *external_find(const char *name, bool v6);
 /* By index, for iteration; NULL behind the last. */
 struct external *external_at(uint32_t index);
 
-/* node.yaml's `external`: opens what there is, and goes on trying. 0 or -errno, logged. Control thread, once. */
+/* node.yaml's `external`: opens what there is, and goes on trying (without `base`: by external_turn() alone). 0 or -errno, logged.
+ * Control thread. */
 int external_start(const json_t *config, struct event_base *base);
 /* What is due: announcements, questions, interfaces that are away. By itself every NEIGHBOUR_TICK_MS where the configuration has
  * networks. Control thread. */

@@ -45,8 +45,23 @@ static void announce_endpoint(struct endpoint *e, void *arg)
 		external_announce(ext, &e->addr);
 }
 
+/* What is announced now is announced anew. */
+static void forget(const struct external *ext)
+{
+	struct announcement *a, *next;
+
+	for (a = STAILQ_FIRST(&due); a != NULL; a = next) {
+		next = STAILQ_NEXT(a, next);
+		if (a->ext != ext)
+			continue;
+		STAILQ_REMOVE(&due, a, announcement, next);
+		free(a);
+	}
+}
+
 void external_announce_all(struct external *ext)
 {
+	forget(ext);
 	endpoint_each(announce_endpoint, ext);
 }
 

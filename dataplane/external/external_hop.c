@@ -477,7 +477,7 @@ static const char *gateway_state(const struct external *ext, bool v6, const stru
 {
 	if (h->asking)
 		return "unknown";
-	if (!h->alive)
+	if (!h->alive || ext->port->state != PORT_ACTIVE)
 		return "down";
 	return ext->hops->way[v6] == h ? "active" : "standby";
 }

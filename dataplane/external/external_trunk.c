@@ -430,7 +430,7 @@ int external_start(const json_t *config, struct event_base *base)
 	control_receiver_set(CONTROL_EXTERNAL_HOP, want);
 	for (unsigned int i = 0; rc == 0 && i < n_trunks; i++)
 		look_after(trunks[i]);
-	return rc != 0 || n_trunks == 0 ? rc : start_timer(base);
+	return rc != 0 || n_trunks == 0 || base == NULL ? rc : start_timer(base);
 }
 
 void external_stop(void)

@@ -159,6 +159,9 @@ static uint16_t stub_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkt
 
 PORT_DRIVER(stub_driver, .type = "stub", .priv_size = sizeof(struct stub), .open = stub_open,
 	.close = stub_close, .rx_burst = stub_rx, .tx_burst = stub_tx)
+/* As an interface of an outside network: {"ifname": …, "mode": "stub"}. */
+PORT_DRIVER(stub_interface, .type = "netdev", .mode = "stub", .priv_size = sizeof(struct stub),
+	.open = stub_open, .close = stub_close, .rx_burst = stub_rx, .tx_burst = stub_tx)
 
 static struct port *port_named(const char *name)
 {
