@@ -50,6 +50,7 @@ struct flow_kept {
 	struct ip_addr new_src, new_dst;
 	rte_be16_t new_sport, new_dport;
 	struct session_hold hold;
+	bool answered; /* the other side has sent something */
 };
 
 struct flow {

@@ -444,6 +444,8 @@ static void kept_of(struct flow_kept *kept, uint32_t index)
 	if (session_key_proto(&d->key) != session_key_proto(&r->key))
 		kept->new_dport = d->key.dport; /* stages leave an ICMP type to us */
 	kept->hold = session_hold_of(index);
+	kept->answered =
+		atomic_load_explicit(&session_hots[1][index].packets, memory_order_relaxed) != 0;
 }
 
 /* A record's translation is for life: another one is another session's. */

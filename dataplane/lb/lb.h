@@ -116,8 +116,8 @@ struct lb_backend *lb_backend_find(const char *lb, uint8_t protocol, rte_be16_t 
 	const struct ip_addr *addr, rte_be16_t port_number);
 /* Every back end that is not leaving. `fn` may call lb_health_set(). */
 void lb_each_backend(void (*fn)(struct lb_backend *backend, void *arg), void *arg);
-/* `reason` says why, or what was answered; NULL: "". Obeyed by the next packet: new connections go elsewhere, those of one that is
- * down are cut. Raises no event. */
+/* `reason` says why, or what was answered; NULL: "". Obeyed by the next packet: new connections go elsewhere, of one that is
+ * down also datagrams and connections that it has not answered. Raises no event. */
 void lb_health_set(struct lb_backend *backend, enum lb_health health, const char *reason);
 
 /* Who wants to hear of back ends, at most one. Called at the end of a transaction, when all of it is in place. */

@@ -72,8 +72,9 @@ struct lb_client {
 struct lb_backend *lb_pick(struct lb_listener *l, const struct lb_client *client);
 /* Takes new connections. */
 bool lb_backend_takes(const struct lb_backend *b);
-/* Goes on with the ones it has. */
-bool lb_backend_keeps(const struct lb_backend *b);
+/* Goes on with a connection that it has. When it is down: with those of TCP that it has answered. Its own end of them knows best whether
+ * they are over, and a check may be wrong; datagrams, and who has no answer yet, find another one. */
+bool lb_backend_keeps(const struct lb_backend *b, uint8_t protocol, bool answered);
 
 /*
  * Ids and what counts by them: lb_backend.c.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Choosing a back end for a new connection. What it chooses from may be older than what is known of the back ends, so each is
  * asked whether it takes connections; if not, the next one is. */
+#include <netinet/in.h>
+
 #include "core/rcu.h"
 #include "lb/lb_internal.h"
 #include "lb/maglev.h"
@@ -15,9 +17,12 @@ bool lb_backend_takes(const struct lb_backend *b)
 	       (b->health != LB_HEALTH_DOWN || b->listener->failed_open);
 }
 
-bool lb_backend_keeps(const struct lb_backend *b)
+bool lb_backend_keeps(const struct lb_backend *b, uint8_t protocol, bool answered)
 {
-	return !b->drained && (b->health != LB_HEALTH_DOWN || b->listener->failed_open);
+	if (b->drained)
+		return false;
+	return b->health != LB_HEALTH_DOWN || b->listener->failed_open ||
+	       (protocol == IPPROTO_TCP && answered);
 }
 
 /* An id may be another listener's by now. */

@@ -52,7 +52,7 @@ static struct lb_backend *kept_backend(const struct flow *f, const struct lb_lis
 	const struct flow_kept *kept = f->kept;
 	struct lb_backend *b = kept != NULL ? lb_backend_get(kept->hold.id[HOLD_LB]) : NULL;
 
-	if (b == NULL || b->listener != l || !lb_backend_keeps(b) ||
+	if (b == NULL || b->listener != l || !lb_backend_keeps(b, f->proto, kept->answered) ||
 		b->port_number != kept->new_dport || !ip_addr_equal(&b->addr, &kept->new_dst))
 		return NULL;
 	return b;

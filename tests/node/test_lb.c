@@ -301,6 +301,39 @@ static void test_down_and_up(void **state)
 	assert_int_equal(many(501, 10).b, 5);
 }
 
+#define TCP_TO_VIP(...) TO_VIP(.proto = IPPROTO_TCP, __VA_ARGS__)
+#define TCP_AT_B(...) AT_B(.proto = IPPROTO_TCP, __VA_ARGS__)
+
+/* A connection that its server has answered is the server's to end; a SYN without an answer goes to another one. */
+static void test_open_connections_outlive_a_failed_check(void **state)
+{
+	struct ip_addr addr;
+	struct lb_backend *b;
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LISTENER("lb", "6", "80", "round_robin", "0", "",
+		"0", "0", "false",
+		CHECK) "," BACKEND("lb", "6", "80", "10.0.1.11", "8080", "1") "]");
+	assert_true(ip_addr_parse("10.0.1.11", &addr));
+	b = lb_backend_find("lb", IPPROTO_TCP, RTE_BE16(80), &addr, RTE_BE16(8080));
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 1), "b", TCP_AT_B(.sport = 1));
+	graph_expect_pass("b",
+		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",
+			.proto = IPPROTO_TCP, .sport = 8080, .dport = 1, .seq = 9, .ack = 1,
+			.tcp_flags = 0x12),
+		"a",
+		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
+			.proto = IPPROTO_TCP, .sport = 80, .dport = 1, .seq = 9, .ack = 1,
+			.tcp_flags = 0x12));
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 2), "b", TCP_AT_B(.sport = 2));
+	lb_health_set(b, LB_HEALTH_DOWN, "HTTP 503");
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 1, .seq = 1, .ack = 10, .tcp_flags = 0x10), "b",
+		TCP_AT_B(.sport = 1, .seq = 1, .ack = 10, .tcp_flags = 0x10));
+	graph_expect_drop("a", TCP_TO_VIP(.sport = 2), DROP_LB_NO_BACKEND);
+	graph_expect_drop("a", TCP_TO_VIP(.sport = 3), DROP_LB_NO_BACKEND);
+	assert_int_equal(lb_connections(b), 1);
+}
+
 static void test_fail_open(void **state)
 {
 	(void)state;
@@ -434,6 +467,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_weight_0, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_down_and_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_open_connections_outlive_a_failed_check, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fail_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_allow_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_persistence, setup, teardown),
