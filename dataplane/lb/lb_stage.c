@@ -85,6 +85,17 @@ static void explain(struct flow *f, const struct lb *lb, const struct lb_config 
 		lb_scheduler_name(config->scheduler), lb_health_name(b->health), lb_connections(b));
 }
 
+/* Machines of one subnet answer each other directly, so the packet comes as if it had been sent so: the back end's node would not
+ * take an answer to the client for one to the gateway. */
+static void look_direct(struct flow *f)
+{
+	const struct subnet *subnet = f->src_ep != NULL ? f->src_ep->subnet : NULL;
+
+	if (subnet != NULL && f->dst_ep != NULL && f->dst_ep->subnet == subnet &&
+		ip_addr_equal(&f->src, &f->new_src))
+		f->out_smac = f->src_ep->mac;
+}
+
 static bool deliver(struct flow *f, const struct lb *lb, const struct lb_backend *b)
 {
 	struct vpc *vpc = vpc_by_vni(lb->vni);
@@ -98,7 +109,10 @@ static bool deliver(struct flow *f, const struct lb *lb, const struct lb_backend
 		f->new_src = vip;
 	}
 	f->new_dport = b->port_number;
-	return flow_deliver(f, vpc, &b->addr);
+	if (!flow_deliver(f, vpc, &b->addr))
+		return false;
+	look_direct(f);
+	return true;
 }
 
 static bool balance(struct flow *f, const struct lb *lb, struct lb_listener *l)
