@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Load balancers: virtual addresses whose connections are spread over machines. */
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/kinds.h"
@@ -79,7 +80,8 @@ static const struct field check_fields[] = {
 		.min = 1,
 		.max = 255,
 		.help = "http: status codes that are good, such as 200 or 200-399, which is the "
-			"default; tcp, udp: what the answer contains",
+			"default, or what the body of a 2xx answer contains; tcp, udp: what the "
+			"answer contains",
 		.example = "\"200-299\""},
 	{},
 };
@@ -112,9 +114,10 @@ static bool health_check_check(const json_t *check, struct resource_error *error
 	if (path && !path_is_good(path))
 		return resource_fail(
 			error, "/path", "must begin with / and have no spaces or other odd bytes");
-	if (expect && http && !codes_are_good(expect))
-		return resource_fail(
-			error, "/expect", "must be status codes, such as 200 or 200-399");
+	if (expect && http && isdigit((unsigned char)expect[0]) && !codes_are_good(expect))
+		return resource_fail(error, "/expect",
+			"must be status codes, such as 200 or 200-399, or a text that begins with "
+			"no digit");
 	if (expect && type && (!strcmp(type, "icmp") || !strcmp(type, "none")))
 		return resource_fail(error, "/expect", "only with type http, tcp or udp");
 	return true;

@@ -127,7 +127,23 @@ enum health_verdict health_http_answer(const struct health_settings *s, const ch
 	return HEALTH_BAD;
 }
 
+static bool has(const char *data, size_t len, const char *text)
+{
+	return text[0] == '\0' || memmem(data, len, text, strlen(text)) != NULL;
+}
+
+enum health_verdict health_tcp_answer(const struct health_settings *s, const char *data, size_t len,
+	bool end, char *reason, size_t size)
+{
+	bool good = has(data, len, s->expect);
+
+	if (!good && !end)
+		return HEALTH_MORE;
+	snprintf(reason, size, "%s", good ? "answered" : "closed without the expected text");
+	return good ? HEALTH_GOOD : HEALTH_BAD;
+}
+
 bool health_udp_answer(const struct health_settings *s, const char *data, size_t len)
 {
-	return s->expect[0] == '\0' || memmem(data, len, s->expect, strlen(s->expect)) != NULL;
+	return has(data, len, s->expect);
 }

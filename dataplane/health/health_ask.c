@@ -66,10 +66,17 @@ static void wait_for(struct health_ask *a, short what, event_callback_fn fn)
 		failed(a, ENOMEM);
 }
 
-/* --- HTTP --- */
+/* --- TCP, HTTP --- */
 
-/* One byte more than the answer may have, so that a full buffer is seen. */
-static void http_readable(evutil_socket_t fd, short what, void *arg)
+static enum health_verdict verdict_of(
+	const struct health_ask *a, bool end, char *reason, size_t size)
+{
+	return a->settings->type == HEALTH_HTTP
+		       ? health_http_answer(a->settings, a->data, a->len, end, reason, size)
+		       : health_tcp_answer(a->settings, a->data, a->len, end, reason, size);
+}
+
+static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct health_ask *a = arg;
 	char reason[LB_REASON_MAX] = "";
@@ -83,13 +90,12 @@ static void http_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	a->len += (size_t)n;
-	verdict = health_http_answer(a->settings, a->data, a->len,
-		n == 0 || a->len == HEALTH_ANSWER_MAX, reason, sizeof(reason));
+	verdict = verdict_of(a, n == 0 || a->len == HEALTH_ANSWER_MAX, reason, sizeof(reason));
 	if (verdict != HEALTH_MORE)
 		done(a, verdict == HEALTH_GOOD ? HEALTH_OUTCOME_GOOD : HEALTH_OUTCOME_BAD, reason);
 }
 
-static void http_ask(struct health_ask *a)
+static ssize_t send_request(const struct health_ask *a)
 {
 	char request[HEALTH_TEXT_MAX + 256], host[NET_ADDR_TEXT + 16], text[NET_ADDR_TEXT];
 	size_t len;
@@ -98,31 +104,29 @@ static void http_ask(struct health_ask *a)
 	snprintf(host, sizeof(host), ip_addr_is_v4(&a->machine) ? "%s:%u" : "[%s]:%u", text,
 		a->port);
 	len = health_http_request(a->settings, host, request, sizeof(request));
-	a->data = malloc(HEALTH_ANSWER_MAX);
-	if (a->data == NULL)
-		failed(a, ENOMEM);
-	else if (send(a->fd, request, len, MSG_NOSIGNAL) < 0)
-		failed(a, errno);
-	else
-		wait_for(a, EV_READ, http_readable);
+	return send(a->fd, request, len, MSG_NOSIGNAL);
 }
-
-/* --- TCP --- */
 
 static void connected(evutil_socket_t fd, short what, void *arg)
 {
 	struct health_ask *a = arg;
+	bool http = a->settings->type == HEALTH_HTTP;
 	int error = 0;
 	socklen_t len = sizeof(error);
 
 	(void)what;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	if (error != 0)
+	if (error != 0) {
 		failed(a, error);
-	else if (a->settings->type == HEALTH_HTTP)
-		http_ask(a);
-	else
+	} else if (!http && a->settings->expect[0] == '\0') {
 		done(a, HEALTH_OUTCOME_GOOD, "connected");
+	} else if ((a->data = malloc(HEALTH_ANSWER_MAX)) == NULL) {
+		failed(a, ENOMEM);
+	} else if (http && send_request(a) < 0) {
+		failed(a, errno);
+	} else {
+		wait_for(a, EV_READ, readable);
+	}
 }
 
 /* --- UDP, ICMP --- */
@@ -144,9 +148,7 @@ static void udp_readable(evutil_socket_t fd, short what, void *arg)
 
 static void udp_ask(struct health_ask *a)
 {
-	const char *question = a->settings->path[0] != '\0' ? a->settings->path : UDP_QUESTION;
-
-	if (send(a->fd, question, strlen(question), 0) < 0)
+	if (send(a->fd, UDP_QUESTION, strlen(UDP_QUESTION), 0) < 0)
 		failed(a, errno);
 	else
 		wait_for(a, EV_READ, udp_readable);

@@ -3,7 +3,7 @@
 #define HEALTH_HEALTH_ASK_H
 /* One question to one back end: a socket in the checks' namespace, from connect() to the verdict. Who asks has the clock.
  *
- *   tcp    connected?                              udp    any datagram back, or one with the expected text
+ *   tcp    connected, and the expected text?       udp    any datagram back, or one with the expected text
  *   http   GET, then health_http_answer()          icmp   the reply to our echo request
  *
  * A connection is closed after its question, by a RST: nobody waits for it. A datagram socket stays for the next one, so that all

@@ -13,6 +13,8 @@
 /* First questions of many begin at this rate. */
 #define FIRST_PER_MS 4u
 #define FIRST_WITHIN_MS 100u
+/* Machines send few ICMP errors a second (Linux: one, after the first few): as long as that, silence says nothing new. */
+#define REFUSED_MS 3000u
 
 static struct event_base *base;
 static uint32_t began; /* checks that ever were, for their phases */
@@ -60,8 +62,12 @@ static void finish(struct health_check *c, enum health_outcome outcome, const ch
 
 static void answered(struct health_ask *ask, enum health_outcome outcome, const char *reason)
 {
-	finish((struct health_check *)((char *)ask - offsetof(struct health_check, ask)), outcome,
-		reason);
+	struct health_check *c =
+		(struct health_check *)((char *)ask - offsetof(struct health_check, ask));
+
+	c->refused = outcome == HEALTH_OUTCOME_BAD;
+	c->refused_ms = clock_ms();
+	finish(c, outcome, reason);
 }
 
 static void begin(struct health_check *c, uint32_t now_ms)
@@ -83,12 +89,29 @@ static void begin(struct health_check *c, uint32_t now_ms)
 	health_ask_start(&c->ask);
 }
 
+static bool was_refused(const struct health_check *c)
+{
+	return c->settings.type == HEALTH_UDP && c->refused &&
+	       clock_ms() - c->refused_ms < REFUSED_MS;
+}
+
+/* Datagrams that nobody said to answer to are fine when nobody refuses them. */
+static bool may_be_silent(const struct health_check *c)
+{
+	return c->settings.type == HEALTH_UDP && c->settings.expect[0] == '\0' && !was_refused(c);
+}
+
 static void give_up(struct health_check *c)
 {
 	const char *problem = health_target_problem(&c->ask.check);
 
 	health_ask_stop(&c->ask);
-	finish(c, HEALTH_OUTCOME_BAD, problem != NULL ? problem : "timeout");
+	if (problem != NULL)
+		finish(c, HEALTH_OUTCOME_BAD, problem);
+	else if (may_be_silent(c))
+		finish(c, HEALTH_OUTCOME_GOOD, "not refused");
+	else
+		finish(c, HEALTH_OUTCOME_BAD, was_refused(c) ? "port unreachable" : "timeout");
 }
 
 static void timer(evutil_socket_t fd, short what, void *arg)

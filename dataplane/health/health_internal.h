@@ -22,6 +22,8 @@ struct health_check {
 	bool running;
 	bool has_target; /* ask.check is one */
 	uint32_t phase_ms, start_ms, due_ms;
+	bool refused; /* udp: by an ICMP error, at refused_ms */
+	uint32_t refused_ms;
 
 	/* Told to others, or by them: health_gossip.c. */
 	uint64_t number; /* of its last change */

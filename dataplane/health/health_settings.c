@@ -45,7 +45,7 @@ int health_settings_read(const json_t *object, struct health_settings *s)
 	if (type_of(type != NULL ? type : "none", &s->type) < 0)
 		return -EINVAL;
 	s->port = (uint16_t)number(object, "port", 0, 0, UINT16_MAX);
-	s->interval_ms = number(object, "interval_ms", 5000, 100, 3600 * 1000);
+	s->interval_ms = number(object, "interval_ms", 5000, 50, 3600 * 1000);
 	s->timeout_ms = number(object, "timeout_ms", 2000, 10, s->interval_ms);
 	s->rise = (uint16_t)number(object, "rise", 2, 1, 100);
 	s->fall = (uint16_t)number(object, "fall", 3, 1, 100);

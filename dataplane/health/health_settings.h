@@ -17,7 +17,7 @@ struct health_settings {
 	uint16_t rise, fall;
 	uint32_t interval_ms,
 		timeout_ms;         /* timeout_ms <= interval_ms: a question ends before the next */
-	char path[HEALTH_TEXT_MAX]; /* http: what is asked for; udp: what is sent */
+	char path[HEALTH_TEXT_MAX]; /* http: what is asked for */
 	char expect[HEALTH_TEXT_MAX]; /* see health_answer.h */
 };
 

@@ -25,6 +25,24 @@ while True:
     data, sender = s.recvfrom(2048)
     s.sendto(b"echo " + data, sender)
 """
+# Takes whatever comes, and never says a word.
+UDP_SILENT = """
+import socket, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("::", 9))
+while True:
+    s.recv(2048)
+"""
+# Greets, as many protocols do.
+TCP_GREETS = """
+import socket
+s = socket.create_server(("::", 25), family=socket.AF_INET6, dualstack_ipv6=True)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"220 at your service\\r\\n")
+    c.close()
+"""
 # What checks in this file do unless they say otherwise: quick, and patient with a busy machine.
 QUICK = {"interval_ms": 200, "timeout_ms": 200, "rise": 2, "fall": 2, "path": "", "expect": ""}
 
@@ -150,6 +168,43 @@ def test_types(cloud, balancers, place):
             balancers.becomes(name, address, "down", "connection refused")
     for address in both(machine):
         assert balancers.health("icmp", address) == ("up", "answered")
+
+
+@contextlib.contextmanager
+def running(machine, program, port, kind):
+    process = machine.popen("/usr/bin/python3", "-c", program)
+    try:
+        wait_for(lambda: machine.listens(port, kind), 10, f"{machine.name} listens")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_datagrams_that_are_not_answered(cloud, balancers):
+    """Without `expect` silence is fine, an ICMP error is not, however few of them the machine sends."""
+    machine = cloud.red_far
+    with running(machine, UDP_SILENT, 9, "udp"):
+        balancers.put("silent", cloud.vpcs["red"], [(a, 9) for a in both(machine)], {"type": "udp"}, UDP)
+        for address in both(machine):
+            balancers.becomes("silent", address, "up", "not refused")
+    for address in both(machine):
+        balancers.becomes("silent", address, "down", "port unreachable")
+    begin = time.monotonic()
+    while time.monotonic() - begin < 1.5:  # some checks that get no error of their own
+        assert balancers.health("silent", machine.ip4) == ("down", "port unreachable")
+    with running(machine, UDP_SILENT, 9, "udp"):
+        for address in both(machine):
+            balancers.becomes("silent", address, "up", "not refused")
+
+
+def test_expected_greeting(cloud, balancers):
+    near = cloud.red_near
+    with running(near, TCP_GREETS, 25, "tcp"):
+        balancers.put("good", cloud.vpcs["red"], [(near.ip4, 25)], {"type": "tcp", "expect": "220 "})
+        balancers.put("bad", cloud.vpcs["red"], [(near.ip4, 25)], {"type": "tcp", "expect": "SSH"})
+        balancers.becomes("good", near.ip4, "up", "answered")
+        balancers.becomes("bad", near.ip4, "down", "closed without the expected text")
 
 
 def test_answers(cloud, balancers):
