@@ -302,3 +302,53 @@ def test_changed_settings(cloud, balancers):
         balancers.becomes("set", near.ip4, "down", "HTTP 200")
         balancers.put("set", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "none"})
         balancers.becomes("set", near.ip4, "up")
+
+
+def test_through_the_api(make_cloud):
+    """A balancer as users make it: clients on both hosts never meet a back end that is known to be out; status, events, metrics."""
+    cloud = make_cloud(hosts=2)
+    cloud.network("shop", {"shop-1": {"cidr": "10.0.1.0/24", "cidr6": "fd00:1::/64"}})
+    near, far = (
+        cloud.machine(f"web-{host}", "shop-1", host, addresses=[f"10.0.1.{n}", f"fd00:1::{n}"], security_groups=["shop-open"])
+        for host, n in (("a", 10), ("b", 11))
+    )
+    clients = [cloud.machine(f"client-{host}", "shop-1", host, security_groups=["shop-open"]) for host in "ab"]
+    check = {"type": "http", "path": "/", "expect": "200", "interval_ms": 300, "timeout_ms": 300, "rise": 2, "fall": 2}
+    listener = {"protocol": "tcp", "port": 80, "scheduler": "round_robin", "health_check": check}
+    listener["backends"] = [{"port": near.name, "port_number": 80}, {"port": far.name, "port_number": 80}]
+
+    def health(name):
+        backends = cloud.get("load_balancer", "front")["status"]["listeners"][0]["backends"]
+        return next(b for b in backends if b["port"] == name)
+
+    def answers(client, times):
+        """Who answers new connections to the virtual address."""
+        said = [client.curl("10.0.1.100") for _ in range(times)]
+        return {body.split()[0] if body else None for body in said}
+
+    with serving(near), serving(far) as server:
+        cloud.create("load_balancer", name="front", vpc="shop", node="host-a", address="10.0.1.100", listeners=[listener])
+        for machine in (near, far):
+            wait_for(lambda machine=machine: health(machine.name)["health"] == "up", 10, lambda: health(machine.name))
+            assert health(machine.name)["reason"] == "HTTP 200" and health(machine.name)["since"].endswith("Z")
+        for client in clients:
+            print(client.name, [client.curl("10.0.1.100") for _ in range(4)], cloud.drops())
+            assert answers(client, 6) == {near.name, far.name}
+        server.kill()
+        server.wait()
+        wait_for(lambda: health(far.name)["health"] == "down", 10, lambda: health(far.name))
+        assert health(far.name)["reason"] == "connection refused"
+        for client in clients:
+            wait_for(lambda client=client: answers(client, 4) == {near.name}, 10, f"{client.name} knows")
+            assert answers(client, 10) == {near.name}
+        wait_for(
+            lambda: [e for e in cloud.call("event.list", kind="load_balancer")["items"] if (e["name"], e["reason"]) == ("front", "backend_down")],
+            5,
+            "event",
+        )
+        assert 'vpc_balancer_backends{load_balancer="front",health="down"} 1' in cloud.http("/metrics").stdout
+        # Nobody is missed: the controller is away when it comes back and the other one goes.
+        cloud.kill_controller()
+        with serving(far):
+            for client in clients:
+                wait_for(lambda client=client: answers(client, 4) == {near.name, far.name}, 15, f"{client.name} knows again")
