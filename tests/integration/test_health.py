@@ -332,7 +332,6 @@ def test_through_the_api(make_cloud):
             wait_for(lambda machine=machine: health(machine.name)["health"] == "up", 10, lambda: health(machine.name))
             assert health(machine.name)["reason"] == "HTTP 200" and health(machine.name)["since"].endswith("Z")
         for client in clients:
-            print(client.name, [client.curl("10.0.1.100") for _ in range(4)], cloud.drops())
             assert answers(client, 6) == {near.name, far.name}
         server.kill()
         server.wait()
