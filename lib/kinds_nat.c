@@ -187,7 +187,7 @@ static const struct field nat_status[] = {
 	{.name = "rate_per_s",
 		.type = FIELD_NUMBER,
 		.flags = FIELD_REQUIRED,
-		.help = "new mappings a second at present"},
+		.help = "sessions that came less those that went, a second, at present"},
 	{},
 };
 

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for networ
 
 SEED = int(os.environ.get("VPC_TEST_SEED", "20260401"), 0)
 LONG = os.environ.get("VPC_TEST_SIZE") == "long"
+KINDS = ["vpc", "subnet", "port", "security_group", "peering", "eip", "nat_gateway", "load_balancer", "route"]
+CHECKED = ("vpc", "port", "endpoint", "eip", "nat_gateway", "load_balancer")
 NAMES = [f"n{n}" for n in range(6)]
 
 
@@ -33,7 +35,7 @@ def cloud():
 
 def random_resource():
     pick, chance = random.choice, random.random
-    kind = pick(["vpc", "subnet", "port", "port", "port", "port", "port", "security_group", "peering", "route"])
+    kind = pick([*KINDS, "port", "port", "port", "port", "eip", "nat_gateway", "load_balancer"])
     name = pick(NAMES)
     node = pick(["host-a", "host-b"])
     fields = {
@@ -49,7 +51,29 @@ def random_resource():
         "peering": lambda: {"vpcs": random.sample(NAMES, 2)},
         "route": lambda: {
             **{"vpc": pick(NAMES), "destination": f"{random.randint(20, 25)}.0.0.0/8"},
-            **{"next_hop": pick([{"kind": "blackhole"}, {"kind": "port", "name": pick(NAMES)}])},
+            **pick(
+                [
+                    {"next_hop": {"kind": "blackhole"}},
+                    {"next_hop": {"kind": "port", "name": pick(NAMES)}},
+                    {"next_hop": {"kind": "nat_gateway", "name": pick(NAMES)}},
+                    {"next_hop": {"kind": "external", "name": "line"}, "node": node},
+                ]
+            ),
+        },
+        "eip": lambda: {"pool": "pool", "node": node, **({"port": pick(NAMES)} if chance() < 0.6 else {})},
+        "nat_gateway": lambda: {
+            **{"vpc": name, "eips": [f"nat-{name}"], "snat": [{"subnet": name}]},
+            "dnat": [{"eip": f"nat-{name}", "protocol": "udp", "port": f"{n}-{n + 5}", "to_address": f"10.{NAMES.index(name) * 16}.0.9"} for n in (50, 60)],
+        },
+        "load_balancer": lambda: {
+            **{"vpc": name, "node": node, "address": f"10.{NAMES.index(name) * 16}.0.100"},
+            "listeners": [
+                {
+                    **{"protocol": pick(["tcp", "udp"]), "port": n, "scheduler": pick(["round_robin", "maglev"])},
+                    **{"health_check": {"type": "none"}, "backends": [{"port": f"fixed-{name}"}]},
+                }
+                for n in (80, 81)
+            ],
         },
     }
     return {"kind": kind, "name": name, **fields[kind]()}
@@ -57,12 +81,13 @@ def random_resource():
 
 def start(cloud):
     """Enough for most random changes to be good ones."""
-    resources = []
+    resources = [{"kind": "eip_pool", "name": "pool", "cidr": "198.51.100.0/24", "external": "internet"}]
     for number, name in enumerate(NAMES):
         resources += [
             {"kind": "vpc", "name": name, "cidrs": [f"10.{number * 16}.0.0/12"]},
             {"kind": "subnet", "name": name, "vpc": name, "cidr": f"10.{number * 16}.0.0/24"},
             {"kind": "security_group", "name": name},
+            {"kind": "eip", "name": f"nat-{name}", "pool": "pool", "node": random.choice(["host-a", "host-b"])},
             {"kind": "port", "name": f"fixed-{name}", "subnet": name, "node": random.choice(["host-a", "host-b"])},
         ]
     cloud.apply(resources)
@@ -75,7 +100,7 @@ def change(cloud):
             resources = {(r["kind"], r["name"]): r for r in (random_resource() for _ in range(random.randint(1, 4)))}
             cloud.call("apply", resources=list(resources.values()))
         else:
-            kind = random.choice(["port", "port", "route", "peering", "subnet", "vpc", "security_group"])
+            kind = random.choice([*KINDS, "port"])
             there = [item["name"] for item in cloud.list(kind)]
             if there:
                 cloud.call(f"{kind}.delete", names=random.sample(there, random.randint(1, len(there))))
@@ -97,9 +122,12 @@ def state_of(host):
 
 def wanted(cloud, node):
     """What the node should know of, made from the objects alone: keys of ports, endpoints and VPCs."""
-    objects = {kind: {o["name"]: o for o in cloud.list(kind)} for kind in ("vpc", "subnet", "port", "peering")}
+    objects = {kind: {o["name"]: o for o in cloud.list(kind)} for kind in KINDS}
     vpc_of = {name: objects["subnet"][port["subnet"]]["vpc"] for name, port in objects["port"].items()}
     present = {vpc_of[name] for name, port in objects["port"].items() if port["node"] == node}
+    served = [service for kind in ("nat_gateway", "load_balancer", "route") for service in objects[kind].values()]
+    present |= {service["vpc"] for service in served if service.get("node") == node}
+    present |= {vpc_of[eip["port"]] for eip in objects["eip"].values() if eip["node"] == node and "port" in eip}
     peers = [set(p["vpcs"]) for p in objects["peering"].values() if p["status"]["state"] == "active"]
     relevant = present | {vpc for pair in peers if pair & present for vpc in pair}
     keys = {f"vpc\x1f{objects['vpc'][vpc]['vni']}" for vpc in relevant}
@@ -108,6 +136,11 @@ def wanted(cloud, node):
             keys.add(f"port\x1f{name}")
         elif vpc_of[name] in relevant:
             keys |= {f"endpoint\x1f{objects['vpc'][vpc_of[name]]['vni']}\x1f{a}" for a in port["addresses"]}
+    for name, eip in objects["eip"].items():
+        if eip["node"] == node or "port" in eip and objects["port"][eip["port"]]["node"] == node:
+            keys.add(f"eip\x1f{name}")
+    for kind in ("nat_gateway", "load_balancer"):
+        keys |= {f"{kind}\x1f{name}" for name, service in objects[kind].items() if service["vpc"] in relevant}
     return keys
 
 
@@ -119,7 +152,7 @@ def check(cloud):
     for host in cloud.hosts.values():
         keys = state_of(host)
         count += len(keys)
-        of_objects = {key for key in keys if key.split("\x1f")[0] in ("vpc", "port", "endpoint")}
+        of_objects = {key for key in keys if key.split("\x1f")[0] in CHECKED}
         assert of_objects == wanted(cloud, host.name)
         with host.rpc() as rpc:
             digest = [0] * BUCKETS
@@ -132,12 +165,14 @@ def check(cloud):
 def test_random_changes(cloud):
     random.seed(SEED)
     start(cloud)
-    most = 0
+    most, seen = 0, set()
     for number in range(400 if LONG else 60):
         change(cloud)
         if number % 20 == 19:
             most = max(most, check(cloud))
+            seen |= {item.split("\x1f")[0] for host in cloud.hosts.values() for item in state_of(host)}
     assert most > 20, "the test has something to compare"
+    assert seen >= {*CHECKED, "snat", "dnat", "listener", "backend", "route"}, seen
     exported = cloud.call("export")["resources"]
     assert counts(cloud.call("apply", resources=exported, wait=True))["unchanged"] == len(exported)
 
