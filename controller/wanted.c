@@ -3,6 +3,7 @@
 
 #include "controller.h"
 #include "mem.h"
+#include "wave.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +202,8 @@ static void set_wanted(struct node *node, struct item *item, json_t *json, wante
 	if (old != NULL)
 		toggle_digest(node, item);
 	item->wanted = json;
+	if (json != NULL)
+		item->way = wave_is_way(item->key, json);
 	item->hash = json != NULL ? sb_item_hash(json) : 0;
 	if (json != NULL)
 		toggle_digest(node, item);

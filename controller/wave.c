@@ -23,52 +23,68 @@ enum part {
 	PART_FOLLOWS, /* it will send to what is added, or has what is taken away */
 };
 
-static bool is_kind(const struct item *item, const char *kind)
+static bool is_kind(const char *key, const char *kind)
 {
 	size_t len = strlen(kind);
 
-	return strncmp(item->key, kind, len) == 0 && item->key[len] == '\x1f';
+	return strncmp(key, kind, len) == 0 && key[len] == '\x1f';
 }
 
-/* Does the item make the node send to another one? A service's does, unless the node is its gateway. */
-static bool is_a_way(const struct item *item)
+static bool is_one_of(const char *key, const char *const *kinds, size_t count)
 {
-	static const char *const services[] = {"eip", "nat_gateway", "load_balancer", "route"};
-	const struct sb_kind *kind;
-
-	if (is_kind(item, "endpoint") || is_kind(item, "vtep"))
-		return true;
-	/* What belongs to a service goes where that goes. */
-	if (is_kind(item, "snat") || is_kind(item, "dnat") || is_kind(item, "listener") ||
-		is_kind(item, "backend"))
-		return true;
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-		if (!is_kind(item, services[i]))
-			continue;
-		kind = sb_kind_find(services[i]);
-		for (unsigned int c = 0; c < kind->n_columns; c++)
-			if (strcmp(kind->columns[c].name, "vtep") == 0)
-				return json_is_string(json_array_get(item->wanted, c + 1));
-	}
+	for (size_t i = 0; i < count; i++)
+		if (is_kind(key, kinds[i]))
+			return true;
 	return false;
+}
+
+static const char *const services[] = {"eip", "nat_gateway", "load_balancer", "route"};
+#define SERVICES (sizeof(services) / sizeof(services[0]))
+
+bool wave_is_way(const char *key, const json_t *item)
+{
+	/* What belongs to a service goes where that goes. */
+	static const char *const always[] = {
+		"endpoint", "vtep", "snat", "dnat", "listener", "backend"};
+	const struct sb_kind *kind = sb_kind_find(json_string_value(json_array_get(item, 0)));
+
+	if (is_one_of(key, always, sizeof(always) / sizeof(always[0])))
+		return true;
+	if (!is_one_of(key, services, SERVICES))
+		return false;
+	for (unsigned int c = 0; c < kind->n_columns; c++)
+		if (strcmp(kind->columns[c].name, "vtep") == 0)
+			return json_is_string(json_array_get(item, c + 1));
+	return false;
+}
+
+/* Packets are sent to the node because of it. */
+static bool is_served(const struct item *item)
+{
+	return is_kind(item->key, "port") ||
+	       (!item->way && is_one_of(item->key, services, SERVICES));
 }
 
 static enum part part_of(const struct node *node)
 {
-	bool new_endpoint = false, endpoint_gone = false;
+	bool new_way = false, way_gone = false, served_gone = false;
 	const struct item *item;
 
 	if (node->state != NODE_SYNCED || TAILQ_EMPTY(&node->queue))
 		return PART_NONE;
 	TAILQ_FOREACH (item, &node->queue, link) {
-		bool endpoint = is_kind(item, "endpoint");
+		bool wanted = item->wanted != NULL;
 
-		if (item->wanted != NULL && !is_a_way(item))
+		if (wanted && !item->way)
 			return PART_LEADS;
-		new_endpoint |= endpoint && item->wanted != NULL;
-		endpoint_gone |= endpoint && item->wanted == NULL;
+		/* A VTEP goes with what was behind it. */
+		if (!is_kind(item->key, "vtep")) {
+			new_way |= wanted;
+			way_gone |= !wanted && item->way;
+		}
+		served_gone |= !wanted && is_served(item);
 	}
-	return endpoint_gone && !new_endpoint ? PART_LEADS : PART_FOLLOWS;
+	return way_gone && !new_way && !served_gone ? PART_LEADS : PART_FOLLOWS;
 }
 
 static void release(struct waves *waves)

@@ -587,6 +587,30 @@ def test_receivers_first_when_adding_senders_first_when_removing(cluster):
     assert sum(moved) >= 4, moved
 
 
+def test_a_gateway_goes_first_and_leaves_last(cluster):
+    """The same with services: whoever uses one learns of it when its gateway is ready, and of its end before it ends."""
+    controller, peers = cluster("host-a", "host-b", "host-c")
+    settled(controller)
+    controller.apply(VPC, SUBNET, GROUP, *(port(f"p-{peer.name}", peer.name) for peer in peers), wait=True)
+    order = record_commits(peers)
+    good = []
+    for host in ["host-a", "host-b", "host-c"] * 3:
+        eip = {"kind": "eip", "name": "e", "address": "198.51.100.7", "node": host}
+        nat = {"kind": "nat_gateway", "name": "n", "vpc": "v", "eips": ["e"], "snat": [{"subnet": "s"}], "node": host}
+        route = {"kind": "route", "name": "r", "vpc": "v", "destination": "9.0.0.0/8"}
+        order.clear()
+        controller.apply(eip, nat, {**route, "next_hop": {"kind": "nat_gateway", "name": "n"}}, wait=True)
+        assert len(order) == 3 and all(("put", "nat_gateway") in done for _, done in order)
+        good.append(order[0][0] == host)
+        controller.call("route.delete", name="r", wait=True)
+        order.clear()
+        controller.call("nat_gateway.delete", name="n", wait=True)
+        assert all(("del", "nat_gateway") in done for _, done in order)
+        good.append(order[-1][0] == host)
+        controller.call("eip.delete", name="e", wait=True)
+    assert sum(good) >= len(good) * 2 // 3, good
+
+
 def test_a_stalled_receiver_does_not_hold_the_senders_for_long(cluster):
     controller, (a, b) = cluster("host-a", "host-b")
     settled(controller)
