@@ -170,20 +170,26 @@ static bool lists_address(const json_t *network, const char *text)
 	return false;
 }
 
-bool gateway_has_address(const struct model *model, const struct net_addr *addr)
+bool gateway_node_has_address(const struct object *node, const struct net_addr *addr)
 {
+	const struct node_rules_state *s = node->state;
 	char text[NET_ADDR_TEXT];
+	const json_t *network;
+	size_t i;
 
 	net_addr_format(addr, text);
+	json_array_foreach (s->externals, i, network)
+		if (lists_address(network, text))
+			return true;
+	return false;
+}
+
+bool gateway_has_address(const struct model *model, const struct net_addr *addr)
+{
 	MODEL_FOREACH(model, kind_find("node"), node)
 	{
-		const struct node_rules_state *s = node->state;
-		const json_t *network;
-		size_t i;
-
-		json_array_foreach (s->externals, i, network)
-			if (lists_address(network, text))
-				return true;
+		if (gateway_node_has_address(node, addr))
+			return true;
 	}
 	return false;
 }

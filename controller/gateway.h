@@ -49,7 +49,8 @@ enum gateway_network gateway_network(
 	const struct object *node, const char *external, enum net_family family);
 /* The name of its first one in that family; NULL: none. */
 const char *gateway_first_network(const struct object *node, enum net_family family);
-/* Is it an address that a node or its next hop has on an outside network? */
+/* Is it an address that the node, or a next hop of it, has on an outside network? Any node? */
+bool gateway_node_has_address(const struct object *node, const struct net_addr *addr);
 bool gateway_has_address(const struct model *model, const struct net_addr *addr);
 
 /* ---- EIPs ---- */

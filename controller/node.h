@@ -30,7 +30,7 @@ struct item {
 	char *rejected;        /* why the node refused it as it is now; NULL: it did not */
 	unsigned rank;         /* of its kind: lower ranks are put earlier and deleted later */
 	bool queued, in_flight;
-	bool way; /* it makes the node send to another one, wave.h */
+	bool way;               /* it makes the node send to another one, wave.h */
 	uint64_t revision;      /* of its last change */
 	TAILQ_ENTRY(item) link; /* in node->queue while queued */
 };

@@ -33,7 +33,7 @@ static json_t *node_status(struct controller *c, const struct object *object)
 	bool has_rpc = resource_text(object->json, "rpc") !=
 		       NULL; /* a new one's link is made when it is stored */
 
-	return json_pack("{s:s, s:s, s:[]}", "state",
+	return json_pack("{s:s, s:s, s:[], s:[]}", "state",
 		connected ? "connected"
 		: has_rpc ? "away"
 			  : "foreign",
@@ -41,7 +41,7 @@ static json_t *node_status(struct controller *c, const struct object *object)
 		connected || !has_rpc ? ""
 		: node != NULL        ? node->reason
 				      : "not connected yet",
-		"tunnels");
+		"tunnels", "externals");
 }
 
 static json_t *state(const char *name, const char *reason)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes as they are shown: with the tunnels that their dataplanes have, which those are asked for. */
+/* Nodes as they are shown: with the tunnels and outside networks that their dataplanes have, which those are asked for. */
 #include "fan_out.h"
 #include "mem.h"
 #include "node.h"
@@ -14,13 +14,42 @@ struct shown {
 	json_t *result;
 };
 
+static char *networks_key(const char *node)
+{
+	return mem_printf("external.list %s", node);
+}
+
+/* Of what it says of its networks, the members that the API knows. */
+static json_t *networks_of(const json_t *answer)
+{
+	static const char *const members[] = {
+		"name", "state", "reason", "ifname", "vlan", "mtu", "addresses", "gateways"};
+	json_t *list = mem_json(json_array()), *item, *shown, *value;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "items"), i, item) {
+		shown = mem_json(json_object());
+		for (size_t m = 0; m < sizeof(members) / sizeof(members[0]); m++) {
+			value = json_object_get(item, members[m]);
+			json_object_set_new(shown, members[m],
+				value != NULL ? json_incref(value) : json_null());
+		}
+		json_array_append_new(list, shown);
+	}
+	return list;
+}
+
 static void show(const struct fan_out *fan, json_t *object)
 {
-	const json_t *answer = fan_out_result(fan, resource_text(object, "name"));
-	json_t *tunnels = json_object_get(answer, "items");
+	const char *name = resource_text(object, "name");
+	json_t *status = json_object_get(object, "status");
+	json_t *tunnels = json_object_get(fan_out_result(fan, name), "items");
+	char *key = networks_key(name);
 
 	if (tunnels != NULL)
-		json_object_set(json_object_get(object, "status"), "tunnels", tunnels);
+		json_object_set(status, "tunnels", tunnels);
+	json_object_set_new(status, "externals", networks_of(fan_out_result(fan, key)));
+	free(key);
 }
 
 static void answered(struct fan_out *fan, void *arg)
@@ -41,8 +70,14 @@ static void ask(struct fan_out *fan, struct controller *c, const json_t *object)
 {
 	struct node *node = node_find(c, resource_text(object, "name"));
 
-	if (node != NULL && node_is_connected(node))
-		fan_out_ask(fan, node, "tunnel.list", mem_json(json_object()));
+	char *key;
+
+	if (node == NULL || !node_is_connected(node))
+		return;
+	fan_out_ask(fan, node, "tunnel.list", mem_json(json_object()));
+	key = networks_key(node->name);
+	fan_out_ask_as(fan, node, key, "external.list", mem_json(json_object()));
+	free(key);
 }
 
 void view_node_reply(struct api_call *call, json_t *result)

@@ -46,15 +46,38 @@ static bool network_is_missing(const struct object *eip, char *reason)
 	return true;
 }
 
-static bool any_network_is_missing(const struct object *service, char *reason)
+/* Can the EIP's gateway do what it should, as far as the controller knows? */
+static bool eip_is_wrong(const struct object *eip, char *reason)
+{
+	const struct object *node = gateway_of(eip);
+	const struct object *port = object_target(eip, kind_find("port"));
+	struct net_addr addr;
+
+	if (network_is_missing(eip, reason))
+		return true;
+	net_addr_parse(object_text(eip, "address"), &addr);
+	if (gateway_node_has_address(node, &addr)) {
+		snprintf(reason, REASON_MAX, "%s is an address of the outside network itself",
+			object_text(eip, "address"));
+		return true;
+	}
+	if (port == NULL || object_target(port, kind_find("node")) == node ||
+		object_text(node, "vtep") != NULL)
+		return false;
+	snprintf(reason, REASON_MAX, "node `%s` has no vtep, and port `%s` is on another node",
+		node->name, port->name);
+	return true;
+}
+
+static bool is_wrong(const struct object *service, char *reason)
 {
 	if (strcmp(service->kind->name, "eip") == 0)
-		return network_is_missing(service, reason);
+		return eip_is_wrong(service, reason);
 	for (size_t i = 0; i < service->ref_count; i++) {
 		const struct object *to = service->refs[i].to;
 		char why[REASON_MAX];
 
-		if (strcmp(to->kind->name, "eip") != 0 || !network_is_missing(to, why))
+		if (strcmp(to->kind->name, "eip") != 0 || !eip_is_wrong(to, why))
 			continue;
 		snprintf(reason, REASON_MAX, "EIP `%s`: %.400s", to->name, why);
 		return true;
@@ -77,7 +100,7 @@ static const char *state_of(const struct controller *c, const struct object *ser
 		snprintf(reason, REASON_MAX, "%s", rejected);
 		return "error";
 	}
-	if (any_network_is_missing(service, reason))
+	if (is_wrong(service, reason))
 		return "error";
 	if (is_told(node, service))
 		return "active";

@@ -133,6 +133,54 @@ const struct field tunnel_fields[] = {
 	{},
 };
 
+static const struct field next_hop_fields[] = {
+	{.name = "address", .type = FIELD_ADDRESS, .flags = FIELD_REQUIRED, .help = "its address"},
+	{.name = "state",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED,
+		.help = "whether it answers, and whether it is the one in use"},
+	{.name = "mac",
+		.type = FIELD_MAC,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "its MAC address; null: it never answered"},
+	{},
+};
+
+static const struct field external_fields[] = {
+	{.name = "name", .type = FIELD_STRING, .flags = FIELD_REQUIRED, .help = "its name"},
+	{.name = "state",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED,
+		.help = "up: its interface carries traffic; else down"},
+	{.name = "reason",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED,
+		.help = "why it is down, else empty"},
+	{.name = "ifname",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "its interface"},
+	{.name = "vlan",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED,
+		.help = "its tag; 0: none"},
+	{.name = "mtu",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED,
+		.unit = "bytes",
+		.help = "its largest IP packet"},
+	{.name = "addresses",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.help = "the node's own addresses there, with the lengths of their prefixes"},
+	{.name = "gateways",
+		.type = FIELD_OBJECT,
+		.fields = next_hop_fields,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.help = "its next hops to what is beyond, in the order of preference"},
+	{},
+};
+
 static const struct field node_status[] = {
 	{.name = "state",
 		.type = FIELD_ENUM,
@@ -150,6 +198,11 @@ static const struct field node_status[] = {
 		.flags = FIELD_REQUIRED | FIELD_LIST,
 		.fields = tunnel_fields,
 		.help = "its ways to other nodes, as far as its networks need them"},
+	{.name = "externals",
+		.type = FIELD_OBJECT,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.fields = external_fields,
+		.help = "its outside networks, as configured there"},
 	{},
 };
 

@@ -616,9 +616,32 @@ def test_nodes_say_which_networks_they_have(cluster):
     assert controller.call("route.create", name="r", vpc="v", destination="9.0.0.0/8", next_hop=hop)["node"] == "gw"
     nat = controller.call("nat_gateway.create", name="n", vpc="v", eips=["g"], wait=True)["status"]
     assert nat["state"] == "error" and nat["reason"].startswith("EIP `g`: node `host-a` has no outside network")
+    own = controller.call("eip.create", name="own", address="198.51.100.17", node="gw", wait=True)["status"]
+    assert own["state"] == "error" and own["reason"] == "198.51.100.17 is an address of the outside network itself"
     gw.stop()
     wait_for(lambda: controller.call("eip.get", name="e")["status"]["state"] == "pending", 10)
     assert controller.call("eip.get", name="e")["status"]["reason"] == "node `gw` is away"
+
+
+def test_outside_networks_of_a_node(cluster):
+    controller, (_, gw) = cluster("host-a", "gw")
+    network = {"name": "internet", "state": "up", "reason": "", "ifname": "eth1", "vlan": 7, "mtu": 1500}
+    network |= {"addresses": ["198.51.100.1/24"], "gateways": [{"address": "198.51.100.254", "state": "up", "mac": None}]}
+    gw.answers["external.list"] = {"items": [{**network, "mac": "02:00:00:00:00:01", "counters": {}}]}
+    assert controller.call("node.get", name="gw")["status"]["externals"] == [network]
+    assert controller.call("node.get", name="host-a")["status"]["externals"] == []
+
+
+def test_a_gateway_without_vtep(cluster):
+    controller, (a, gw) = cluster("host-a", "gw")
+    controller.apply(*INSIDE, {"kind": "eip", "name": "e", "pool": "pool", "port": "pa"}, wait=True)
+    assert a.of("eip")
+    controller.call("node.update", name="gw", vtep=None, wait=True)
+    status = controller.call("eip.get", name="e")["status"]
+    assert status["state"] == "error" and status["reason"] == "node `gw` has no vtep, and port `pa` is on another node"
+    assert not a.of("eip") and gw.of("eip"), "there is no way to it"
+    controller.call("port.update", name="pa", node="gw", wait=True)
+    assert controller.call("eip.get", name="e")["status"]["state"] == "active"
 
 
 def test_a_refused_service_says_why(cluster):

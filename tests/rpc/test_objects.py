@@ -210,7 +210,7 @@ def test_nodes_at_run_time(base):
     base.call("node.create", name="legacy", vtep="192.0.2.77")
     port = base.call("port.create", name="far", subnet="front", node="legacy", mac="02:00:00:00:00:07")
     assert port["status"]["state"] == "active"
-    assert base.call("node.get", name="legacy")["status"] == {"state": "foreign", "reason": "", "tunnels": []}
+    assert base.call("node.get", name="legacy")["status"] == {"state": "foreign", "reason": "", "tunnels": [], "externals": []}
     assert base.call("node.get", name="host-a")["status"]["state"] == "away"
     error = base.refused(
         "invalid", "port.create", name="x", subnet="front", node="legacy", attachment={"type": "tap", "ifname": "t"}
