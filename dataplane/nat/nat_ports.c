@@ -79,6 +79,8 @@ static uint64_t range_mask(uint32_t word, uint32_t from, uint32_t to)
 {
 	uint64_t mask = UINT64_MAX;
 
+	if (from >= word * 64 + 64 || to <= word * 64)
+		return 0;
 	if (from > word * 64)
 		mask &= UINT64_MAX << (from - word * 64);
 	if (to < word * 64 + 64)
