@@ -358,8 +358,12 @@ def test_usage(cloud, family):
 
 
 def test_explain(cloud, machine, family):
-    """From the machine, over both nodes."""
+    """Both ways, over both nodes."""
     outside, eip = cloud.outside["internet"], address(cloud, machine.name, family)
     said = cloud.call("explain", **{"from": machine.name, "to": outside.client(family), "protocol": "tcp", "port": 80})
     assert said["verdict"] == "forward", said
     assert any(s["object"] and s["object"]["kind"] == "eip" for s in said["steps"]), said
+    said = cloud.call(
+        "explain", **{"from": "external", "source_address": outside.client(family), "to": eip, "protocol": "tcp", "port": 80}
+    )
+    assert said["verdict"] == "forward" and said["delivered_to"] == machine.name, said
