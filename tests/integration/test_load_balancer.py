@@ -7,9 +7,11 @@
 """
 
 import json
+import socket
 
 import pytest
 from lib import wait_for
+from lib.wait import SLOWNESS
 
 NAMES = ("near", "far", "other")
 CHECK = {"type": "http", "path": "/", "interval_ms": 300, "timeout_ms": 300, "rise": 2, "fall": 2}
@@ -36,7 +38,7 @@ def balancers(cloud):
     """Makes balancers `lb4` and `lb6`; they are gone afterwards."""
     made = []
 
-    def make(public=False, node="host-a", backends=NAMES, **listener):
+    def make(public=False, node="host-a", backends=NAMES, allow=None, **listener):
         where = {}
         for family in (4, 6):
             if public:
@@ -47,7 +49,7 @@ def balancers(cloud):
             else:
                 where[family] = "10.0.1.100" if family == 4 else "fd00:0:1::100"
                 target = {"address": where[family]}
-            rest = {"health_check": {"type": "none"}, **listener}
+            rest = {"health_check": {"type": "none"}, "allow_cidrs": allow[family] if allow else [], **listener}
             listeners = [{"protocol": "tcp", "port": 80, **rest, "backends": [{"port": n} for n in backends]}]
             cloud.create("load_balancer", name=f"lb{family}", vpc="prod", node=node, listeners=listeners, **target)
             made.append(("load_balancer", f"lb{family}"))
@@ -83,7 +85,7 @@ def test_private_address(cloud, balancers, family, who):
 
 
 def test_public_address(cloud, balancers, family):
-    """From the internet and from machines of the tenant's own, of either host; servers see who calls."""
+    """From the internet to servers of the gateway's host and of the other; they see who calls."""
     address = balancers(public=True, scheduler="round_robin")[family]
     internet = cloud.outside["internet"].internet
     names, seen = answers(internet, address, 6, family)
@@ -97,6 +99,41 @@ def test_large_downloads(cloud, balancers, family):
     for _ in range(3):
         body = cloud.client.curl(where[family], path="/bytes/3000000", timeout_s=20, family=family)
         assert body is not None and len(body) == 3000000
+
+
+def test_path_mtu(cloud, balancers, family):
+    """A narrow hop on the way: its ICMP errors reach the server that they are about."""
+    address = balancers(public=True, backends=("near", "far"))[family]
+    outside = cloud.outside["internet"]
+    outside.set_mtu(1400)
+    try:
+        for _ in range(2):
+            body = outside.internet.curl(address, path="/bytes/500000", timeout_s=20, family=family)
+            assert body is not None and len(body) == 500000
+    finally:
+        outside.set_mtu(1500)
+        for machine in (cloud.near, cloud.far, outside.internet):
+            machine.run("ip", "-4" if family == 4 else "-6", "route", "flush", "cache", check=False)
+
+
+def test_allowed(cloud, balancers, family):
+    """Who is not in allow_cidrs gets no answer."""
+    where = balancers(allow={4: ["10.0.1.0/24"], 6: ["fd00:0:1::/64"]})
+    assert cloud.client.curl(where[family], family=family) is not None
+    assert cloud.guest.curl(where[family], family=family, timeout_s=1) is None
+    assert cloud.drops(reason="lb_not_allowed")["lb_not_allowed"] > 0
+
+
+@pytest.mark.parametrize("backend", ["near", "far"])
+def test_icmp_errors(cloud, balancers, family, backend):
+    """A datagram to a port where the back end has no server: its error reaches the client's socket, as from the virtual address."""
+    address = balancers(protocol="udp", backends=(backend,))[family]
+    with cloud.client.socket(family, socket.SOCK_DGRAM) as s:
+        s.settimeout(2 * SLOWNESS)
+        s.connect((address, 80))
+        s.send(b"x")
+        with pytest.raises(ConnectionRefusedError):
+            s.recv(16)
 
 
 def test_explained(cloud, balancers):
