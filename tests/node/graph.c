@@ -163,6 +163,12 @@ PORT_DRIVER(stub_driver, .type = "stub", .priv_size = sizeof(struct stub), .open
 PORT_DRIVER(stub_interface, .type = "netdev", .mode = "stub", .priv_size = sizeof(struct stub),
 	.open = stub_open, .close = stub_close, .rx_burst = stub_rx, .tx_burst = stub_tx)
 
+/* NULL: closed, or no stub (a network on an interface). */
+static struct stub *stub_of(const struct port *p)
+{
+	return p->driver != NULL && p->driver->rx_burst == stub_rx ? p->priv : NULL;
+}
+
 static struct port *port_named(const char *name)
 {
 	struct port *p = port_by_name(name);
@@ -327,7 +333,7 @@ struct rte_mbuf *graph_mbuf(const void *frame, uint16_t len)
 bool graph_try_send_mbuf(const char *port, struct rte_mbuf *m)
 {
 	struct port *p = port_by_name(port);
-	struct stub *s = p != NULL ? p->priv : NULL;
+	struct stub *s = p != NULL ? stub_of(p) : NULL;
 
 	if (s == NULL || s->n_rx == RING)
 		return false;
@@ -342,7 +348,7 @@ void graph_send_mbuf(const char *port, struct rte_mbuf *m)
 
 void graph_discard_sent(const char *port)
 {
-	if (port_by_name(port) != NULL && port_by_name(port)->priv != NULL)
+	if (port_by_name(port) != NULL && stub_of(port_by_name(port)) != NULL)
 		while (graph_sent_mbuf(port) != NULL)
 			;
 }
@@ -419,7 +425,7 @@ void graph_pass_time(uint32_t ms)
 
 struct rte_mbuf *graph_sent_mbuf(const char *port)
 {
-	struct stub *s = port_named(port)->priv;
+	struct stub *s = stub_of(port_named(port));
 
 	if (s->tx_read == s->n_tx)
 		return NULL;
@@ -448,7 +454,7 @@ unsigned int graph_unfetched(void)
 	unsigned int n = 0;
 
 	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p)) {
-		const struct stub *s = p->priv;
+		const struct stub *s = stub_of(p);
 
 		n += s != NULL ? s->n_tx - s->tx_read : 0;
 	}
@@ -464,9 +470,9 @@ void graph_forget_announcements(void)
 {
 	graph_run();
 	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p)) {
-		const struct stub *s = p->priv;
+		const struct stub *s = stub_of(p);
 
-		while (s->tx_read < s->n_tx &&
+		while (s != NULL && s->tx_read < s->n_tx &&
 			is_announcement(rte_pktmbuf_mtod(s->tx[s->tx_read], const uint8_t *)))
 			graph_sent_mbuf(p->name);
 	}
@@ -612,7 +618,7 @@ void graph_forget_drops(void)
 unsigned int graph_waiting(const char *port)
 {
 	const struct port *p = port_by_name(port);
-	const struct stub *s = p != NULL ? p->priv : NULL;
+	const struct stub *s = p != NULL ? stub_of(p) : NULL;
 
 	return s != NULL ? s->n_tx - s->tx_read : 0;
 }

@@ -37,7 +37,9 @@
 
 static void make_networks(void)
 {
-	json_t *config = json_loads(
+	static json_t *config; /* it is used as long as the process runs */
+
+	config = json_loads(
 		"[" NETWORK("red", "100", "203.0.113") ", " NETWORK("plain", "0", "203.0.114") "]",
 		0, NULL);
 
