@@ -5,8 +5,10 @@
                                                         └── spare .253, ::fd: a second gateway
 """
 
+import pytest
 from lib import wait_for
 from lib.netns import veth
+from lib.packet import Wire
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -184,6 +186,35 @@ def test_interface_comes_later_and_goes(make_cloud):
     told(cloud, "external_up", "internet")
 
 
+def announcements(wire, address, count):
+    """Waits for so many gratuitous ARPs or unsolicited advertisements for an address; the MACs they name."""
+
+    def is_one(p):
+        if p.haslayer(ARP):
+            return p.dst == BROADCAST and p[ARP].psrc == p[ARP].pdst == address
+        return p.haslayer(ICMPv6ND_NA) and p[ICMPv6ND_NA].S == 0 and p[ICMPv6ND_NA].tgt == address and p[IPv6].dst == "ff02::1"
+
+    return {wire.receive(is_one, 10, f"announcement {n + 1} of {address}").src for n in range(count)}
+
+
+def test_service_address_is_announced(make_cloud, family):
+    """RFC 5227 2.3, RFC 4861 7.2.6: when it appears, three times, and when the link is back."""
+    cloud = make_cloud(hosts=1, outside={"internet": ["a"]})
+    outside, host = cloud.outside["internet"], cloud.host("a")
+    up(cloud)
+    cloud.network("red", {"red-1": {"cidr": "10.0.1.0/24", "cidr6": "fd00:1::/64"}})
+    cloud.machine("m", "red-1", security_groups=["red-open"])
+    address = outside.address(70, family)
+    with Wire(outside.router, outside.lan_if) as wire:
+        cloud.create("eip", name="public", address=address, node="host-a", external="internet", port="m")
+        assert announcements(wire, address, 3) == {network(host)["mac"]}
+        outside.lan.ip("link set p-host-a down")
+        wait_for(lambda: network(host)["state"] == "down", 10, "the link is down")
+        outside.lan.ip("link set p-host-a up")
+        assert announcements(wire, address, 3) == {network(host)["mac"]}
+    wait_for(lambda: outside.internet.ping(address), 10, "the address answers")
+
+
 TAGGED = [("red", 100, 4), ("blue", 200, 5), ("plain", 0, 6)]
 
 
@@ -243,3 +274,38 @@ def test_device_and_modes(make_cloud):
     assert network(host)["mac"] == host.ns.run("cat", "/sys/class/net/out0/address").stdout.strip()
     wait_for(lambda: outside.internet.ping(outside.address(1)), 5, "it answers")
     assert outside.internet.ping(outside.address(1, 6))
+
+
+def dedicated_line(make_cloud, hosts):
+    """A VPC with a machine on the last host and a route to whatever is beyond the network, which is on the first."""
+    cloud = make_cloud(hosts=hosts, outside={"internet": ["a"]})
+    outside = cloud.outside["internet"]
+    up(cloud)
+    cloud.network("red", {"red-1": {"cidr": "10.0.1.0/24", "cidr6": "fd00:1::/64"}})
+    machine = cloud.machine("m", "red-1", "ab"[hosts - 1], security_groups=["red-open"])
+    for name, destination in (("line", "203.0.113.0/24"), ("line6", "2001:db8:1000::/64")):
+        cloud.create("route", name=name, vpc="red", destination=destination, next_hop={"kind": "external", "name": "internet"})
+    for prefix in ("10.0.1.0/24", "fd00:1::/64"):
+        outside.route(prefix, "a")
+    return cloud, outside, machine
+
+
+@pytest.mark.parametrize("hosts", [1, 2], ids=["same-host", "over-hosts"])
+def test_dedicated_line(make_cloud, hosts, family):
+    """Untranslated both ways, with the port's node as gateway and with another; a smaller MTU beyond is found by both ends."""
+    cloud, outside, machine = dedicated_line(make_cloud, hosts)
+    wait_for(lambda: machine.ping(outside.client(family)), 10, "the line carries pings")
+    assert outside.internet.ping(machine.address(family))
+    machine.serve_http()
+    outside.internet.serve_http()
+    # Each sees the other's own address.
+    assert outside.internet.curl(machine, family=family).split() == ["m", outside.client(family)]
+    assert machine.curl(outside.client(family), family=family).split() == ["internet", machine.address(family)]
+    outside.set_mtu(1300)
+    for client, server in ((outside.internet, machine.address(family)), (machine, outside.client(family))):
+        assert len(client.curl(server, path="/bytes/500000", family=family, timeout_s=10)) == 500000
+    # Without the route nothing comes or goes.
+    outside.set_mtu(1500)
+    cloud.delete("route", "line", "line6")
+    assert not outside.internet.ping(machine.address(family))
+    assert not machine.ping(outside.client(family))
