@@ -15,14 +15,14 @@ int epoch_init(uint32_t max)
 {
 	if (epoch_values != NULL)
 		return -EINVAL;
-	n_slots = max + 2; /* the two special ones beside them */
+	n_slots = max + 3; /* the special ones beside them */
 	epoch_values = calloc(n_slots, sizeof(*epoch_values));
 	free_slots = calloc(n_slots, sizeof(*free_slots));
 	if (epoch_values == NULL || free_slots == NULL) {
 		epoch_fini();
 		return -ENOMEM;
 	}
-	fresh = EPOCH_ANY_SLOT + 1;
+	fresh = EPOCH_MORE_SLOT + 1;
 	n_free = 0;
 	return 0;
 }

@@ -15,10 +15,11 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define EPOCH_DEPS 6
+#define EPOCH_DEPS 12
 #define EPOCH_NO_SLOT 0u /* a slot that is never bumped */
 #define EPOCH_ANY_SLOT                                                                             \
 	1u /* a slot that every bump bumps too: for who depends on more than EPOCH_DEPS */
+#define EPOCH_MORE_SLOT 2u /* never bumped either: a list of slots goes on elsewhere */
 
 typedef uint32_t epoch_slot_t;
 
@@ -45,13 +46,18 @@ static inline uint32_t epoch_value(epoch_slot_t slot)
 	return atomic_load_explicit(&epoch_values[slot], memory_order_relaxed);
 }
 
-static inline uint32_t epoch_sum(const epoch_slot_t deps[EPOCH_DEPS])
+static inline uint32_t epoch_sum_of(const epoch_slot_t *deps, unsigned int n)
 {
 	uint32_t sum = 0;
 
-	for (unsigned int i = 0; i < EPOCH_DEPS; i++)
+	for (unsigned int i = 0; i < n; i++)
 		sum += epoch_value(deps[i]);
 	return sum;
+}
+
+static inline uint32_t epoch_sum(const epoch_slot_t deps[EPOCH_DEPS])
+{
+	return epoch_sum_of(deps, EPOCH_DEPS);
 }
 
 #endif

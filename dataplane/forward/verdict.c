@@ -317,7 +317,8 @@ bool verdict_still_fresh(uint32_t ref, uint32_t change)
 {
 	struct session_cold *c = &session_colds[ref >> 1];
 
-	if (epoch_sum(c->deps) != atomic_load_explicit(&c->epoch_sum, memory_order_relaxed))
+	if (session_epoch_sum(ref >> 1) !=
+		atomic_load_explicit(&c->epoch_sum, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(&session_dir_of(ref)->change, change, memory_order_relaxed);
 	return true;
@@ -503,7 +504,7 @@ static void store(const struct flow *f, uint32_t index, uint32_t change)
 		if (!same_verdict(d, &now[dir]))
 			store_verdict(d, &now[dir]);
 	}
-	memcpy(cold->deps, f->deps, sizeof(cold->deps));
+	session_set_deps(index, f->deps);
 	atomic_store_explicit(&cold->epoch_sum, walked_sum(f, change), memory_order_release);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		atomic_store_explicit(
@@ -514,7 +515,8 @@ static bool sum_stands(uint32_t index)
 {
 	const struct session_cold *c = &session_colds[index];
 
-	return epoch_sum(c->deps) == atomic_load_explicit(&c->epoch_sum, memory_order_acquire);
+	return session_epoch_sum(index) ==
+	       atomic_load_explicit(&c->epoch_sum, memory_order_acquire);
 }
 
 static enum drop_reason ask(uint32_t index)

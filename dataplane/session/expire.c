@@ -124,7 +124,8 @@ static bool stands(uint32_t index, uint32_t change)
 {
 	struct session_cold *cold = &session_colds[index];
 
-	if (epoch_sum(cold->deps) != atomic_load_explicit(&cold->epoch_sum, memory_order_acquire))
+	if (session_epoch_sum(index) !=
+		atomic_load_explicit(&cold->epoch_sum, memory_order_acquire))
 		return false;
 	for (unsigned int d = 0; d < 2; d++)
 		atomic_store_explicit(

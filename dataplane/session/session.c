@@ -17,6 +17,7 @@ struct session_dir *session_dirs;
 struct session_hot *session_hots[2];
 struct session_cold *session_colds;
 struct session_ext *session_exts;
+struct session_more *session_mores;
 struct session_meters *session_meters;
 struct session_hold *session_holds;
 struct session_account *session_accounts;
@@ -37,11 +38,13 @@ static int records_init(void)
 	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), true);
 	session_colds = memory_map(bytes_of(sizeof(*session_colds)), true);
 	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
+	session_mores = memory_map(bytes_of(sizeof(*session_mores)), false);
 	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), false);
 	session_holds = memory_map(bytes_of(sizeof(*session_holds)), false);
 	session_accounts = memory_map(bytes_of(sizeof(*session_accounts)), false);
 	return session_dirs && session_hots[0] && session_hots[1] && session_colds &&
-			       session_exts && session_meters && session_holds && session_accounts
+			       session_exts && session_mores && session_meters && session_holds &&
+			       session_accounts
 		       ? 0
 		       : -ENOMEM;
 }
@@ -77,6 +80,7 @@ void session_fini(void)
 	memory_unmap(session_hots[1], bytes_of(sizeof(*session_hots[1])));
 	memory_unmap(session_colds, bytes_of(sizeof(*session_colds)));
 	memory_unmap(session_exts, bytes_of(sizeof(*session_exts)));
+	memory_unmap(session_mores, bytes_of(sizeof(*session_mores)));
 	memory_unmap(session_meters, bytes_of(2 * sizeof(*session_meters)));
 	memory_unmap(session_holds, bytes_of(sizeof(*session_holds)));
 	memory_unmap(session_accounts, bytes_of(sizeof(*session_accounts)));
@@ -84,6 +88,7 @@ void session_fini(void)
 	session_hots[0] = session_hots[1] = NULL;
 	session_colds = NULL;
 	session_exts = NULL;
+	session_mores = NULL;
 	session_meters = NULL;
 	session_holds = NULL;
 	session_accounts = NULL;
@@ -144,7 +149,7 @@ static void fill(uint32_t index, const struct session_new *new)
 		atomic_store_explicit(&hot->seen_ms,
 			new->now_ms - (d == 1 ? SESSION_SEEN_STEP_MS : 0), memory_order_relaxed);
 	}
-	memcpy(cold->deps, new->deps, sizeof(cold->deps));
+	session_set_deps(index, new->deps);
 	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);
 	cold->created_ms = new->history != NULL ? new->history->created_ms : new->now_ms;
 	if (session_key_is_v6(&new->dir[0].key) || session_key_is_v6(&new->dir[1].key)) {

@@ -13,6 +13,7 @@
  *   session_cold  32 B a session, read on re-validation and by the control thread
  *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
  *   session_meters 8 B a direction, only touched for flows with a rate - demand-paged
+ *   session_more  32 B a session, only touched for flows with more than six dependencies - demand-paged
  *   session_holds  8 B a session, only touched for flows of a service that counts them - demand-paged
  *   session_accounts 32 B a session, only touched for flows that are billed to a service - demand-paged
  *   and a word a session that says whether it lives. 254 B a session in all.
@@ -99,12 +100,20 @@ struct session_hot {
 } __attribute__((aligned(32)));
 _Static_assert(sizeof(struct session_hot) == 32, "half a cache line");
 
+/* Few flows depend on more than these: those of gateway services. */
+#define SESSION_DEPS_NEAR 6
 struct session_cold {
-	epoch_slot_t deps[EPOCH_DEPS];
+	epoch_slot_t
+		deps[SESSION_DEPS_NEAR]; /* the last one EPOCH_MORE_SLOT: go on in session_mores */
 	_Atomic uint32_t epoch_sum;
 	uint32_t created_ms;
 } __attribute__((aligned(32)));
 _Static_assert(sizeof(struct session_cold) == 32, "half a cache line");
+
+/* The rest of its dependencies. Only touched, and only valid, when session_cold says so. */
+struct session_more {
+	epoch_slot_t deps[EPOCH_DEPS - SESSION_DEPS_NEAR + 1];
+} __attribute__((aligned(32)));
 
 struct session_ext {
 	struct ip_addr src[2], dst[2]; /* per direction, as it arrives; IPv6 only */
@@ -120,6 +129,7 @@ extern struct session_dir *session_dirs;         /* by reference */
 extern struct session_meters *session_meters;    /* by reference */
 extern struct session_hot *session_hots[2];      /* [direction][index] */
 extern struct session_cold *session_colds;       /* [index] */
+extern struct session_more *session_mores;       /* [index] */
 extern struct session_ext *session_exts;         /* [index] */
 extern struct session_hold *session_holds;       /* [index] */
 extern struct session_account *session_accounts; /* [index] */
@@ -278,6 +288,32 @@ static inline struct session_dir *session_dir_of(uint32_t ref)
 static inline struct session_hot *session_hot_of(uint32_t ref)
 {
 	return &session_hots[ref & 1][ref >> 1];
+}
+
+/* What the session's dependencies add up to now; in session_cold is what they did when it was decided. */
+static inline uint32_t session_epoch_sum(uint32_t index)
+{
+	const epoch_slot_t *near = session_colds[index].deps;
+	uint32_t sum = epoch_sum_of(near, SESSION_DEPS_NEAR);
+
+	if (__builtin_expect(near[SESSION_DEPS_NEAR - 1] == EPOCH_MORE_SLOT, 0))
+		sum += epoch_sum_of(session_mores[index].deps, EPOCH_DEPS - SESSION_DEPS_NEAR + 1);
+	return sum;
+}
+
+/* Whoever sums meanwhile finds a sum that is not the session's. */
+static inline void session_set_deps(uint32_t index, const epoch_slot_t deps[EPOCH_DEPS])
+{
+	epoch_slot_t *near = session_colds[index].deps;
+
+	if (deps[SESSION_DEPS_NEAR] == EPOCH_NO_SLOT) {
+		memcpy(near, deps, sizeof(session_colds[index].deps));
+		return;
+	}
+	memcpy(session_mores[index].deps, deps + SESSION_DEPS_NEAR - 1,
+		sizeof(session_mores[index].deps));
+	memcpy(near, deps, (SESSION_DEPS_NEAR - 1) * sizeof(*near));
+	near[SESSION_DEPS_NEAR - 1] = EPOCH_MORE_SLOT;
 }
 
 /* What a session holds; all 0: nothing. */

@@ -553,6 +553,37 @@ static void test_stale(void **state)
 	remove_all();
 }
 
+/* Of services a flow may depend on more than its record has room for: each of them tells, as many as there may be. */
+static void test_many_dependencies(void **state)
+{
+	epoch_slot_t slots[EPOCH_DEPS];
+	struct session_new new;
+
+	(void)state;
+	for (unsigned int i = 0; i < EPOCH_DEPS; i++)
+		slots[i] = epoch_take();
+	for (unsigned int n = 1; n <= EPOCH_DEPS; n++) {
+		flow_new(&new, n, IPPROTO_UDP);
+		memcpy(new.deps, slots, n * sizeof(slots[0]));
+		new.epoch_sum = epoch_sum(new.deps);
+		new.change = epoch_change();
+		insert_new(&new);
+	}
+	for (unsigned int i = 0; i < EPOCH_DEPS; i++) {
+		epoch_bump(slots[i]);
+		n_stale = 0;
+		session_sweep(UINT32_MAX, 0, note_stale);
+		assert_int_equal(n_stale, EPOCH_DEPS - i); /* those with more than i of them */
+		for (uint32_t index = 0; index < session_high_water(); index++)
+			if (session_alive(index))
+				atomic_store(
+					&session_colds[index].epoch_sum, session_epoch_sum(index));
+	}
+	for (unsigned int i = 0; i < EPOCH_DEPS; i++)
+		epoch_free(slots[i]);
+	remove_all();
+}
+
 static void test_epoch_slots(void **state)
 {
 	epoch_slot_t slots[16];
@@ -785,6 +816,7 @@ int main(void)
 		TABLE_TEST(test_pressure),
 		TABLE_TEST(test_slices),
 		TABLE_TEST(test_stale),
+		TABLE_TEST(test_many_dependencies),
 		cmocka_unit_test(test_epoch_slots),
 		TABLE_TEST(test_listing),
 		TABLE_TEST(test_count),
