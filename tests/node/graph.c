@@ -706,6 +706,25 @@ static void expire_fragments(void)
 	}
 }
 
+static void end_all(void)
+{
+	graph_pass_time(100000000);
+	assert_int_equal(session_used(), 0);
+	while (graph_sent_mbuf(GRAPH_UNDERLAY) != NULL)
+		;
+	graph_run();
+	graph_forget_drops();
+	assert_int_equal(pool_in_use(), 0);
+}
+
+void graph_settle(void)
+{
+	graph_run();
+	expire_fragments();
+	graph_check_conservation();
+	end_all();
+}
+
 void graph_reset(void)
 {
 	json_t *items = json_array(), *keys = json_array(), *item;
@@ -723,12 +742,6 @@ void graph_reset(void)
 	free(text);
 	json_decref(items);
 	json_decref(keys);
-	graph_pass_time(100000000);
-	assert_int_equal(session_used(), 0);
-	while (graph_sent_mbuf(GRAPH_UNDERLAY) != NULL)
-		;
-	graph_run();
-	graph_forget_drops();
+	end_all();
 	next_caps = PORT_CAP_MULTI_SEG;
-	assert_int_equal(pool_in_use(), 0);
 }

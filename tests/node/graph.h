@@ -49,6 +49,8 @@ void graph_delete(const char *json_keys);
 void graph_both(const char *json_items, const char *json_keys);
 /* The same, but may be refused. */
 bool graph_try(const char *json_items, const char *json_keys);
+/* The end of every session and of every fragment that waits; items stay. Checks conservation and leaks on the way. */
+void graph_settle(void);
 /* Removes every item and session: a clean start for the next test. Checks conservation and leaks on the way. */
 void graph_reset(void);
 

@@ -157,13 +157,14 @@ static bool is_right(const struct frame *f)
 	uint8_t proto = v6 ? ip[6] : ip[9];
 	uint32_t header = v6 ? 40 : (ip[0] & 15u) * 4, len;
 
-	if (f->len < 14 + 40 ||
-		(!v6 && (ip[0] >> 4 != 4 || header < 20 || ((ip[6] & 0x3f) | ip[7]) != 0)) ||
-		frame_check(f->bytes, f->len) != NULL)
+	if (f->len < 14 + 40 || (!v6 && (ip[0] >> 4 != 4 || header < 20)) ||
+		(!v6 && ((ip[6] & 0x3f) | ip[7]) != 0))
 		return false;
-	len = v6 ? (uint32_t)(ip[4] << 8 | ip[5]) : (uint32_t)(ip[2] << 8 | ip[3]) - header;
+	len = v6 ? 40u + (ip[4] << 8 | ip[5]) : (uint32_t)(ip[2] << 8 | ip[3]);
+	if (len < header + 20 || len + 14 > f->len || frame_check(f->bytes, f->len) != NULL)
+		return false;
 	if (proto == IPPROTO_UDP)
-		return len >= 8 && (uint32_t)(ip[header + 4] << 8 | ip[header + 5]) == len;
+		return (uint32_t)(ip[header + 4] << 8 | ip[header + 5]) == len - header;
 	return proto == IPPROTO_TCP || proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
@@ -264,7 +265,11 @@ void outside_play(const uint8_t *program, size_t size)
 {
 	struct program p = {program, program + size};
 
-	graph_items(CLOUD);
+	static bool begun;
+
+	if (!begun) /* none of its steps changes it */
+		graph_items(CLOUD);
+	begun = true;
 	outside.holds = true;
 	for (unsigned int n = 0; n < STEPS_MAX && p.at < p.end; n++) {
 		uint8_t what = next(&p);
@@ -274,8 +279,7 @@ void outside_play(const uint8_t *program, size_t size)
 		else
 			carry(&p, what);
 	}
-	graph_run();
 	drain(false);
-	graph_reset();
+	graph_settle();
 	outside_reset();
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* After graph_start() and outside_start(). One program: from a clean cloud to an empty one. */
+/* After graph_start() and outside_start(). One program: it begins and ends without sessions, in a cloud that stays. */
 void outside_play(const uint8_t *program, size_t size);
 
 #endif

@@ -11,7 +11,7 @@
 #include "outside_soup.h"
 #include "tests/unit/random.h"
 
-#define PROGRAMS test_size(1500, 40000)
+#define PROGRAMS test_size(20000, 400000)
 
 static void test_soup(void **state)
 {

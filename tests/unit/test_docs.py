@@ -100,7 +100,7 @@ FACTS = [
     ("docs/architecture.md", "finds nothing for 50 µs", "dataplane/core/worker.c", "#define SPIN_US 50"),
     ("docs/operations.md", "finds nothing for 50 µs", "dataplane/core/worker.c", "#define SPIN_US 50"),
     ("docs/architecture.md", "Every 10 ms the control thread looks at an eightieth", "dataplane/core/upkeep.c", "#define TICK_MS 10\n#define TICKS 80"),
-    ("docs/architecture.md", "up to six slots", "dataplane/core/epoch.h", "#define EPOCH_DEPS 6"),
+    ("docs/architecture.md", "up to twelve slots (six in its record", "dataplane/core/epoch.h", "#define EPOCH_DEPS 12"),
     ("docs/architecture.md", "five keys in a bucket", "dataplane/session/bucket.h", "#define BUCKET_KEYS 5u"),
     ("docs/architecture.md", "keeps 131,072 records", "dataplane/session/session.h", "#define SESSION_POPULATE_AHEAD (1u << 17)"),
     ("docs/architecture.md", "unanswered flows after 5 s", "dataplane/session/expire.c", ".full_unanswered_s = 5"),
