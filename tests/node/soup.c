@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 
+#include "balancer.h"
 #include "cloud.h"
 #include "graph.h"
 #include "port/port.h"
@@ -43,6 +44,26 @@
 #define PORT_A PORT("a", "web", MAC_A, "10.0.1.10", "fd00:1:0:1::10")
 #define PORT_B PORT("b", "web", MAC_B, "10.0.1.11", "fd00:1:0:1::11")
 #define ENDPOINT_Q ENDPOINT("300", "10.3.1.20", MAC_Q, "other", "far", "q")
+
+#define SOUP_LISTENER(name, protocol, scheduler, persistence, allow, drain)                        \
+	LISTENER(name, protocol, "80", scheduler, persistence, allow, "0", drain, "false", NO_CHECK)
+#define SOUP_BALANCER BALANCER("lb", "10.0.1.77")
+#define BALANCED                                                                                   \
+	"[" BALANCER("lb", "10.0.1.77") "," BALANCER("lb6", "fd00:1:0:1::77") "," SOUP_LISTENER(   \
+		"lb", "6", "round_robin", "0", "", "0") "," SOUP_LISTENER("lb", "17",              \
+		"source_hash", "0", "", "0") "," SOUP_LISTENER("lb6", "6", "maglev", "0", "",      \
+		"0") "," BACKEND("lb", "6", "80", "10.0.1.11", "80", "1") "," BACKEND("lb", "6",   \
+		"80", "10.0.2.10", "9999", "2") "," BACKEND("lb", "17", "80", "10.0.1.20", "80",   \
+		"1") "," BACKEND("lb", "17", "80", "10.0.1.10", "80", "1") "," BACKEND("lb6", "6", \
+		"80", "fd00:1:0:2::10", "80", "1") "]"
+#define BALANCED_KEYS                                                                              \
+	"[" BACKEND_KEY("lb", "6", "80", "10.0.1.11", "80") "," BACKEND_KEY("lb", "6", "80",       \
+		"10.0.2.10",                                                                       \
+		"9999") "," BACKEND_KEY("lb", "17", "80", "10.0.1.20", "80") "," BACKEND_KEY("lb", \
+		"17", "80", "10.0.1.10", "80") "," BACKEND_KEY("lb6", "6", "80", "fd00:1:0:2::10", \
+		"80") ", [\"listener\", \"lb\", 6, 80], [\"listener\", \"lb\", 17, 80], "          \
+		      "[\"listener\", \"lb6\", 6, 80], [\"load_balancer\", \"lb\"], "              \
+		      "[\"load_balancer\", \"lb6\"]]"
 
 /* What a program may change, at any time; what contradicts the rest is refused as a whole. */
 static const struct {
@@ -118,6 +139,16 @@ static const struct {
 	{"[" PORT_A "," PORT_B "]", "[]"},
 	{"[[\"share\", 100, 8]]", "[]"},
 	{"[]", "[[\"share\", 100]]"},
+	/* balancers of both families, whose back ends may be anywhere, or nowhere */
+	{BALANCED, "[]"},
+	{BALANCED, "[]"},
+	{"[" SOUP_BALANCER
+	 "," SOUP_LISTENER("lb", "6", "least_connections", "60", "\"10.0.1.0/24\"", "0") "]",
+		"[]"},
+	{"[" SOUP_BALANCER "," SOUP_LISTENER("lb", "17", "maglev", "0", "", "5") "]", "[]"},
+	{"[]", "[" BACKEND_KEY("lb", "6", "80", "10.0.1.11", "80") "]"},
+	{"[" SOUP_BALANCER "," BACKEND("lb", "6", "80", "10.0.1.11", "80", "0") "]", "[]"},
+	{"[]", BALANCED_KEYS},
 };
 
 static const char *const ports[] = {
@@ -360,6 +391,58 @@ static const struct frame_spec specs[] = {
 		.dst = "10.0.1.11",
 		.proto = 47,
 		.payload = 40},
+	/* to balancers, and what their back ends answer */
+	{.smac = MAC_A,
+		.dmac = GW,
+		.src = "10.0.1.10",
+		.dst = "10.0.1.77",
+		.proto = IPPROTO_TCP,
+		.sport = 21,
+		.dport = 80},
+	{.smac = MAC_B,
+		.dmac = MAC_A,
+		.src = "10.0.1.11",
+		.dst = "10.0.1.10",
+		.proto = IPPROTO_TCP,
+		.sport = 80,
+		.dport = 21,
+		.tcp_flags = 0x12,
+		.ack = 1},
+	{.smac = MAC_C,
+		.dmac = GW,
+		.src = "10.0.2.10",
+		.dst = "10.0.1.10",
+		.proto = IPPROTO_TCP,
+		.sport = 9999,
+		.dport = 21,
+		.tcp_flags = 0x12,
+		.ack = 1},
+	{.smac = MAC_B,
+		.dmac = GW,
+		.src = "10.0.1.11",
+		.dst = "10.0.1.77",
+		.proto = IPPROTO_TCP,
+		.sport = 22,
+		.dport = 80},
+	{.smac = MAC_A,
+		.dmac = GW,
+		.src = "10.0.1.10",
+		.dst = "10.0.1.77",
+		.sport = 23,
+		.dport = 80},
+	{.smac = MAC_P,
+		.dmac = GW3,
+		.src = "10.3.1.10",
+		.dst = "10.0.1.77",
+		.sport = 23,
+		.dport = 80},
+	{.smac = MAC_A,
+		.dmac = GW,
+		.src = "fd00:1:0:1::10",
+		.dst = "fd00:1:0:1::77",
+		.proto = IPPROTO_TCP,
+		.sport = 24,
+		.dport = 80},
 };
 #define N_SPECS (sizeof(specs) / sizeof(specs[0]))
 
