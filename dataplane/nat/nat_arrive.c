@@ -68,7 +68,7 @@ static bool hold(struct flow *f, struct nat_gateway *gw, const struct nat_rules 
 		nat_hold_drop(id);
 		return true;
 	}
-	if (second && f->hold.id[HOLD_NAT] == nat_kept_of(f)) { /* not the session's to change */
+	if (f->kept != NULL) { /* another one: the session ends, its next packet begins anew */
 		nat_hold_drop(id);
 		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
 	}

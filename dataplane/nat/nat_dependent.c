@@ -55,15 +55,15 @@ static uint32_t now_ms(void)
 static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, enum nat_space space,
 	uint32_t host, struct nat_address *a)
 {
-	const struct eip *eip = nat_address_eip(a);
+	const struct external *ext = external_at(a->network);
 	struct answers w = {.f = f, .a = a, .proto = f->proto};
 	uint32_t id, hash;
 	struct full_note *full = full_note_of(f, a, &hash);
 	struct nat_grant grant;
 
-	if (eip == NULL || (full->hash == hash && (int32_t)(full->until_ms - now_ms()) > 0))
+	if (ext == NULL || (full->hash == hash && (int32_t)(full->until_ms - now_ms()) > 0))
 		return 0;
-	w.scope = eip->ext->scope->index;
+	w.scope = ext->scope->index;
 	if (f->v6 && !f->out_v6 && space == NAT_ICMP)
 		w.proto = IPPROTO_ICMP;
 	id = nat_binding_new(NAT_FLOW, f, gw, space, host, a);

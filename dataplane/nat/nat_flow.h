@@ -28,9 +28,9 @@ static inline uint32_t nat_kept_of(const struct flow *f)
 }
 
 /* A flow that leaves by gateway `gw` of which `source` covers it: the port it gets, held by the flow from now on, or the kept one.
- * False: dropped. */
-bool nat_translate(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
-	const struct nat_source *source);
+ * Returns its address; NULL: dropped. */
+const struct nat_address *nat_translate(struct flow *f, struct nat_gateway *gw,
+	const struct nat_rules *rules, const struct nat_source *source);
 
 /* Refused for want of ports or by a limit: counted, told to the controller. False. */
 bool nat_refuse(struct flow *f, struct nat_gateway *gw, enum nat_refusal why);

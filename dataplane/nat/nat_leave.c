@@ -103,17 +103,12 @@ static bool leave(struct flow *f)
 
 	if (source == NULL) /* changed since it was found */
 		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
-	if (!exchange_family(f, gw) || !nat_translate(f, gw, rules, source))
+	a = exchange_family(f, gw) ? nat_translate(f, gw, rules, source) : NULL;
+	if (a == NULL)
 		return false;
-	for (uint32_t i = 0; i < source->n[f->out_v6]; i++) {
-		a = nat_address_at(rules->addresses[source->first[f->out_v6] + i]);
-		if (a == NULL || !ip_addr_equal(&a->ip, &f->new_src))
-			continue;
-		eip = nat_address_eip(a);
-		if (eip == NULL)
-			break;
-		flow_account(f, atomic_load_explicit(&gw->account, memory_order_relaxed), false);
-		return eip_leave(f, eip);
-	}
-	return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
+	eip = nat_address_eip(a);
+	if (eip == NULL)
+		return flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
+	flow_account(f, atomic_load_explicit(&gw->account, memory_order_relaxed), false);
+	return eip_leave(f, eip);
 }

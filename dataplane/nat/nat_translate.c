@@ -39,21 +39,24 @@ static enum nat_refusal limit_of(
 	return NAT_REFUSED_NOTHING;
 }
 
-static void set_source(struct flow *f, const struct nat_gateway *gw,
-	const struct nat_source *source, const struct ip_addr *ip, rte_be16_t port, const char *how)
+/* Says it, and returns the address. */
+static const struct nat_address *set_source(struct flow *f, const struct nat_gateway *gw,
+	const struct nat_source *source, const struct nat_address *a, rte_be16_t port,
+	const char *how)
 {
 	char text[NET_ADDR_TEXT];
 
-	f->new_src = *ip;
+	f->new_src = a->ip;
 	f->new_sport = port;
 	flow_step(f, "nat_gateway", gw->name, (int32_t)source->rule,
-		"source becomes %s port %u, %s", ip_addr_format(ip, text), rte_be_to_cpu_16(port),
-		how);
+		"source becomes %s port %u, %s", ip_addr_format(&a->ip, text),
+		rte_be_to_cpu_16(port), how);
+	return a;
 }
 
 /* What the flow would get; nothing is taken. */
-static bool look(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
-	const struct nat_source *source, enum nat_space space)
+static const struct nat_address *look(struct flow *f, struct nat_gateway *gw,
+	const struct nat_rules *rules, const struct nat_source *source, enum nat_space space)
 {
 	struct nat_record key = nat_mapping_key(f, gw, space), host = nat_host_key(f, gw);
 	const struct nat_record *r = rules->dependent ? NULL : nat_table_look(&key);
@@ -62,76 +65,86 @@ static bool look(struct flow *f, struct nat_gateway *gw, const struct nat_rules 
 	uint16_t port;
 
 	if (r != NULL && nat_binding_is_legal(r, gw, rules, source) &&
-		(a = nat_address_at(r->address)) != NULL) {
-		set_source(f, gw, source, &a->ip, r->outside, "a mapping that is there");
-		return true;
-	}
+		(a = nat_address_at(r->address)) != NULL)
+		return set_source(f, gw, source, a, r->outside, "a mapping that is there");
 	r = nat_table_look(&host);
 	address = r != NULL && nat_source_has(rules, source, r->address)
 			  ? r->address
 			  : nat_choose_address(rules, source, f->out_v6, space);
 	a = nat_address_at(address);
 	if (a == NULL ||
-		!nat_ports_look(a->ports[space], rte_be_to_cpu_16(f->sport), nat_random(), &port))
-		return nat_refuse(f, gw, NAT_REFUSED_PORTS);
-	set_source(f, gw, source, &a->ip, rte_cpu_to_be_16(port), "for example");
-	return true;
+		!nat_ports_look(a->ports[space], rte_be_to_cpu_16(f->sport), nat_random(), &port)) {
+		nat_refuse(f, gw, NAT_REFUSED_PORTS);
+		return NULL;
+	}
+	return set_source(f, gw, source, a, rte_cpu_to_be_16(port), "for example");
 }
 
-/* The session's own, if it is still what it may have. */
-static bool keep(struct flow *f, const struct nat_gateway *gw, const struct nat_rules *rules,
-	const struct nat_source *source)
+/* The session's own, if it is still what it may have. Else the session ends and its next packet begins another: ports that it took now
+ * would only go to rest. */
+static const struct nat_address *keep(struct flow *f, const struct nat_gateway *gw,
+	const struct nat_rules *rules, const struct nat_source *source)
 {
 	uint32_t id = nat_kept_of(f);
 	const struct nat_record *root = nat_hold_root(id);
 	const struct nat_address *a;
 
 	if (root == NULL || !nat_binding_is_legal(root, gw, rules, source) ||
-		(a = nat_address_at(root->address)) == NULL)
-		return false;
+		(a = nat_address_at(root->address)) == NULL) {
+		flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
+		return NULL;
+	}
 	f->hold.id[HOLD_NAT] = id;
-	set_source(f, gw, source, &a->ip, root->outside, "as it has been");
-	return true;
+	return set_source(f, gw, source, a, root->outside, "as it has been");
 }
 
-bool nat_translate(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
-	const struct nat_source *source)
+/* A new binding, or another session of one that is there. */
+static const struct nat_address *take(struct flow *f, struct nat_gateway *gw,
+	const struct nat_rules *rules, const struct nat_source *source, enum nat_space space)
+{
+	const struct nat_address *a;
+	enum nat_refusal why;
+	uint32_t id = rules->dependent ? nat_map_dependent(f, gw, rules, source, space, &why)
+				       : nat_map_independent(f, gw, rules, source, space, &why);
+
+	if (id == 0) {
+		nat_refuse(f, gw, why);
+		return NULL;
+	}
+	a = nat_address_at(nat_record_of(id)->address);
+	set_source(f, gw, source, a, nat_record_of(id)->outside, "taken for it");
+	id = nat_wrap(f, rules, id,
+		&(struct nat_ends){.inside = f->src,
+			.inside_port = f->sport,
+			.outside_port = f->new_sport,
+			.remote = f->new_dst,
+			.remote_port = f->new_dport});
+	if (id == 0) {
+		nat_refuse(f, gw, NAT_REFUSED_RECORDS);
+		return NULL;
+	}
+	f->hold.id[HOLD_NAT] = id;
+	nat_hold_begin(id);
+	return a;
+}
+
+const struct nat_address *nat_translate(struct flow *f, struct nat_gateway *gw,
+	const struct nat_rules *rules, const struct nat_source *source)
 {
 	enum nat_space space = nat_space_of_flow(f);
 	enum nat_refusal why;
-	uint32_t id;
 
 	if (space == NAT_SPACES) {
 		flow_step(f, "nat_gateway", gw->name, -1, "protocol %u has no ports", f->proto);
-		return flow_drop(f, DROP_UNSUPPORTED, "nat_gateway", gw->name, -1);
+		flow_drop(f, DROP_UNSUPPORTED, "nat_gateway", gw->name, -1);
+		return NULL;
 	}
-	if (keep(f, gw, rules, source))
-		return true;
+	if (f->kept != NULL)
+		return keep(f, gw, rules, source);
 	why = limit_of(f, gw, rules);
-	if (why != NAT_REFUSED_NOTHING)
-		return nat_refuse(f, gw, why);
-	if (f->dry)
-		return look(f, gw, rules, source, space);
-	id = rules->dependent ? nat_map_dependent(f, gw, rules, source, space, &why)
-			      : nat_map_independent(f, gw, rules, source, space, &why);
-	if (id != 0) {
-		const struct nat_record *root = nat_record_of(id);
-		const struct nat_address *a = nat_address_at(root->address);
-
-		f->new_src = a->ip;
-		f->new_sport = root->outside;
-		why = NAT_REFUSED_RECORDS;
-		id = nat_wrap(f, rules, id,
-			&(struct nat_ends){.inside = f->src,
-				.inside_port = f->sport,
-				.outside_port = f->new_sport,
-				.remote = f->new_dst,
-				.remote_port = f->new_dport});
+	if (why != NAT_REFUSED_NOTHING) {
+		nat_refuse(f, gw, why);
+		return NULL;
 	}
-	if (id == 0)
-		return nat_refuse(f, gw, why);
-	f->hold.id[HOLD_NAT] = id;
-	nat_hold_begin(id);
-	flow_step(f, "nat_gateway", gw->name, (int32_t)source->rule, "source translated");
-	return true;
+	return f->dry ? look(f, gw, rules, source, space) : take(f, gw, rules, source, space);
 }

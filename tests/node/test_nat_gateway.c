@@ -124,6 +124,9 @@ static void test_changes_under_running_flows(void **state)
 		assert_int_equal(session_used(), 0);
 		s = nat_through("a", FROM_A(.sport = 5000, .dport = 53), EXT);
 		assert_string_equal(s.src, E51);
+		/* Who was asked again took no port there for nothing. */
+		assert_int_equal(nat_figure(E51, "udp", "ports_used"), 1);
+		assert_int_equal(nat_figure(E51, "udp", "quarantined"), 0);
 		nat_pass(1000);
 	}
 	/* Another kind of mapping. */
