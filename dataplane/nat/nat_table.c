@@ -13,6 +13,9 @@
 #include "session/memory.h"
 
 #define LOCKED 0x80000000u
+/* So many records ahead of those in use have memory, taken in such pieces: a first use costs a worker no page fault. */
+#define AHEAD 65536u
+#define PIECE 8192u
 #define SPINS 64u
 
 struct nat_record *nat_records;
@@ -26,7 +29,8 @@ static _Atomic int32_t used;
 
 /* Lists of free records; the upper half of a head counts its changes, so that none is mistaken for an earlier one. */
 static _Atomic uint64_t free_head, limbo_head;
-static uint32_t batch; /* those that wait for the token. Control thread */
+static uint32_t populated; /* control thread, like: */
+static uint32_t batch;     /* those that wait for the token. Control thread */
 static uint64_t batch_token;
 
 int nat_table_init(uint32_t n)
@@ -56,7 +60,7 @@ void nat_table_fini(void)
 	atomic_store(&free_head, 0);
 	atomic_store(&limbo_head, 0);
 	atomic_store(&used, 0);
-	batch = 0;
+	batch = populated = 0;
 }
 
 /* Not in `next`: somebody may still be on his way through the chain. */
@@ -115,9 +119,24 @@ void nat_record_free(uint32_t index)
 	push(&limbo_head, index);
 }
 
+static void populate(void)
+{
+	uint32_t most =
+		RTE_MIN(atomic_load_explicit(&fresh, memory_order_relaxed) + AHEAD, capacity);
+	uint32_t to = RTE_MIN(populated + PIECE, most);
+
+	if (populated >= most)
+		return;
+	memory_populate((void *)nat_records, (size_t)populated * sizeof(*nat_records),
+		(size_t)to * sizeof(*nat_records));
+	populated = to;
+}
+
 void nat_table_turn(void)
 {
 	uint32_t next;
+
+	populate();
 
 	if (batch != 0 && rcu_token_passed(batch_token)) {
 		for (; batch != 0; batch = next) {
