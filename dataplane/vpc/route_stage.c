@@ -76,10 +76,7 @@ static void decide_answers(struct flow *f)
 				   ? f->dst_vpc->index
 				   : f->vpc_index;
 	f->reply_smac = crossing ? src_vpc->gw_mac : f->dmac;
-	/* Balanced on its own node, a neighbour's packet comes with the gateway's MAC: it is answered as a neighbour. */
-	f->reply_dmac = crossing || rte_is_same_ether_addr(&f->smac, &src_vpc->gw_mac)
-				? reply_dmac(f)
-				: f->smac;
+	f->reply_dmac = crossing ? reply_dmac(f) : f->smac;
 }
 
 static bool is_of(loc_t where, const struct vpc *vpc)

@@ -7,6 +7,7 @@
 The nodes get the balancers' items from this test, so that nothing but the dataplanes is at work.
 """
 
+import collections
 import contextlib
 import time
 
@@ -58,10 +59,10 @@ class Balancers:
     def commit(self, host, items=(), keys=()):
         with self.cloud.host(host).rpc() as rpc:
             tx = rpc.call("state.begin")["transaction"]
-            if items:
-                rpc.call("state.put", transaction=tx, items=list(items))
-            if keys:
-                rpc.call("state.del", transaction=tx, keys=list(keys))
+            for i in range(0, len(items), 1000):
+                rpc.call("state.put", transaction=tx, items=items[i : i + 1000])
+            for i in range(0, len(keys), 1000):
+                rpc.call("state.del", transaction=tx, keys=keys[i : i + 1000])
             self.revision += 1
             rpc.call("state.commit", transaction=tx, revision=self.revision)
 
@@ -302,6 +303,40 @@ def test_changed_settings(cloud, balancers):
         balancers.becomes("set", near.ip4, "down", "HTTP 200")
         balancers.put("set", cloud.vpcs["red"], [(near.ip4, 80)], {"type": "none"})
         balancers.becomes("set", near.ip4, "up")
+
+
+# Connections are taken and closed at once, as many as come.
+TCP_TAKES = """
+import socket
+s = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
+while True:
+    c, _ = s.accept()
+    c.close()
+"""
+
+
+def test_many(cloud, balancers, long_run):
+    """2,000 back ends [10,000]: all are asked soon, nobody is taken for dead, and the other node knows what this one knows."""
+    near, vpc = cloud.red_near, cloud.vpcs["red"]
+    count = 10000 if long_run else 2000
+    names = [f"many-{n}" for n in range(10)]
+    near.run("sysctl", "-w", "net.core.somaxconn=4096")
+    with running(near, TCP_TAKES, 80, "tcp"):
+        backends = [(near.ip4, 1000 + n) for n in range(count // len(names))]
+        for name in names:
+            balancers.put(name, vpc, backends, {"type": "tcp", "port": 80, "interval_ms": 5000, "timeout_ms": 2000})
+
+        def states(host):
+            with cloud.host(host).rpc() as rpc:
+                return collections.Counter(i["health"] for i in rpc.call("lb.status", names=names)["items"])
+
+        for host in "ab":
+            wait_for(lambda host=host: states(host) == {"up": count}, 20, lambda host=host: f"{host}: {states(host)}")
+        # Two questions later they are still there: the many do not disturb each other.
+        begin = time.monotonic()
+        while time.monotonic() - begin < 6:
+            assert states("a") == {"up": count}
+            time.sleep(0.5)
 
 
 def test_through_the_api(make_cloud):
