@@ -172,3 +172,36 @@ def test_dead_and_back(cloud, balancers):
     doomed.serve_http(8080)
     wait_for(lambda: health(cloud)["other"] == "up", 10, lambda: health(cloud))
     wait_for(lambda: "other" in answers(cloud.client, address, 3)[0], 5, "it is used again")
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
+def test_restart_of_the_gateway(cloud, balancers, public):
+    """Killed and started again: the address is back within 2 s, and hashed connections from before find their server."""
+    address = balancers(public=public, scheduler="maglev")[4]
+    client = cloud.outside["internet"].internet if public else cloud.client
+    kept = [client.socket() for _ in range(6)]
+    served = []
+    for s in kept:
+        s.settimeout(5 * SLOWNESS)
+        s.connect((address, 80))
+        served.append(ask(s))
+    assert len(set(served)) > 1
+    gateway = cloud.host("a")
+    gateway.kill()
+    gateway.start()
+    wait_for(lambda: client.curl(address, timeout_s=0.5) is not None, 2, "the address answers")
+    assert [ask(s) for s in kept] == served
+    for s in kept:
+        s.close()
+    cloud.wait_converged()
+
+
+def ask(connection):
+    """Who answers on a connection that is kept."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"\n") or answer.endswith(b"\r\n"):
+        piece = connection.recv(4096)
+        assert piece, "the connection was closed"
+        answer += piece
+    return answer.split()[-2].decode()

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -12,6 +13,7 @@
 #include "balancer.h"
 #include "base/ip_text.h"
 #include "cloud.h"
+#include "core/usage.h"
 #include "graph.h"
 #include "lb/lb.h"
 #include "session/session.h"
@@ -459,6 +461,90 @@ static void test_groups(void **state)
 	assert_int_equal(connections("10.0.1.11"), 0);
 }
 
+/* What is wrong is refused whole, and leaves nothing. */
+static void test_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"[\"load_balancer\", \"lc\", 100, null, null, null, 1]",
+		"[\"load_balancer\", \"lc\", 100, \"10.0.1.5\", \"no-such-eip\", null, 1]",
+		"[\"load_balancer\", \"lc\", 999, \"10.0.1.5\", null, null, 1]",
+		LISTENER("lb", "6", "80", "fair", "0", "", "0", "0", "false", CHECK),
+		LISTENER("lb", "256", "80", "maglev", "0", "", "0", "0", "false", CHECK),
+		LISTENER("lb", "6", "65536", "maglev", "0", "", "0", "0", "false", CHECK),
+		LISTENER("lc", "6", "80", "maglev", "0", "", "0", "0", "false", CHECK),
+		BACKEND("lb", "17", "80", "10.0.1.20", "0", "1"),
+		BACKEND("lb", "17", "80", "10.0.1.20", "65536", "1"),
+		BACKEND("lc", "17", "80", "10.0.1.20", "80", "1"),
+	};
+	char items[1024];
+
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("maglev", "0") "," ON_B("1") "]");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(items, sizeof(items),
+			"[" BALANCER("ld", "10.0.1.103") "," LISTENER("ld", "6", "80", "maglev",
+				"0", "\"10.0.0.0/8\"", "0", "0", "false",
+				CHECK) "," ON_B("0") "," ON_C("1") ", %s]",
+			wrong[i]);
+		assert_false(graph_try(items, "[]"));
+		assert_null(backend("10.0.2.10"));
+		assert_int_equal(many((uint16_t)(1 + 10 * i), 10).b, 10);
+	}
+}
+
+struct usage_sum {
+	struct usage_figures figures;
+	unsigned int n;
+};
+
+static void add_usage(const struct usage_entry *entry, void *arg)
+{
+	struct usage_sum *sum = arg;
+
+	if (strcmp(entry->kind, "load_balancer") != 0 || strcmp(entry->name, "billed") != 0)
+		return;
+	sum->figures = entry->figures;
+	sum->n++;
+}
+
+/* What its sessions have carried, while they live and after; the figures outlive the balancer. */
+static void test_usage(void **state)
+{
+	struct usage_sum sum = {.n = 0};
+
+	(void)state;
+	graph_items("[" BALANCER("billed", VIP) "," LISTENER("billed", "17", "80", "maglev", "0",
+		"", "0", "0", "false",
+		NO_CHECK) "," BACKEND("billed", "17", "80", "10.0.2.10", "8080", "1") "]");
+	for (int n = 0; n < 3; n++)
+		graph_expect_pass("a", TO_VIP(.sport = 7, .payload = 100), "c",
+			AT_C(.sport = 7, .payload = 100));
+	graph_expect_pass("c",
+		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.10",
+			.sport = 8080, .dport = 7, .payload = 1000),
+		"a",
+		FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10", .sport = 80,
+			.dport = 7, .ttl = 63, .payload = 1000));
+	graph_pass_time(10);
+	for (int n = 0; n < 2; n++) {
+		memset(&sum, 0, sizeof(sum));
+		if (n == 0)
+			usage_each_live(add_usage, &sum);
+		else
+			usage_each_ended(add_usage, &sum);
+		assert_int_equal(sum.n, 1);
+		assert_int_equal(sum.figures.tx_packets, 3);
+		assert_int_equal(sum.figures.tx_bytes, 3 * 128);
+		assert_int_equal(sum.figures.rx_packets, 1);
+		assert_int_equal(sum.figures.rx_bytes, 1028);
+		graph_delete("[" BACKEND_KEY("billed", "17", "80", "10.0.2.10",
+			"8080") ", [\"listener\", \"billed\", 17, 80], [\"load_balancer\", "
+				"\"billed\"]]");
+		for (int turn = 0; turn < 5; turn++)
+			graph_pass_time(10);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +564,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_idle_timeout, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
 	};
 
 	graph_start();
