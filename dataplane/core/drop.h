@@ -11,7 +11,7 @@
 	X(NONE,               "none",               "not dropped") \
 	X(MALFORMED,          "malformed",          "a header is cut short or contradicts itself") \
 	X(BAD_CHECKSUM,       "bad_checksum",       "an IPv4 header, UDP or outer checksum is wrong") \
-	X(VLAN,               "vlan",               "a tagged frame on an untagged port") \
+	X(VLAN,               "vlan",               "a tagged frame on an untagged port, or a tag of no network") \
 	X(SPOOFED,            "spoofed",            "source MAC or address is not the port's") \
 	X(BROADCAST,          "broadcast",          "broadcast or multicast that no service answers") \
 	X(ROGUE_RA,           "rogue_ra",           "a tenant's router advertisement or redirect") \
@@ -33,7 +33,7 @@
 	X(RATE_LIMITED,       "rate_limited",       "above a configured or protective rate") \
 	X(QUEUE_FULL,         "queue_full",         "the receiver does not take packets fast enough") \
 	X(PORT_DOWN,          "port_down",          "the port is disabled, detached or not there") \
-	X(NO_NEIGHBOUR,       "no_neighbour",       "the underlay's next hop does not answer") \
+	X(NO_NEIGHBOUR,       "no_neighbour",       "the next hop, on the underlay or outside, does not answer") \
 	X(FRAGMENT,           "fragment",           "a fragment without its first, overlapping or too many") \
 	X(NAT_EXHAUSTED,      "nat_exhausted",      "no NAT port left") \
 	X(NAT_FILTERED,       "nat_filtered",       "no NAT binding or filtered by it") \

@@ -5,10 +5,14 @@
                                                         └── spare .253, ::fd: a second gateway
 """
 
+import select
+import struct
+import threading
+
 import pytest
 from lib import wait_for
 from lib.netns import veth
-from lib.packet import Wire
+from lib.packet import PACKET_AUXDATA, PACKET_OUTGOING, SOL_PACKET, TP_STATUS_VLAN_VALID, VNET_HDR, Wire
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -309,3 +313,70 @@ def test_dedicated_line(make_cloud, hosts, family):
     cloud.delete("route", "line", "line6")
     assert not outside.internet.ping(machine.address(family))
     assert not machine.ping(outside.client(family))
+
+
+class TagRelay(threading.Thread):
+    """A switch port: frames of one interface get a tag on their way to another, and lose it on the way back. The kernel here has no
+    VLAN devices. What the kernels say about checksums that are still to be completed travels along."""
+
+    def __init__(self, plain, tagged_wire, vlan):
+        super().__init__(daemon=True)
+        self.plain, self.tagged = plain.socket, tagged_wire.socket
+        self.tag = struct.pack("!HH", 0x8100, vlan)
+        self.ended = threading.Event()
+        self.moved = 0
+
+    @staticmethod
+    def shift(header, by):
+        flags, gso_type, hdr_len, gso_size, csum_start, csum_offset = VNET_HDR.unpack(header)
+        assert gso_type == 0, "a frame that is not cut into segments"
+        return VNET_HDR.pack(flags & 1, 0, hdr_len, gso_size, csum_start + by if flags & 1 else 0, csum_offset if flags & 1 else 0)
+
+    def move(self, source, target):
+        data, ancillary, _, address = source.recvmsg(1 << 17, 256)
+        if address[2] == PACKET_OUTGOING:
+            return
+        header, frame = data[: VNET_HDR.size], data[VNET_HDR.size :]
+        if source is self.plain:
+            target.send(self.shift(header, 4) + frame[:12] + self.tag + frame[12:])
+        else:
+            # The kernel takes the tag of what it receives out of the frame.
+            tags = [struct.unpack("IIIHHHH", p[:20]) for level, kind, p in ancillary if level == SOL_PACKET and kind == PACKET_AUXDATA]
+            assert tags and tags[0][0] & TP_STATUS_VLAN_VALID and struct.pack("!HH", 0x8100, tags[0][5]) == self.tag, "a tagged frame"
+            # csum_start counts from the frame without its tag, too.
+            target.send(self.shift(header, 0) + frame)
+        self.moved += 1
+
+    def run(self):
+        while not self.ended.is_set():
+            for s in select.select([self.plain, self.tagged], [], [], 0.2)[0]:
+                self.move(s, self.tagged if s is self.plain else self.plain)
+
+
+def test_tcp_behind_a_tag(make_cloud, family):
+    """Real connections of real kernels through a tagged network: partial checksums survive the tag on both ways."""
+    cloud = make_cloud(hosts=1, outside={"internet": ["a"]}, start=False)
+    outside, host = cloud.outside["internet"], cloud.host("a")
+    for entry in host.config["external"]:
+        entry["vlan"] = 300
+    veth(outside.lan, "p-relay", outside.lan, "relay", 1500)
+    outside.lan.ip("link set p-host-a nomaster", "link set p-relay master br0", "link set relay promisc on")
+    outside.internet.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off")
+    with Wire(outside.lan, "relay") as plain, Wire(outside.lan, "p-host-a") as tagged_wire:
+        relay = TagRelay(plain, tagged_wire, 300)
+        relay.start()
+        try:
+            cloud.start()
+            up(cloud)
+            cloud.network("red", {"red-1": {"cidr": "10.0.1.0/24", "cidr6": "fd00:1::/64"}}, mtu=1500)
+            machine = cloud.machine("m", "red-1", security_groups=["red-open"])
+            address = outside.address(70, family)
+            cloud.create("eip", name="public", address=address, node="host-a", external="internet", port="m")
+            machine.serve_http()
+            outside.internet.serve_http()
+            for client, server in ((outside.internet, address), (machine, outside.client(family))):
+                assert len(client.curl(server, path="/bytes/300000", family=family, timeout_s=20)) == 300000
+            assert relay.is_alive() and relay.moved > 400
+        finally:
+            relay.ended.set()
+            relay.join()
