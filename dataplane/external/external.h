@@ -87,8 +87,8 @@ static inline bool external_has(const struct external *ext, bool v6)
  * there, at once; else to the next hop. False: dropped. */
 bool external_leave(struct flow *f, struct external *ext);
 
-/* Stage `spoof`, of a flow that comes in: its answers go to where its packets come from (f->smac), unless that is a gateway that
- * does not answer any more: then to the one in use. */
+/* Stage `spoof`, of a flow that comes in: its answers go to where its packets come from (f->smac), unless that is known to be elsewhere
+ * now, or is a gateway that does not answer any more: then to the one in use. */
 void external_enter(struct flow *f);
 
 /* Where packets for `dst` are handed to on that network. False: not known (yet), or it does not answer; it is being asked for.

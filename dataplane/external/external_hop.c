@@ -30,10 +30,11 @@
 struct hop {
 	struct neighbour neighbour; /* first. Control thread */
 	struct external *ext;
-	epoch_slot_t epoch;   /* bumped when `mac` changes */
-	_Atomic uint64_t mac; /* 0: never known; stays when it does not answer any more */
-	_Atomic bool alive;   /* it is known to be there */
-	_Atomic bool asking; /* nothing is known yet. The three are written by the control thread */
+	epoch_slot_t epoch;      /* bumped when `mac` changes */
+	_Atomic uint64_t mac;    /* 0: never known; stays when it does not answer any more */
+	_Atomic uint64_t former; /* what `mac` was before; 0: nothing */
+	_Atomic bool alive;      /* it is known to be there */
+	_Atomic bool asking; /* nothing is known yet. The four are written by the control thread */
 	_Atomic bool
 		wanted; /* a packet was for it while it was not alive. Set by workers, cleared by the control thread */
 	bool gateway;  /* never forgotten */
@@ -171,21 +172,52 @@ bool external_hop_may_answer(const struct external *ext, const struct ip_addr *d
 	return h == NULL || atomic_load_explicit(&h->asking, memory_order_relaxed);
 }
 
-bool external_is_dead_gateway(const struct external *ext, bool v6, const struct rte_ether_addr *mac)
+/* The gateway that has the MAC, or had it before the one that it has; one that answers rather than one that does not. */
+static const struct hop *gateway_of(const struct external *ext, bool v6, uint64_t mac)
 {
 	uint32_t n = atomic_load_explicit(&ext->hops->n_gateways[v6], memory_order_acquire);
-	bool dead = false;
+	const struct hop *found = NULL;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct hop *h = ext->hops->gateways[v6][i];
+		uint64_t now = atomic_load_explicit(&h->mac, memory_order_acquire);
 
-		if (atomic_load_explicit(&h->mac, memory_order_relaxed) != mac_bits(mac))
-			continue;
-		if (is_alive(h)) /* two addresses of one router */
-			return false;
-		dead = true;
+		if (now == mac && is_alive(h))
+			return h;
+		if (now == mac || atomic_load_explicit(&h->former, memory_order_relaxed) == mac)
+			found = found == NULL || is_alive(h) ? h : found;
 	}
-	return dead;
+	return found;
+}
+
+/* Who is on the link, and known, is where it says. */
+static bool moved(const struct external *ext, const struct ip_addr *src, struct external_hop *to)
+{
+	const struct hop *h = is_on_link(ext, src) ? hop_find(ext, src) : NULL;
+
+	if (h == NULL || !is_alive(h))
+		return false;
+	to->mac = mac_of(h);
+	to->epoch = h->epoch;
+	return true;
+}
+
+bool external_way_back(const struct external *ext, const struct ip_addr *src,
+	const struct rte_ether_addr *mac, struct external_hop *to)
+{
+	bool v6 = !ip_addr_is_v4(src);
+	const struct hop *h;
+
+	if (moved(ext, src, to))
+		return true;
+	h = gateway_of(ext, v6, mac_bits(mac));
+	if (h == NULL)
+		return false;
+	if (!is_alive(h))
+		return external_way(ext, v6, to);
+	to->mac = mac_of(h);
+	to->epoch = ext->way[v6];
+	return true;
 }
 
 bool external_hop_concerns(const struct external *ext, const struct neighbour_message *msg)
@@ -231,8 +263,10 @@ static void publish(struct neighbour *n, bool known)
 	struct hop *h = hop_of(n);
 	bool was_alive = h->alive, changed = known && h->mac != mac_bits(&n->mac);
 
-	if (changed)
+	if (changed) {
+		atomic_store_explicit(&h->former, h->mac, memory_order_relaxed);
 		atomic_store_explicit(&h->mac, mac_bits(&n->mac), memory_order_release);
+	}
 	atomic_store_explicit(&h->asking, false, memory_order_relaxed);
 	atomic_store_explicit(&h->alive, known, memory_order_release);
 	if (changed)

@@ -47,9 +47,10 @@ struct neighbour_message;
 bool external_hop_concerns(const struct external *ext, const struct neighbour_message *msg);
 /* The gateway in use; false: none answers. Any thread. */
 bool external_way(const struct external *ext, bool v6, struct external_hop *hop);
-/* A gateway's MAC, of one that does not answer. Any thread. */
-bool external_is_dead_gateway(
-	const struct external *ext, bool v6, const struct rte_ether_addr *mac);
+/* Where answers to `src` go, whose packets come from `mac`, if not back there: to who is on the link where that is now, to a gateway
+ * where that is now, for one that does not answer to the one in use. False: back. Any thread. */
+bool external_way_back(const struct external *ext, const struct ip_addr *src,
+	const struct rte_ether_addr *mac, struct external_hop *hop);
 /* Nothing is known against the next hop to `dst`. Any thread. */
 bool external_hop_may_answer(const struct external *ext, const struct ip_addr *dst);
 

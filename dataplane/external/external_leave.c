@@ -58,6 +58,8 @@ void external_enter(struct flow *f)
 	struct external_hop hop;
 
 	flow_depend(f, ext->way[f->v6]);
-	if (external_is_dead_gateway(ext, f->v6, &f->smac) && external_way(ext, f->v6, &hop))
-		f->smac = hop.mac;
+	if (!external_way_back(ext, &f->src, &f->smac, &hop))
+		return;
+	flow_depend(f, hop.epoch);
+	f->smac = hop.mac;
 }

@@ -487,6 +487,13 @@ static void test_inward(void **state)
 	expect_answer_by(4000, SECOND_MAC);
 	watch(true, false);
 	expect_answer_by(4000, FIRST_MAC);
+	/* The gateway is the same, its MAC another one. */
+	announce("203.0.113.254", NEAR_MAC);
+	graph_discard_sent(EXT);
+	expect_answer_by(4000, NEAR_MAC);
+	announce("203.0.113.254", FIRST_MAC);
+	graph_discard_sent(EXT);
+	expect_answer_by(4000, FIRST_MAC);
 	/* What is no machine's, or no VPC's, goes nowhere. */
 	graph_expect_drop(EXT,
 		FRAME(.smac = FIRST_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = "10.0.1.99"),
