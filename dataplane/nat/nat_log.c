@@ -169,14 +169,26 @@ static void write_entry(FILE *file, const struct entry *e)
 			ip_addr_format(&e->remote, remote), rte_be_to_cpu_16(e->remote_port));
 }
 
+static void complain(int error)
+{
+	if (complained)
+		return;
+	complained = true;
+	if (node_config.nat_log == NULL)
+		log_error("a NAT gateway has a log, but node.yaml names no file: nat_log");
+	else
+		log_error("the NAT log cannot be written", LOG_STR("path", node_config.nat_log),
+			LOG_ERRNO(error));
+}
+
 static FILE *open_log(void)
 {
 	FILE *file = node_config.nat_log != NULL ? fopen(node_config.nat_log, "ae") : NULL;
 
-	if (file == NULL && !complained)
-		log_error("NAT log cannot be written", LOG_STR("file", node_config.nat_log),
-			LOG_ERRNO(errno));
-	complained = file == NULL;
+	if (file == NULL)
+		complain(errno);
+	else
+		complained = false;
 	return file;
 }
 
@@ -214,7 +226,7 @@ void nat_log_turn(void)
 		return;
 	write_lost(file);
 	if (fclose(file) != 0)
-		open_log();
+		complain(errno);
 }
 
 uint64_t nat_log_lost(void)
