@@ -351,7 +351,7 @@ def test_lb_listeners(net):
         ("/path", {"type": "tcp", "path": "/"}),
         ("/path", {"type": "http", "path": "x"}),
         ("/path", {"type": "http", "path": "/a b"}),
-        ("/expect", {"type": "http", "expect": "fine"}),
+        ("/expect", {"type": "http", "expect": "2xx"}),
         ("/expect", {"type": "http", "expect": "200-700"}),
         ("/expect", {"type": "icmp", "expect": "pong"}),
         ("/type", {"type": "ping"}),
