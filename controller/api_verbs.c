@@ -136,12 +136,14 @@ void api_detach(struct api_call *call)
 void api_bind(struct api_call *call)
 {
 	struct object *eip = api_object(call);
-	const struct object *now = eip != NULL ? object_target(eip, kind_find("port")) : NULL;
-	const char *port = resource_text(call->params, "port");
 	struct txn_error error = {0};
+	const struct object *now;
+	const char *port;
 
 	if (eip == NULL)
 		return;
+	now = object_target(eip, kind_find("port"));
+	port = resource_text(call->params, "port");
 	if (now != NULL && strcmp(now->name, port) != 0) {
 		rules_in_use(&error.base, "/name", now,
 			"EIP `%s` serves port `%s`: unbind it first", eip->name, now->name);

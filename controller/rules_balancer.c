@@ -2,6 +2,7 @@
 /* Load balancers: a private virtual address is taken in its VPC like a machine's; back ends are where they can be reached. */
 #include "gateway.h"
 #include "lib/kinds.h"
+#include "mem.h"
 #include "rules.h"
 
 #include <stdio.h>
@@ -187,42 +188,48 @@ static bool by_address_check(
 		       vpc_of(balancer)->name);
 }
 
-/* Two back ends of one address and port would be one. */
-static bool is_twice(
-	const struct model *model, const struct object *balancer, const json_t *backends, size_t i)
+/* Two back ends of one address and port would be one. `seen`: those before this one. */
+static bool is_twice(const struct model *model, const struct object *balancer,
+	const json_t *backend, json_t *seen)
 {
-	enum net_family family = balancer_family(balancer);
-	const json_t *backend = json_array_get(backends, i);
-	const char *address = backend_address(model, backend, family);
+	char key[NET_ADDR_TEXT + 24];
 
-	for (size_t j = 0; j < i; j++) {
-		const json_t *other = json_array_get(backends, j);
-
-		if (json_equal(json_object_get(backend, "port_number"),
-			    json_object_get(other, "port_number")) &&
-			strcmp(address, backend_address(model, other, family)) == 0)
-			return true;
-	}
+	snprintf(key, sizeof(key), "%s %" JSON_INTEGER_FORMAT,
+		backend_address(model, backend, balancer_family(balancer)),
+		resource_integer(backend, "port_number", 0));
+	if (json_object_get(seen, key) != NULL)
+		return true;
+	json_object_set_new(seen, key, json_true());
 	return false;
+}
+
+static bool backend_check(const struct model *model, const struct object *balancer,
+	const json_t *backend, json_t *seen, struct resource_error *error)
+{
+	bool ok = resource_text(backend, "port") != NULL
+			  ? by_port_check(model, balancer, backend, error)
+			  : by_address_check(balancer, backend, error);
+
+	return ok && (!is_twice(model, balancer, backend, seen) ||
+			     resource_fail(error, "", "is in the list twice"));
 }
 
 static bool backends_check(const struct model *model, const struct object *balancer,
 	const json_t *backends, struct resource_error *error)
 {
-	for (size_t i = 0; i < json_array_size(backends); i++) {
-		const json_t *backend = json_array_get(backends, i);
-		bool ok = resource_text(backend, "port") != NULL
-				  ? by_port_check(model, balancer, backend, error)
-				  : by_address_check(balancer, backend, error);
+	json_t *seen = mem_json(json_object()), *backend;
+	bool ok = true;
+	size_t i;
 
-		if (ok && is_twice(model, balancer, backends, i))
-			ok = resource_fail(error, "", "is in the list twice");
+	json_array_foreach ((json_t *)backends, i, backend) {
+		ok = backend_check(model, balancer, backend, seen, error);
 		if (ok)
 			continue;
 		resource_error_prefix(error, "/backends/%zu", i);
-		return false;
+		break;
 	}
-	return true;
+	json_decref(seen);
+	return ok;
 }
 
 static bool clients_check(

@@ -93,6 +93,8 @@ def test_bind_and_unbind(net):
     assert error.data["referrers"] == [{"kind": "port", "name": "p1"}]
     refused(net, "conflict", "eip.bind", "/port", name="e2", port="p1")
     refused(net, "not_found", "eip.bind", "/port", name="e2", port="nobody")
+    refused(net, "not_found", "eip.bind", "/name", name="nobody", port="p1")
+    refused(net, "not_found", "eip.unbind", "/name", name="nobody")
     assert net.call("eip.update", name="e1", port="p2")["status"]["private_address"] == "10.0.2.10"
     refused(net, "invalid", "eip.bind", "/port", name="e6", port="p2")
     assert net.call("eip.bind", name="e6", port="p1")["status"]["private_address"] == "fd00::10"
