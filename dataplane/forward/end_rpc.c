@@ -6,6 +6,7 @@
 #include "core/rpc.h"
 #include "forward/cut.h"
 #include "forward/recover.h"
+#include "forward/verdict.h"
 #include "session/session.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
@@ -27,6 +28,18 @@ static bool ends_at(uint32_t index, loc_t tunnel)
 	return d->in == tunnel || d->out == tunnel;
 }
 
+/* A gateway between two nodes, or between two flows of one: of its flow's other end nobody but we know. */
+static void pass_on(uint32_t index)
+{
+	const struct session_dir *d = session_dir_of(index << 1);
+	struct flow f;
+
+	if (!loc_is_tunnel(d->in) || !loc_is_tunnel(d->out))
+		return;
+	verdict_flow_of_session(&f, index);
+	(void)cut_tell(index, &f);
+}
+
 static bool end_one(const struct cut_flow *f, loc_t tunnel)
 {
 	const struct vpc *vpc = vpc_by_vni(f->vni);
@@ -43,6 +56,7 @@ static bool end_one(const struct cut_flow *f, loc_t tunnel)
 	for (unsigned int dir = 0; dir < 2 && recover_is_open(); dir++)
 		recover_note_refused(&session_dir_of((ref & ~1u) | dir)->key);
 	ref >>= 1;
+	pass_on(ref);
 	return session_remove_bulk(&ref, 1) != 0;
 }
 

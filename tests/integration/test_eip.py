@@ -272,6 +272,8 @@ def test_bandwidth(cloud, name, fam, protocol, rate, inward):
     """90 to 100 % of the figure arrive: goodput is what the limited IP bytes carry."""
     internet, machine = cloud.outside["internet"].internet, cloud.machines[name]
     eip = address(cloud, name, fam)
+    if SLOWNESS > 1:
+        rate = min(rate, 20)  # a build with sanitizers does not carry more beside all else
     cloud.update("eip", f"{name}-{fam}", bandwidth_mbps=rate)
     for _ in range(3):
         if inward:
