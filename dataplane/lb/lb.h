@@ -43,7 +43,7 @@ struct lb;
 struct lb_listener;
 struct lb_choice;
 
-/* A balancer's answer to the API: `backends[]` of a listener. */
+/* Who answers for a listener: one of its `backends`. */
 struct lb_backend {
 	/* Workers read these. */
 	uint32_t id; /* 1 ..; what a session holds */

@@ -346,13 +346,15 @@ void lb_tell(struct lb_backend *b)
 	to_tell = b;
 }
 
+/* Of a listener without an item nothing is known. */
 static bool is_unchecked(const struct lb_backend *b)
 {
 	const struct lb_config *config = b->listener->config;
-	const char *type =
-		config == NULL ? NULL
-			       : json_string_value(json_object_get(config->health_check, "type"));
+	const char *type;
 
+	if (config == NULL)
+		return false;
+	type = json_string_value(json_object_get(config->health_check, "type"));
 	return type == NULL || strcmp(type, "none") == 0;
 }
 
