@@ -109,7 +109,7 @@ static void tx(struct port *port, struct rte_mbuf *m)
 
 	if (strcmp(port->name, EXT) == 0 && f[12] == 0x08)
 		atomic_store(&seen[next_random() % SEEN],
-			(uint32_t)(f[34] << 24 | f[35] << 16 | f[36] << 8 | f[37]));
+			(uint32_t)f[34] << 24 | (uint32_t)(f[35] << 16 | f[36] << 8 | f[37]));
 	rte_pktmbuf_free(m);
 }
 
