@@ -95,7 +95,7 @@ static struct entry *victim(struct bucket *b, const struct fragment_id *id, uint
 
 	for (unsigned int w = 0; w < WAYS; w++) {
 		struct entry *e = &b->entries[w];
-		int32_t age = (int32_t)FRAGMENT_TIMEOUT_MS - (int32_t)(e->expires_ms - now_ms);
+		int32_t age = (int32_t)(FRAGMENT_TIMEOUT_MS - (e->expires_ms - now_ms));
 		int32_t rank = e->state == FREE     ? INT32_MAX
 			       : expired(e, now_ms) ? INT32_MAX - 1
 						    : RTE_MAX(age, 0);
