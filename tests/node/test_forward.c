@@ -378,31 +378,6 @@ static void test_mss_clamped(void **state)
 	graph_expect_sent("c", &want);
 }
 
-/* A neighbour on another node whose packet came by a balancer's address, so with the gateway's MAC: it is answered directly, or
- * through the gateway. */
-static void test_neighbour_through_a_service(void **state)
-{
-	(void)state;
-	for (int n = 0; n < 2; n++) {
-		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.1.20",
-					  .dst = "10.0.1.10", .sport = 5, .dport = 6, .ttl = 63),
-				100),
-			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.1.20", .dst = "10.0.1.10",
-				.sport = 5, .dport = 6, .ttl = 63));
-		graph_send("a",
-			FRAME(.smac = MAC_A, .dmac = n == 0 ? MAC_R : GW, .src = "10.0.1.10",
-				.dst = "10.0.1.20", .sport = 6, .dport = 5)
-				->bytes,
-			42);
-		graph_run();
-		assert_int_equal(graph_dropped_any(), 0);
-		assert_non_null(graph_sent(GRAPH_UNDERLAY, NULL));
-	}
-	assert_int_equal(session_used(), 1);
-}
-
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -415,7 +390,6 @@ int main(void)
 		T(test_spoofed_into_session),
 		T(test_rule_cuts_running_flow),
 		T(test_rule_cuts_silent_flow),
-		T(test_neighbour_through_a_service),
 		T(test_malformed),
 		T(test_mss_clamped),
 	};
