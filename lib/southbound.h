@@ -22,6 +22,8 @@
  *   tunnel.list {} → {items: [{peer, address, state, rtt_us, path_mtu, since}]}, as `tunnels` in status
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
  *   eip.status {names: [..] | omitted} → {items: [{name, state: active|inactive, external | reason}]}   of those whose gateway it is
+ *   nat.status {names: [..] | omitted} → {items: [{nat_gateway, addresses: [{eip, address, protocol, ports_used, ports_total, blocks_used,
+ *     blocks_total, quarantined}], sessions, forwarded (of them by DNAT), refused, rate_per_s}]}   of gateways that are here
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again
  *   session.list, session.top, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name
