@@ -2,24 +2,19 @@
 /* Two workers carry translated flows, both ways and between two machines of the gateway, while the control thread has them asked again,
  * refused, replaced and removed under their hands. What sessions hold is released once each (outside.c aborts else), and all of it.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
-#include <rte_cycles.h>
 
 #include "cloud.h"
 #include "core/pool.h"
 #include "core/rcu.h"
 #include "core/worker.h"
-#include "forward/verdict.h"
 #include "graph.h"
 #include "outside.h"
-#include "port/port.h"
+#include "race.h"
 #include "session/session.h"
 #include "tests/unit/random.h"
 
@@ -28,12 +23,6 @@
 #define CHANGES test_size(2000, 500000)
 #define SENT_MIN 1000
 #define TAKEN_MIN (2 * FLOWS)
-
-static struct {
-	const char *port;
-	struct frame frame;
-} frames[FLOWS * KINDS];
-static _Atomic bool sending, working;
 
 static void make_frames(void)
 {
@@ -68,68 +57,12 @@ static void make_frames(void)
 		static const char *const ports[KINDS] = {"a", EXT, "a", "b"};
 
 		for (unsigned int k = 0; k < KINDS; k++) {
-			frames[i * KINDS + k].port = ports[k];
-			frame_build(&frames[i * KINDS + k].frame, &specs[k]);
+			struct frame f;
+
+			frame_build(&f, &specs[k]);
+			race_frame(ports[k], f.bytes, f.len);
 		}
 	}
-}
-
-/* A worker's own buffers: two that ask one pool wait for each other, and long on a computer that lets them run little. */
-#define STASH 64
-static __thread struct rte_mbuf *stash[STASH];
-static __thread unsigned int n_stash;
-
-static struct rte_mbuf *filled(const struct frame *f)
-{
-	struct rte_mbuf *m;
-
-	if (n_stash == 0)
-		return graph_mbuf(f->bytes, f->len);
-	m = stash[--n_stash];
-	rte_pktmbuf_reset(m);
-	memcpy(rte_pktmbuf_append(m, f->len), f->bytes, f->len);
-	return m;
-}
-
-static uint16_t rx(struct port *port, struct rte_mbuf **pkts, uint16_t n)
-{
-	static __thread unsigned int at;
-	uint16_t got = 0;
-
-	if (!atomic_load(&sending))
-		return 0;
-	for (unsigned int tries = 0; tries < 16 && got < n; tries++) {
-		at = (at + 7) % (FLOWS * KINDS);
-		if (strcmp(frames[at].port, port->name) == 0)
-			pkts[got++] = filled(&frames[at].frame);
-	}
-	return got;
-}
-
-static void tx(struct port *port, struct rte_mbuf *m)
-{
-	(void)port;
-	if (n_stash < STASH)
-		stash[n_stash++] = m;
-	else
-		rte_pktmbuf_free(m);
-}
-
-static bool go_on(void)
-{
-	return atomic_load(&working);
-}
-
-static void *worker(void *arg)
-{
-	graph_work((unsigned int)(uintptr_t)arg, go_on);
-	rte_pktmbuf_free_bulk(stash, n_stash);
-	return NULL;
-}
-
-static void ask_again(uint32_t index)
-{
-	verdict_refresh(index);
 }
 
 static void remove_some(void)
@@ -140,8 +73,9 @@ static void remove_some(void)
 	rcu_read_leave();
 }
 
-static void change(void)
+static bool change(uint32_t n)
 {
+	(void)n;
 	switch (random_below(8)) {
 	case 0:
 		outside.forgets = !outside.forgets;
@@ -157,49 +91,17 @@ static void change(void)
 		outside_bump();
 		break;
 	}
-}
-
-static uint64_t sent_by_all(void)
-{
-	uint64_t sent = 0;
-
-	for (unsigned int i = 0; i < worker_count; i++)
-		sent += __atomic_load_n(&workers[i].count.sent, __ATOMIC_RELAXED);
-	return sent;
+	return outside_taken > TAKEN_MIN;
 }
 
 static void test_race(void **state)
 {
-	pthread_t threads[2];
-
 	(void)state;
 	random_start();
 	make_frames();
 	graph_items(CLOUD);
 	outside.holds = true;
-	worker_self = NULL; /* this is the control thread */
-	atomic_store(&sending, true);
-	atomic_store(&working, true);
-	for (uintptr_t i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, worker, (void *)i), 0);
-	/* Also on a computer that lets the workers run little. */
-	for (uint32_t n = 0, changes = CHANGES;
-		n < changes || sent_by_all() <= SENT_MIN || outside_taken <= TAKEN_MIN; n++) {
-		change();
-		rcu_poll();
-		if (n % 16 != 0)
-			continue;
-		session_sweep(session_high_water(), clock_ms(), ask_again);
-		rte_delay_us_sleep(
-			1); /* workers that are kept off their CPUs keep each other waiting */
-	}
-	atomic_store(&sending, false);
-	rcu_synchronize();
-	rcu_synchronize();
-	atomic_store(&working, false);
-	for (unsigned int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	graph_check_conservation();
+	race_run(CHANGES, SENT_MIN, 16, change);
 	session_sweep(session_high_water(), clock_ms() + 100000000, NULL);
 	assert_int_equal(session_used(), 0);
 	assert_int_equal(outside_taken, outside_released);
@@ -210,8 +112,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_race)};
 
-	graph_set_wire(&(struct graph_wire){.workers = 2, .rx = rx, .tx = tx});
-	graph_start();
+	race_start();
 	outside_start(0);
 	return cmocka_run_group_tests_name("holds_race", tests, NULL, NULL);
 }

@@ -2,12 +2,9 @@
 /* Two workers carry balanced flows while the control thread puts balancers, listeners and back ends in and out, fails and revives them,
  * and lets them drain. In the end nobody has a connection left, and whatever went is gone.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
 #include <netinet/in.h>
@@ -16,11 +13,9 @@
 #include "cloud.h"
 #include "core/pool.h"
 #include "core/rcu.h"
-#include "core/worker.h"
-#include "forward/verdict.h"
 #include "graph.h"
 #include "lb/lb_internal.h"
-#include "port/port.h"
+#include "race.h"
 #include "session/session.h"
 #include "tests/unit/random.h"
 
@@ -28,12 +23,6 @@
 #define KINDS 5
 #define CHANGES test_size(20000, 500000)
 #define SENT_MIN 50000
-
-static struct {
-	const char *port;
-	struct frame frame;
-} frames[FLOWS * KINDS];
-static _Atomic bool sending, working;
 
 static void make_frames(void)
 {
@@ -75,47 +64,12 @@ static void make_frames(void)
 		static const char *const ports[KINDS] = {"a", "c", "b", "c", "a"};
 
 		for (unsigned int k = 0; k < KINDS; k++) {
-			frames[i * KINDS + k].port = ports[k];
-			frame_build(&frames[i * KINDS + k].frame, &specs[k]);
+			struct frame f;
+
+			frame_build(&f, &specs[k]);
+			race_frame(ports[k], f.bytes, f.len);
 		}
 	}
-}
-
-static uint16_t rx(struct port *port, struct rte_mbuf **pkts, uint16_t n)
-{
-	static __thread unsigned int at;
-	uint16_t got = 0;
-
-	if (!atomic_load(&sending))
-		return 0;
-	for (unsigned int tries = 0; tries < 16 && got < n; tries++) {
-		at = (at + 7) % (FLOWS * KINDS);
-		if (strcmp(frames[at].port, port->name) == 0)
-			pkts[got++] = graph_mbuf(frames[at].frame.bytes, frames[at].frame.len);
-	}
-	return got;
-}
-
-static void tx(struct port *port, struct rte_mbuf *m)
-{
-	(void)port;
-	rte_pktmbuf_free(m);
-}
-
-static bool go_on(void)
-{
-	return atomic_load(&working);
-}
-
-static void *worker(void *arg)
-{
-	graph_work((unsigned int)(uintptr_t)arg, go_on);
-	return NULL;
-}
-
-static void ask_again(uint32_t index)
-{
-	verdict_refresh(index);
 }
 
 #define UDP(scheduler, persistence, drain, open)                                                   \
@@ -159,7 +113,9 @@ static void fail_or_revive(struct lb_backend *b, void *arg)
 		lb_health_set(b, (enum lb_health)random_below(3), "as it happens");
 }
 
-static void change(uint32_t now_ms)
+static uint32_t now_ms; /* of drains and persistence: 10 ms a change */
+
+static bool change(uint32_t count)
 {
 	unsigned int n = random_below(4 * (unsigned int)RTE_DIM(changes));
 
@@ -167,23 +123,16 @@ static void change(uint32_t now_ms)
 		(void)graph_try(changes[n].items, changes[n].keys);
 	else if (n < 2 * RTE_DIM(changes))
 		lb_each_backend(fail_or_revive, NULL);
+	now_ms = 10 * (count + 1);
 	lb_turn(now_ms);
-}
-
-static uint64_t sent_by_all(void)
-{
-	uint64_t sent = 0;
-
-	for (unsigned int i = 0; i < worker_count; i++)
-		sent += __atomic_load_n(&workers[i].count.sent, __ATOMIC_RELAXED);
-	return sent;
+	return true;
 }
 
 /* All items of balancers gone, all that were draining, too. */
-static void check_nothing_left(uint32_t now_ms)
+static void check_nothing_left(void)
 {
 	assert_true(graph_try("[]", ALL_KEYS));
-	session_sweep(session_high_water(), clock_ms(), ask_again);
+	race_ask_again();
 	session_sweep(session_high_water(), clock_ms() + 100000000, NULL);
 	assert_int_equal(session_used(), 0);
 	for (uint32_t id = 1; id < LB_BACKENDS_MAX; id++)
@@ -198,34 +147,13 @@ static void check_nothing_left(uint32_t now_ms)
 
 static void test_race(void **state)
 {
-	pthread_t threads[2];
-	uint32_t now_ms = 0;
-
 	(void)state;
 	random_start();
 	make_frames();
 	graph_items(CLOUD);
 	graph_items(EVERYTHING);
-	worker_self = NULL; /* this is the control thread */
-	atomic_store(&sending, true);
-	atomic_store(&working, true);
-	for (uintptr_t i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, worker, (void *)i), 0);
-	/* Also on a computer that lets the workers run little. */
-	for (uint32_t n = 0, all = CHANGES; n < all || sent_by_all() <= SENT_MIN; n++) {
-		change(now_ms += 10);
-		rcu_poll();
-		if (n % 8 == 0)
-			session_sweep(session_high_water(), clock_ms(), ask_again);
-	}
-	atomic_store(&sending, false);
-	rcu_synchronize();
-	rcu_synchronize();
-	atomic_store(&working, false);
-	for (unsigned int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	graph_check_conservation();
-	check_nothing_left(now_ms);
+	race_run(CHANGES, SENT_MIN, 8, change);
+	check_nothing_left();
 	assert_int_equal(pool_in_use(), 0);
 }
 
@@ -233,7 +161,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_race)};
 
-	graph_set_wire(&(struct graph_wire){.workers = 2, .rx = rx, .tx = tx});
-	graph_start();
+	race_start();
 	return cmocka_run_group_tests_name("lb_race", tests, NULL, NULL);
 }
