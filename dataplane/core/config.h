@@ -15,11 +15,11 @@ enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
 
 struct node_config {
 	const char *node;
-	const char *rpc;   /* a path, or tls://ADDRESS:PORT */
-	const json_t *tls; /* object; NULL: rpc is a path */
-	const char *state; /* file that keeps the applied state; NULL: none */
+	const char *rpc;     /* a path, or tls://ADDRESS:PORT */
+	const json_t *tls;   /* object; NULL: rpc is a path */
+	const char *state;   /* file that keeps the applied state; NULL: none */
 	const char *nat_log; /* file of the NAT gateways' log; NULL: none */
-	const char *usage; /* file that keeps what was used, beside it; NULL: none */
+	const char *usage;   /* file that keeps what was used, beside it; NULL: none */
 	unsigned int workers[WORKER_MAX];
 	unsigned int n_workers;
 	unsigned int main_cpu;

@@ -60,7 +60,7 @@ enum classify_kind {
 	CLASSIFY_TOO_BIG,    /* larger than pkt->out's MTU in m->hash.usr */
 	CLASSIFY_FRAGMENT,   /* fragments without a session decision yet */
 	CLASSIFY_SHAPE, /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
-	CLASSIFY_WAIT,  /* the first packet of a flow to a next hop that is not known yet */
+	CLASSIFY_WAIT, /* the first packet of a flow to a next hop that is not known yet */
 	CLASSIFY_PROBE, /* of the underlay: VXLAN with VNI 0, ICMP echo replies to us. pkt->in says from whom */
 	CLASSIFY_MAX
 };

@@ -60,7 +60,8 @@ static json_t *packets(void)
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I}", "received", (json_int_t)sum.received,
 		"generated", (json_int_t)sum.generated, "sent", (json_int_t)sum.sent, "consumed",
-		(json_int_t)sum.consumed, "dropped", dropped(&sum), "held", (json_int_t)stats_held_count());
+		(json_int_t)sum.consumed, "dropped", dropped(&sum), "held",
+		(json_int_t)stats_held_count());
 }
 
 /* Share of its time that a worker spent on packets since the last time somebody asked. */

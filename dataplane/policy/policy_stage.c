@@ -82,8 +82,8 @@ static bool ingress(struct flow *f)
 		return true;
 	}
 	/* A translated source is nobody's of the VPC. */
-	return check(f, port, POLICY_INGRESS,
-		ip_addr_equal(&f->src, &f->new_src) ? f->src_ep : NULL);
+	return check(
+		f, port, POLICY_INGRESS, ip_addr_equal(&f->src, &f->new_src) ? f->src_ep : NULL);
 }
 
 ROAD_STAGE(egress_stage, 300, "policy_egress", egress)

@@ -60,11 +60,11 @@ struct route {
 	enum route_kind kind;
 	char name[PORT_NAME_MAX]; /* of the route object; SUBNET, PEERING: of what it leads to */
 	struct ip_prefix prefix;
-	struct subnet *subnet;     /* SUBNET: the VPC's own */
-	struct vpc *peer;          /* PEERING; INWARD: the VPC */
-	struct ip_addr next_hop;   /* ENDPOINT: looked up in the VPC; VTEP: outer address */
-	loc_t tunnel;              /* VTEP; NAT_GATEWAY, EXTERNAL: who forwards, LOC_NONE: this node */
-	struct rte_ether_addr mac; /* VTEP */
+	struct subnet *subnet;   /* SUBNET: the VPC's own */
+	struct vpc *peer;        /* PEERING; INWARD: the VPC */
+	struct ip_addr next_hop; /* ENDPOINT: looked up in the VPC; VTEP: outer address */
+	loc_t tunnel; /* VTEP; NAT_GATEWAY, EXTERNAL: who forwards, LOC_NONE: this node */
+	struct rte_ether_addr mac;  /* VTEP */
 	char target[PORT_NAME_MAX]; /* NAT_GATEWAY: its name; EXTERNAL: the network's */
 	struct external *external;  /* EXTERNAL, on this node; NULL: it has no such network */
 	uint64_t revision;
@@ -84,7 +84,8 @@ struct vpc {
 	char name[PORT_NAME_MAX];
 	char tenant[PORT_NAME_MAX];
 	uint64_t revision;
-	struct external *external; /* not a VPC: the scope of an outside network, without VNI and subnets; NULL: a VPC */
+	struct external *
+		external; /* not a VPC: the scope of an outside network, without VNI and subnets; NULL: a VPC */
 	/* Control thread only. */
 	struct ip_prefix *cidrs;
 	uint32_t *peers; /* VNIs */
@@ -106,8 +107,9 @@ struct endpoint {
 	bool own_epoch;                /* else the slot is the VPC's */
 	struct subnet *_Atomic subnet; /* NULL: unknown */
 	const struct group_set *groups;
-	const struct flow_service *service; /* no machine's address but a service's (core/road.h); `where` is LOC_NONE */
-	char port_name[];                   /* northbound name; of the service's object */
+	const struct flow_service *
+		service; /* no machine's address but a service's (core/road.h); `where` is LOC_NONE */
+	char port_name[]; /* northbound name; of the service's object */
 };
 
 /* A tenant's vNIC behind a port of this node (port->vnic, RCU). */

@@ -125,23 +125,21 @@ static const struct bad nat_bad[] = {
 	"\"allow_cidrs\":[],\"idle_timeout_s\":0,\"drain_s\":60,\"fail_open\":false,"              \
 	"\"health_check\":{" check ",\"rise\":2,\"fall\":3}"
 
-static const struct good
-	balancer_good[] =
-		{
-			GOOD_COMMON,
-			{"vpc", "\"other\""},
-			{"address", "\"FD00::1\"", "\"fd00::1\""},
-			{"node", "\"gw\""},
-			{"listeners", LISTENER(""),
-				LISTENER_SHOWN("\"interval_ms\":5000,\"type\":\"tcp\",\"timeout_"
-					       "ms\":2000") ",\"backends\":[]}]"},
-			{"listeners",
-				LISTENER(",\"backends\":[{\"port\":\"p\"}],\"health_check\":{"
-					 "\"interval_ms\":100}"),
-				LISTENER_SHOWN("\"interval_ms\":100,\"type\":\"tcp\",\"timeout_"
-					       "ms\":100") ",\"backends\":[{\"port\":\"p\",\"port_"
-							   "number\":80,\"weight\":1}]}]"},
-			{NULL},
+static const struct good balancer_good[] = {
+	GOOD_COMMON,
+	{"vpc", "\"other\""},
+	{"address", "\"FD00::1\"", "\"fd00::1\""},
+	{"node", "\"gw\""},
+	{"listeners", LISTENER(""),
+		LISTENER_SHOWN("\"interval_ms\":5000,\"type\":\"tcp\",\"timeout_"
+			       "ms\":2000") ",\"backends\":[]}]"},
+	{"listeners",
+		LISTENER(",\"backends\":[{\"port\":\"p\"}],\"health_check\":{"
+			 "\"interval_ms\":100}"),
+		LISTENER_SHOWN("\"interval_ms\":100,\"type\":\"tcp\",\"timeout_"
+			       "ms\":100") ",\"backends\":[{\"port\":\"p\",\"port_"
+					   "number\":80,\"weight\":1}]}]"},
+	{NULL},
 };
 
 static const struct good balancer_eip_good[] = {{"eip", "\"f\""}, {NULL}};
