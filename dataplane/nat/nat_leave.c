@@ -67,6 +67,16 @@ static bool find(struct flow *f)
 
 VPC_EXIT(nat_exit, 200, find)
 
+/* An IPv6 address of the machine's own leads nowhere with these destinations. */
+static bool find_nat64(struct flow *f)
+{
+	struct ip_addr v4;
+
+	return f->v6 && nat64_of(&f->new_dst, &v4) && find(f);
+}
+
+VPC_EXIT(nat64_exit, 50, find_nat64)
+
 /* RFC 6146 section 3.5: what is no host's address outside gets nothing. */
 static bool is_no_host(const struct ip_addr *v4)
 {

@@ -3,6 +3,7 @@
 #define VPC_EXIT_H
 /* Ways out of a VPC, for what its own routes do not lead to: each is asked in turn whether the flow leaves by it.
  *
+ *	 50  a NAT gateway that covers the source, to IPv4 by 64:ff9b::/96
  *	100  an elastic IP of the source
  *	200  a NAT gateway that covers the source
  *
