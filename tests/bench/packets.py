@@ -215,21 +215,25 @@ class Bench:
         moment = (before + time.monotonic()) / 2
         return moment, status["packets"]["sent"], status["sessions"]["used"], status
 
-    def worker_seconds(self):
-        """CPU seconds of the busiest thread: the worker polls."""
-        most = 0
+    def cpu_seconds(self):
+        """Of each thread of the dataplane."""
+        seconds = {}
         pid = self.cloud.host().daemon.pid
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as f:
-                most = max(most, int(f.read().split()[0]))
-        return most / 1e9
+                seconds[thread] = int(f.read().split()[0]) / 1e9
+        return seconds
+
+    def worker_seconds(self, before):
+        """CPU seconds since then of the busiest thread: the worker polls."""
+        return max(now - before.get(thread, 0) for thread, now in self.cpu_seconds().items())
 
     def window(self, seconds):
         """Packets a second of the worker's own CPU time: (rate, share of the CPU that it really had)."""
-        cpu = self.worker_seconds()
+        cpu = self.cpu_seconds()
         start, sent, _, _ = self.counters()
         time.sleep(seconds)
-        share = self.worker_seconds() - cpu
+        share = self.worker_seconds(cpu)
         end, sent_now, _, _ = self.counters()
         share = min(1.0, share / (end - start))
         return (sent_now - sent) / (end - start) / (share if share < 0.97 else 1.0), share
@@ -247,10 +251,10 @@ class Bench:
         rates = []
         start, _, made, _ = self.counters()
         for _ in range(runs):
-            cpu = self.worker_seconds()
+            cpu = self.cpu_seconds()
             time.sleep(0.3)
             end, _, made_now, _ = self.counters()
-            share = min(1.0, (self.worker_seconds() - cpu) / (end - start))
+            share = min(1.0, self.worker_seconds(cpu) / (end - start))
             rates.append(((made_now - made) / (end - start) / (share if share < 0.97 else 1.0), share))
             start, made = end, made_now
         return rates
