@@ -67,7 +67,7 @@ static bool is_served(const struct item *item)
 
 static enum part part_of(const struct node *node)
 {
-	bool new_way = false, way_gone = false, served_gone = false;
+	bool new_way = false, way_gone = false, served_gone = false, changed = false;
 	const struct item *item;
 
 	if (node->state != NODE_SYNCED || TAILQ_EMPTY(&node->queue))
@@ -75,8 +75,9 @@ static enum part part_of(const struct node *node)
 	TAILQ_FOREACH (item, &node->queue, link) {
 		bool wanted = item->wanted != NULL;
 
-		if (wanted && !item->way)
+		if (wanted && !item->way && !item->known)
 			return PART_LEADS;
+		changed |= wanted && !item->way;
 		/* A VTEP goes with what was behind it. */
 		if (!is_kind(item->key, "vtep")) {
 			new_way |= wanted;
@@ -84,7 +85,10 @@ static enum part part_of(const struct node *node)
 		}
 		served_gone |= !wanted && is_served(item);
 	}
-	return way_gone && !new_way && !served_gone ? PART_LEADS : PART_FOLLOWS;
+	/* An EIP, say, that changes because its gateway goes. */
+	if (served_gone)
+		return PART_FOLLOWS;
+	return changed || (way_gone && !new_way) ? PART_LEADS : PART_FOLLOWS;
 }
 
 static void release(struct waves *waves)

@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <string.h>
 
+#include <rte_alarm.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -77,13 +79,40 @@ static uint32_t caps_of(uint64_t tx)
 	return caps;
 }
 
+struct closing {
+	uint16_t id;
+	sem_t done;
+};
+
+static void close_device(void *arg)
+{
+	struct closing *c = arg;
+
+	rte_eth_dev_stop(c->id);
+	rte_eth_dev_close(c->id);
+	sem_post(&c->done);
+}
+
+/* On EAL's interrupt thread, where alarms run: a driver's own handler may be in the middle of its device elsewhere (net_memif's crashes
+ * when its peer leaves at that moment). */
+static void close_between_interrupts(uint16_t id)
+{
+	struct closing c = {.id = id};
+
+	sem_init(&c.done, 0, 0);
+	if (rte_eal_alarm_set(1, close_device, &c) < 0)
+		close_device(&c);
+	while (sem_wait(&c.done) < 0)
+		;
+	sem_destroy(&c.done);
+}
+
 static void unplug(struct ethdev *d)
 {
 	struct rte_eth_dev_info info;
 	bool known = rte_eth_dev_info_get(d->id, &info) == 0;
 
-	rte_eth_dev_stop(d->id);
-	rte_eth_dev_close(d->id);
+	close_between_interrupts(d->id);
 	if (known)
 		rte_dev_remove(info.device);
 	taken[d->id] = false;

@@ -102,13 +102,20 @@ def becomes(cloud, name, wanted):
 
 
 class Load:
-    """wrk on a machine: `new` connections for each request, or kept ones."""
+    """wrk on a machine: `new` connections for each request, or kept ones. At work when it is made: its first connection decides
+    whether it goes on at all."""
 
     def __init__(self, machine, address, seconds, new):
         words = ["-t", "1", "-c", "16", "-d", f"{seconds}s", "--timeout", "4s"]
         if new:
             words += ["-H", "Connection: close"]
+        before = self.connections(machine)
         self.process = machine.popen("wrk", *words, f"http://{address}/", stdout=-1, stderr=-1, text=True)
+        wait_for(lambda: not self.running() or self.connections(machine) >= before + 8, 10, "wrk at work")
+
+    @staticmethod
+    def connections(machine):
+        return len(machine.run("ss", "-Htn", "dport = :80").stdout.splitlines())
 
     def running(self):
         return self.process.poll() is None

@@ -630,7 +630,7 @@ def test_outside_networks_of_a_node(cluster):
     network = {"name": "internet", "state": "up", "reason": "", "ifname": "eth1", "vlan": 7, "mtu": 1500}
     network |= {"addresses": ["198.51.100.1/24"], "gateways": [{"address": "198.51.100.254", "state": "up", "mac": None}]}
     gw.answers["external.list"] = {"items": [{**network, "mac": "02:00:00:00:00:01", "counters": {}}]}
-    assert controller.call("node.get", name="gw")["status"]["externals"] == [network]
+    wait_for(lambda: controller.call("node.get", name="gw")["status"]["externals"] == [network], 10, "the node is asked")
     assert controller.call("node.get", name="host-a")["status"]["externals"] == []
 
 

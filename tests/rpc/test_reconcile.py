@@ -538,53 +538,80 @@ def test_large_state_goes_in_chunks(cluster, count):
     assert not a.items
 
 
-def record_commits(peers):
-    """The order in which the peers commit, with the kinds and operations of what they were sent."""
-    order = []
-    for peer in peers:
+HOLD_S = 0.05  # WAVE_HOLD_MS
 
-        def commit(params, transactions, peer=peer, original=peer._commit):
-            staged = transactions[params["transaction"]]
-            done = {("del" if item is None else "put", key.split("\x1f")[0]) for key, item in staged}
-            time.sleep(0.005)
-            result = original(params, transactions)
-            order.append((peer.name, done))
-            return result
 
-        peer._commit = commit
-    return order
+class Round:
+    """Who commits when in a round of changes. One that has to wait for others may go before them once it has been held for HOLD_S, as
+    on a busy computer, but not before."""
+
+    def __init__(self, peers):
+        self.order = []
+        self.began = {}
+        self.at = 0
+        self.waited = []
+        for peer in peers:
+            self._record(peer)
+
+    def _record(self, peer):
+        original = peer._result
+
+        def result(method, params, transactions):
+            if method == "state.begin":
+                self.began.setdefault(peer.name, time.monotonic())
+            staged = transactions[params["transaction"]] if method == "state.commit" else None
+            answer = original(method, params, transactions)
+            if staged is not None:
+                done = {("del" if item is None else "put", key.split("\x1f")[0]) for key, item in staged}
+                self.order.append((peer.name, done))
+            return answer
+
+        peer._result = result
+
+    def start(self):
+        self.order.clear()
+        self.began.clear()
+        self.at = time.monotonic()
+
+    def first(self, name):
+        """It was before all others."""
+        others = [n for n in self.began if n != name]
+        self._judge(self.order[0][0] == name, others)
+
+    def last(self, name):
+        self._judge(self.order[-1][0] == name, [name])
+
+    def _judge(self, good, held):
+        assert good or min(self.began[name] for name in held) - self.at >= HOLD_S, self.order
+        self.waited.append(good)
 
 
 def test_receivers_first_when_adding_senders_first_when_removing(cluster):
-    """Who follows is held for a moment only (WAVE_HOLD_MS), so on a busy computer a round may go another way; most do not."""
     controller, peers = cluster("host-a", "host-b", "host-c")
     settled(controller)
     controller.apply(VPC, SUBNET, GROUP, *(port(f"p-{peer.name}", peer.name) for peer in peers), wait=True)
-    order = record_commits(peers)
-    good = []
-    for n in range(5):
+    r = Round(peers)
+    for _ in range(5):
         for host in ("host-a", "host-b", "host-c"):
-            order.clear()
+            r.start()
             controller.apply(port("new", host), wait=True)
-            by_name = dict(order)
-            assert len(order) == 3 and ("put", "port") in by_name[host]
-            assert all(("put", "endpoint") in done for name, done in order if name != host)
-            good.append(order[0][0] == host)
-            order.clear()
+            by_name = dict(r.order)
+            assert len(r.order) == 3 and ("put", "port") in by_name[host]
+            assert all(("put", "endpoint") in done for name, done in r.order if name != host)
+            r.first(host)
+            r.start()
             controller.call("port.delete", name="new", wait=True)
-            by_name = dict(order)
-            assert len(order) == 3 and ("del", "port") in by_name[host]
-            assert all(("del", "endpoint") in done for name, done in order if name != host)
-            good.append(order[-1][0] == host)
-    assert sum(good) >= len(good) * 2 // 3, good
-    moved = []
-    for n in range(6):
-        order.clear()
+            by_name = dict(r.order)
+            assert len(r.order) == 3 and ("del", "port") in by_name[host]
+            assert all(("del", "endpoint") in done for name, done in r.order if name != host)
+            r.last(host)
+    for _ in range(6):
         controller.apply(port("new", "host-a"), wait=True)
-        order.clear()
+        r.start()
         controller.call("port.update", name="new", node="host-b", wait=True)
-        moved.append(order[0][0] == "host-b" and ("put", "port") in order[0][1])
-    assert sum(moved) >= 4, moved
+        assert ("put", "port") in dict(r.order)["host-b"]
+        r.first("host-b")
+    assert any(r.waited)
 
 
 def test_a_gateway_goes_first_and_leaves_last(cluster):
@@ -592,23 +619,22 @@ def test_a_gateway_goes_first_and_leaves_last(cluster):
     controller, peers = cluster("host-a", "host-b", "host-c")
     settled(controller)
     controller.apply(VPC, SUBNET, GROUP, *(port(f"p-{peer.name}", peer.name) for peer in peers), wait=True)
-    order = record_commits(peers)
-    good = []
+    r = Round(peers)
     for host in ["host-a", "host-b", "host-c"] * 3:
         eip = {"kind": "eip", "name": "e", "address": "198.51.100.7", "node": host}
         nat = {"kind": "nat_gateway", "name": "n", "vpc": "v", "eips": ["e"], "snat": [{"subnet": "s"}], "node": host}
         route = {"kind": "route", "name": "r", "vpc": "v", "destination": "9.0.0.0/8"}
-        order.clear()
+        r.start()
         controller.apply(eip, nat, {**route, "next_hop": {"kind": "nat_gateway", "name": "n"}}, wait=True)
-        assert len(order) == 3 and all(("put", "nat_gateway") in done for _, done in order)
-        good.append(order[0][0] == host)
+        assert len(r.order) == 3 and all(("put", "nat_gateway") in done for _, done in r.order)
+        r.first(host)
         controller.call("route.delete", name="r", wait=True)
-        order.clear()
+        r.start()
         controller.call("nat_gateway.delete", name="n", wait=True)
-        assert all(("del", "nat_gateway") in done for _, done in order)
-        good.append(order[-1][0] == host)
+        assert all(("del", "nat_gateway") in done for _, done in r.order)
+        r.last(host)
         controller.call("eip.delete", name="e", wait=True)
-    assert sum(good) >= len(good) * 2 // 3, good
+    assert any(r.waited)
 
 
 def test_a_stalled_receiver_does_not_hold_the_senders_for_long(cluster):
