@@ -30,10 +30,10 @@ static void add(struct arguments *a, const char *text)
 		a->v[a->n++] = strdup(text);
 }
 
-/* Free memory in hugepages of the default size, in MiB. */
+/* Memory in hugepages of the default size that is free and promised to nobody, in MiB. */
 static unsigned int free_huge_mb(void)
 {
-	unsigned long pages = 0, kb = 0, value;
+	unsigned long pages = 0, promised = 0, kb = 0, value;
 	char line[128];
 	FILE *f = fopen("/proc/meminfo", "r");
 
@@ -42,11 +42,13 @@ static unsigned int free_huge_mb(void)
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (sscanf(line, "HugePages_Free: %lu", &value) == 1)
 			pages = value;
+		else if (sscanf(line, "HugePages_Rsvd: %lu", &value) == 1)
+			promised = value;
 		else if (sscanf(line, "Hugepagesize: %lu", &value) == 1)
 			kb = value;
 	}
 	fclose(f);
-	return (unsigned int)(pages * kb / 1024);
+	return (unsigned int)((pages - promised) * kb / 1024);
 }
 
 static bool hugetlbfs_mounted(void)

@@ -34,6 +34,7 @@
 #include "port/reaper.h"
 #include "probe/probe.h"
 #include "qos/limit.h"
+#include "session/memory.h"
 #include "session/session.h"
 #include "session/tcp.h"
 #include "underlay/underlay.h"
@@ -80,6 +81,7 @@ static int start_tables(const struct node_config *c)
 		err = rcu_init(worker_count);
 	if (err == 0)
 		err = pool_init(c);
+	memory_use_reserved(eal_has_hugepages());
 	if (err == 0)
 		err = session_init(c->sessions);
 	if (err == 0)

@@ -97,7 +97,7 @@ static struct nat_address *address_new(const struct eip *eip, uint32_t block)
 
 	for (unsigned int s = 0; whole && s < NAT_SPACES; s++) {
 		a->ports[s] = nat_ports_new(block, s == NAT_ICMP);
-		a->mapped[s] = memory_map(MAPPED_BYTES, false);
+		a->mapped[s] = memory_map(MAPPED_BYTES, MEMORY_SMALL);
 		whole = a->ports[s] != NULL && a->mapped[s] != NULL;
 	}
 	if (!whole || (a->id = free_id()) == 0) {

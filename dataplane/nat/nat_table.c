@@ -15,7 +15,8 @@
 #define LOCKED 0x80000000u
 /* So many records ahead of those in use have memory, taken in such pieces: a first use costs a worker no page fault. */
 #define AHEAD 65536u
-#define PIECE 8192u
+#define PIECE 32768u
+#define POPULATE_MS 1u
 #define SPINS 64u
 
 struct nat_record *nat_records;
@@ -39,8 +40,8 @@ int nat_table_init(uint32_t n)
 		return 0;
 	capacity = n + 1;
 	mask = rte_align32pow2(RTE_MAX(n / 2, 1024u)) - 1;
-	nat_records = memory_map((size_t)capacity * sizeof(*nat_records), false);
-	buckets = memory_map(((size_t)mask + 1) * sizeof(*buckets), false);
+	nat_records = memory_map((size_t)capacity * sizeof(*nat_records), MEMORY_HUGE);
+	buckets = memory_map(((size_t)mask + 1) * sizeof(*buckets), MEMORY_HUGE);
 	if (nat_records == NULL || buckets == NULL) {
 		nat_table_fini();
 		return -ENOMEM;
@@ -119,25 +120,26 @@ void nat_record_free(uint32_t index)
 	push(&limbo_head, index);
 }
 
-static void populate(void)
+/* True when there is more to do. */
+static bool populate(void)
 {
 	uint32_t most =
 		RTE_MIN(atomic_load_explicit(&fresh, memory_order_relaxed) + AHEAD, capacity);
 	uint32_t to = RTE_MIN(populated + PIECE, most);
 
 	if (populated >= most)
-		return;
+		return false;
 	memory_populate((void *)nat_records, (size_t)populated * sizeof(*nat_records),
 		(size_t)to * sizeof(*nat_records));
 	populated = to;
+	return to < most;
 }
 
 void nat_table_turn(void)
 {
 	uint32_t next;
 
-	populate();
-
+	memory_populate_for(POPULATE_MS, populate);
 	if (batch != 0 && rcu_token_passed(batch_token)) {
 		for (; batch != 0; batch = next) {
 			next = link_of(batch);

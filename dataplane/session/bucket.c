@@ -30,7 +30,7 @@ struct entry {
 int bucket_init(uint32_t keys)
 {
 	bucket_table.n = RTE_MAX(keys / BUCKET_KEYS + 1, BUCKETS_MIN);
-	bucket_table.buckets = memory_map(bucket_bytes(), true);
+	bucket_table.buckets = memory_map(bucket_bytes(), MEMORY_RESERVED);
 	atomic_store(&bucket_table.moves, 0);
 	if (bucket_table.buckets == NULL)
 		return -ENOMEM;

@@ -8,6 +8,7 @@
 #include "core/rcu.h"
 #include "session/busiest.h"
 #include "session/index.h"
+#include "session/memory.h"
 #include "session/session.h"
 #include "session/tcp.h"
 
@@ -32,8 +33,9 @@ struct session_timeouts session_timeouts = {
 	.full_unanswered_s = 5,
 };
 
-/* About a millisecond of the control thread. */
-#define POPULATE_STEP (1u << 14)
+/* Taken in such pieces until there is enough, or the control thread has done so for long enough. */
+#define POPULATE_PIECE (1u << 14)
+#define POPULATE_MS 2u
 
 static uint32_t hand;
 
@@ -185,13 +187,18 @@ static void visit_range(struct sweep *s, uint32_t from, uint32_t end)
 	}
 }
 
+static bool populate_piece(void)
+{
+	return session_populate(POPULATE_PIECE);
+}
+
 unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32_t index))
 {
 	struct sweep s = {
 		.now_ms = now_ms, .change = epoch_change(), .full = crowded(), .stale = stale};
 	uint32_t high = index_high_water(), from, end, turned = high == 0;
 
-	session_populate(POPULATE_STEP);
+	memory_populate_for(POPULATE_MS, populate_piece);
 	slice = RTE_MIN(slice, high);
 	rcu_read_enter();
 	while (slice > 0) {

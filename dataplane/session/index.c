@@ -83,9 +83,9 @@ int index_init(uint32_t n)
 		threads[t] = (struct thread){.free.head = INDEX_END,
 			.waiting.head = INDEX_END,
 			.retired.head = INDEX_END};
-	index_states = memory_map(records * sizeof(*index_states), true);
-	vpc_used = memory_map(vpc_used_bytes(), false);
-	vpc_share = memory_map(vpc_share_bytes(), false);
+	index_states = memory_map(records * sizeof(*index_states), MEMORY_RESERVED);
+	vpc_used = memory_map(vpc_used_bytes(), MEMORY_SMALL);
+	vpc_share = memory_map(vpc_share_bytes(), MEMORY_SMALL);
 	if (index_states == NULL || vpc_used == NULL || vpc_share == NULL)
 		return -ENOMEM;
 	return ring_new();

@@ -26,6 +26,18 @@ uint64_t session_seed[4];
 /* Records of indexes below have memory. Control thread. */
 static uint32_t populated;
 
+/* The same of arrays that only some flows touch: from the first of those flows on. */
+static struct rare {
+	_Atomic bool used; /* set by any thread */
+	uint32_t populated;
+} exts, holds, accounts;
+
+static inline void note_use(struct rare *r)
+{
+	if (unlikely(!atomic_load_explicit(&r->used, memory_order_relaxed)))
+		atomic_store_explicit(&r->used, true, memory_order_relaxed);
+}
+
 static size_t bytes_of(size_t record)
 {
 	return index_records() * record;
@@ -33,15 +45,15 @@ static size_t bytes_of(size_t record)
 
 static int records_init(void)
 {
-	session_dirs = memory_map(bytes_of(2 * sizeof(*session_dirs)), true);
-	session_hots[0] = memory_map(bytes_of(sizeof(*session_hots[0])), true);
-	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), true);
-	session_colds = memory_map(bytes_of(sizeof(*session_colds)), true);
-	session_exts = memory_map(bytes_of(sizeof(*session_exts)), true);
-	session_mores = memory_map(bytes_of(sizeof(*session_mores)), false);
-	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), false);
-	session_holds = memory_map(bytes_of(sizeof(*session_holds)), false);
-	session_accounts = memory_map(bytes_of(sizeof(*session_accounts)), false);
+	session_dirs = memory_map(bytes_of(2 * sizeof(*session_dirs)), MEMORY_RESERVED);
+	session_hots[0] = memory_map(bytes_of(sizeof(*session_hots[0])), MEMORY_RESERVED);
+	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), MEMORY_RESERVED);
+	session_colds = memory_map(bytes_of(sizeof(*session_colds)), MEMORY_RESERVED);
+	session_exts = memory_map(bytes_of(sizeof(*session_exts)), MEMORY_HUGE);
+	session_mores = memory_map(bytes_of(sizeof(*session_mores)), MEMORY_SMALL);
+	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), MEMORY_SMALL);
+	session_holds = memory_map(bytes_of(sizeof(*session_holds)), MEMORY_HUGE);
+	session_accounts = memory_map(bytes_of(sizeof(*session_accounts)), MEMORY_HUGE);
 	return session_dirs && session_hots[0] && session_hots[1] && session_colds &&
 			       session_exts && session_mores && session_meters && session_holds &&
 			       session_accounts
@@ -69,6 +81,7 @@ int session_init(uint32_t capacity)
 		return err;
 	}
 	populated = 0;
+	exts = holds = accounts = (struct rare){.populated = 0};
 	session_populate(SESSION_POPULATE_AHEAD);
 	return 0;
 }
@@ -96,21 +109,40 @@ void session_fini(void)
 	index_fini();
 }
 
-void session_populate(uint32_t most)
+static void populate(void *records, size_t size, uint32_t from, uint32_t to)
+{
+	memory_populate(records, from * size, to * size);
+}
+
+static bool populate_rare(
+	struct rare *r, void *records, size_t size, uint32_t wanted, uint32_t most)
+{
+	uint32_t from = r->populated, to = RTE_MIN(wanted, from + most);
+
+	if (to <= from || !atomic_load_explicit(&r->used, memory_order_relaxed))
+		return false;
+	populate(records, size, from, to);
+	r->populated = to;
+	return to < wanted;
+}
+
+bool session_populate(uint32_t most)
 {
 	uint32_t wanted = RTE_MIN(index_high_water() + SESSION_POPULATE_AHEAD, index_records());
 	uint32_t from = populated, to = RTE_MIN(wanted, from + most);
+	bool more = to < wanted;
 
-	if (to <= from)
-		return;
-	memory_populate(
-		session_dirs, from * 2 * sizeof(*session_dirs), to * 2 * sizeof(*session_dirs));
-	memory_populate(
-		session_hots[0], from * sizeof(*session_hots[0]), to * sizeof(*session_hots[0]));
-	memory_populate(
-		session_hots[1], from * sizeof(*session_hots[1]), to * sizeof(*session_hots[1]));
-	memory_populate(session_colds, from * sizeof(*session_colds), to * sizeof(*session_colds));
-	populated = to;
+	if (to > from) {
+		populate(session_dirs, 2 * sizeof(*session_dirs), from, to);
+		populate(session_hots[0], sizeof(*session_hots[0]), from, to);
+		populate(session_hots[1], sizeof(*session_hots[1]), from, to);
+		populate(session_colds, sizeof(*session_colds), from, to);
+		populated = to;
+	}
+	more |= populate_rare(&exts, session_exts, sizeof(*session_exts), wanted, most);
+	more |= populate_rare(&holds, session_holds, sizeof(*session_holds), wanted, most);
+	more |= populate_rare(&accounts, session_accounts, sizeof(*session_accounts), wanted, most);
+	return more;
 }
 
 size_t session_bytes(void)
@@ -153,13 +185,18 @@ static void fill(uint32_t index, const struct session_new *new)
 	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);
 	cold->created_ms = new->history != NULL ? new->history->created_ms : new->now_ms;
 	if (session_key_is_v6(&new->dir[0].key) || session_key_is_v6(&new->dir[1].key)) {
+		note_use(&exts);
 		memcpy(session_exts[index].src, new->src, sizeof(new->src));
 		memcpy(session_exts[index].dst, new->dst, sizeof(new->dst));
 	}
-	if (unlikely(new->dir[0].flags &SESSION_F_HOLD))
+	if (unlikely(new->dir[0].flags &SESSION_F_HOLD)) {
+		note_use(&holds);
 		session_holds[index] = new->hold;
-	if (unlikely(new->dir[0].flags &SESSION_F_ACCOUNT))
+	}
+	if (unlikely(new->dir[0].flags &SESSION_F_ACCOUNT)) {
+		note_use(&accounts);
 		account_begin(index, new->accounts);
+	}
 }
 
 void session_prefetch(const struct session_key *key)

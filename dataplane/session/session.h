@@ -135,14 +135,14 @@ extern struct session_hold *session_holds;       /* [index] */
 extern struct session_account *session_accounts; /* [index] */
 
 /* `capacity` sessions, after rcu_init() (a few records more are kept for the threads' caches). -ENOMEM, -EINVAL.
- * Memory is taken a little ahead of its use, in huge pages where the kernel gives some (transparent ones). */
+ * Memory is taken at once in reserved huge pages (memory_use_reserved()), else a little ahead of its use. */
 int session_init(uint32_t capacity);
 /* No thread uses the table any more. */
 void session_fini(void);
 /* So many records ahead of those in use have memory already: a first use costs a worker no page fault. session_sweep() keeps it
- * so, at most `most` records at once. */
+ * so, at most `most` records at once: true when there is more to do. */
 #define SESSION_POPULATE_AHEAD (1u << 17)
-void session_populate(uint32_t most);
+bool session_populate(uint32_t most);
 /* Memory of a full table of IPv4 sessions. */
 size_t session_bytes(void);
 
