@@ -256,6 +256,10 @@ void emission_touch_node(struct node *node)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		REFERRERS_FOREACH(node->object, kind_find(kinds[i]), ref)
 	emission_touch_on(node, ref->from);
+	/* A machine here may have its EIP at a gateway elsewhere. */
+	REFERRERS_FOREACH(node->object, kind_find("port"), port)
+	REFERRERS_FOREACH(port->from, kind_find("eip"), eip)
+	emission_touch_on(node, eip->from);
 }
 
 /* Tasks for a node that is going. */

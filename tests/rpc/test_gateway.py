@@ -634,6 +634,16 @@ def test_outside_networks_of_a_node(cluster):
     assert controller.call("node.get", name="host-a")["status"]["externals"] == []
 
 
+def test_a_new_controller_tells_the_same(cluster):
+    controller, (a, gw) = cluster("host-a", "gw")
+    controller.apply(*INSIDE, {"kind": "eip", "name": "e", "pool": "pool", "port": "pa"}, wait=True)
+    before = dict(a.items), dict(gw.items)
+    assert a.of("eip") and gw.of("eip")
+    controller.restart()
+    wait_for(lambda: all(n["connected"] and n["revision"]["desired"] == n["revision"]["applied"] for n in controller.call("status")["nodes"]), 10)
+    assert (a.items, gw.items) == before
+
+
 def test_a_gateway_without_vtep(cluster):
     controller, (a, gw) = cluster("host-a", "gw")
     controller.apply(*INSIDE, {"kind": "eip", "name": "e", "pool": "pool", "port": "pa"}, wait=True)
