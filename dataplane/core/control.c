@@ -11,6 +11,7 @@
 #include "core/node.h"
 #include "core/worker.h"
 #include "lib/log.h"
+#include "observe/fate.h"
 
 #define RING 1024
 
@@ -105,6 +106,7 @@ void control_punt(struct rte_mbuf *m, enum control_kind kind)
 {
 	bool was_empty = rte_ring_empty(to_control);
 
+	observe_consumed(m);
 	m->hash.usr = kind;
 	worker_self->count.consumed++;
 	if (rte_ring_mp_enqueue(to_control, m) != 0) {

@@ -30,6 +30,7 @@
 #include "lib/log.h"
 #include "lib/privileges.h"
 #include "lib/resource.h"
+#include "observe/observe.h"
 #include "port/port.h"
 #include "port/reaper.h"
 #include "probe/probe.h"
@@ -163,6 +164,7 @@ static void stop(void)
 	upkeep_stop();
 	control_fini();
 	worker_stop();
+	observe_fini();
 	eal_stop();
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "observe/fate.h"
+
 static struct classify_attachment *attachments;
 
 void node_attach_classify(struct classify_attachment *attachment)
@@ -21,6 +23,7 @@ const char *node_of_classify(enum classify_kind kind)
 
 void node_consume(struct rte_mbuf *m)
 {
+	observe_consumed(m);
 	worker_self->count.consumed++;
 	rte_pktmbuf_free(m);
 }

@@ -22,6 +22,7 @@ enum pkt_flag {
 	PKT_F_WAITED =
 		1
 		<< 6, /* has waited for a next hop; queued_ms says since when. Set by external_release */
+	PKT_F_OBSERVED = 1 << 7, /* `observed` is set. Set by observers (observe/fate.h) */
 };
 
 struct pkt {
@@ -45,6 +46,7 @@ struct pkt {
 	uint16_t shapers[3]; /* still to pass after that one */
 	uint16_t queued_ms;  /* when it came, worker clock */
 	uint16_t out_life;   /* of the port it is for, see struct port */
+	uint16_t observed;   /* with PKT_F_OBSERVED: by whom, see observe/fate.h */
 };
 
 _Static_assert(sizeof(struct pkt) <= 64, "packet metadata is one cache line");

@@ -69,7 +69,7 @@ static void start_again(struct rte_graph *graph, struct rte_node *node, const st
 {
 	struct pkt *p = pkt_of(w->frame);
 
-	p->flags = PKT_F_WAITED;
+	p->flags |= PKT_F_WAITED;
 	p->queued_ms = (uint16_t)w->since_ms;
 	p->reason = DROP_NONE;
 	rte_node_enqueue_x1(graph, node, EDGE_FAST_PATH, w->frame);

@@ -126,14 +126,17 @@ struct port {
 	uint8_t n_rx_queues;
 	uint8_t role;       /* enum port_role */
 	uint8_t rx_worker;  /* worker that polls its first queue */
-	bool leaving;       /* port_leave(): for the driver's close */
+	uint8_t tapped; /* who looks (enum observe_direction), see tap_sent. Written by the control thread */
 	bool shared_device; /* a DPDK device: many machines may be behind it */
 	uint16_t
 		life; /* differs from that of the last ports of this index: for who kept the index meanwhile. Not 0 */
+	/* Observers by id (observe/): of what it sends, of what it is given. Written by the control thread, read if `tapped` */
+	_Atomic uint64_t tap_sent, tap_given;
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
 	int rx_fd __rte_cache_aligned; /* of the first queue, to sleep on; or -1: must be polled */
 	const int *rx_fds;             /* of all queues, when there are several; the driver's */
+	bool leaving;                  /* port_leave(): for the driver's close */
 	char name[PORT_NAME_MAX];
 	char reason[PORT_REASON_MAX]; /* why state is not active */
 	uint8_t open_failures;        /* in a row; vnic.c */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ends of the graph: port_rx reads the ports of this worker, port_tx sends to any. */
 #include "core/node.h"
+#include "observe/fate.h"
+#include "observe/observe.h"
 #include "port/poll.h"
 #include "port/port.h"
 
@@ -36,6 +38,7 @@ static uint16_t port_rx_process(
 	port_poll_begin(w);
 	while ((n = port_poll_next(w, &port, pkts, BURST)) > 0) {
 		stamp(port, pkts, n);
+		observe_port(port, OBSERVE_SENT, pkts, n);
 		total = (uint16_t)(total + n);
 		if (unlikely(!port->enabled)) {
 			for (uint16_t i = 0; i < n; i++)
@@ -79,6 +82,8 @@ static uint16_t port_tx_process(
 		while (i < nb_objs && pkt_of(pkts[i])->out == out)
 			i++;
 		if (likely(port != NULL && port->enabled)) {
+			observe_port(port, OBSERVE_GIVEN, &pkts[start], (uint16_t)(i - start));
+			observe_sent(&pkts[start], (uint16_t)(i - start), OBSERVE_TO_PORT);
 			port_send(port, &pkts[start], (uint16_t)(i - start));
 			continue;
 		}

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/node.h"
+#include "observe/fate.h"
 #include "port/offload.h"
 #include "underlay/underlay.h"
 
@@ -115,6 +116,7 @@ static uint16_t tx_process(
 {
 	struct batch b = {.port = underlay_port(), .out = LOC_NONE, .mtu = underlay_mtu()};
 
+	observe_sent((struct rte_mbuf **)objs, nb_objs, OBSERVE_TO_UNDERLAY);
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct rte_mbuf *m = objs[i];
 

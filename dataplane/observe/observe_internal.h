@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OBSERVE_OBSERVE_INTERNAL_H
+#define OBSERVE_OBSERVE_INTERNAL_H
+/* What the parts of observe/ know of each other. */
+#include "core/worker.h"
+#include "observe/fate.h"
+#include "observe/observe.h"
+
+struct observer {
+	/* What workers read for each packet. Immutable. */
+	uint8_t id;
+	uint8_t directions;
+	uint32_t sample;
+	uint32_t snaplen;
+	struct packet_filter *filter;
+	const struct observe_sink *sink;
+	void *context;
+	struct observe_tally *tallies; /* [worker_count] */
+	/* Control thread. */
+	struct observe_scope *scopes;
+	unsigned int n_scopes;
+	unsigned int n_ports;
+	/* Sight thread. */
+	bool unflushed;
+};
+
+/* What one worker counts. Written by it. */
+struct observe_tally {
+	struct observe_counters count;
+	uint32_t passed; /* the filter since the last that was taken */
+} __rte_cache_aligned;
+
+/* By id. Workers read it under RCU. */
+extern struct observer *_Atomic observers[OBSERVERS_MAX];
+
+/* scope.c: sets the ports' masks by all observers' scopes. */
+void scope_resolve(void);
+
+/*
+ * sight.c. Control thread.
+ */
+/* The thread and the rings are there. 0 or -errno. */
+int sight_start(void);
+/* From now on records of it may come; not any more: closes it when the rings have nothing of it. No worker puts any. */
+void sight_open(struct observer *o);
+void sight_close(struct observer *o);
+/* Is the id still in use there? */
+bool sight_has(unsigned int id);
+/* Worker: something is in a ring. */
+void sight_wake(void);
+
+/* observer.c: the end of one that nobody has in hand. Any thread. */
+void observer_destroy(struct observer *o);
+
+#endif

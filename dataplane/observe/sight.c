@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sight thread: takes records out of the workers' rings and hands them to whom they are for.
+ *
+ * A worker must not make a system call for each packet that somebody looks at. So while records come the thread looks by itself
+ * every millisecond, and only after a pause goes to sleep and lets itself be woken.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <rte_cycles.h>
+
+#include "core/rpc.h"
+#include "lib/log.h"
+#include "observe/observe_internal.h"
+#include "observe/ring.h"
+
+#define LOOK_MS 1
+#define LOOKS_MAX 20 /* without a find, before it sleeps */
+
+/* What lies in a ring. */
+struct record {
+	uint32_t observer;
+	struct observe_meta meta;
+	uint8_t data[];
+};
+
+/* Something for a thread to do. */
+struct call {
+	void (*fn)(void *arg);
+	void *arg;
+	struct call *next;
+};
+struct calls {
+	struct call *head, **tail;
+	int fd; /* eventfd, or -1 */
+};
+
+static struct ring *_Atomic rings[WORKER_MAX];
+static struct observer *_Atomic open_observers[OBSERVERS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct calls to_sight = {.tail = &to_sight.head, .fd = -1};
+static struct calls to_control = {.tail = &to_control.head, .fd = -1};
+static struct event *control_event;
+static pthread_t thread;
+static bool running;
+static _Atomic bool stopping, asleep;
+
+/* Sight thread: what observe_time_ns() reckons from. */
+static uint64_t base_ns, base_tsc;
+
+/* --- calls --- */
+
+static bool call_add(struct calls *calls, void (*fn)(void *), void *arg)
+{
+	struct call *c = malloc(sizeof(*c));
+
+	if (c == NULL)
+		return false;
+	*c = (struct call){.fn = fn, .arg = arg};
+	pthread_mutex_lock(&lock);
+	*calls->tail = c;
+	calls->tail = &c->next;
+	pthread_mutex_unlock(&lock);
+	eventfd_write(calls->fd, 1);
+	return true;
+}
+
+static struct call *calls_take(struct calls *calls)
+{
+	struct call *all;
+
+	pthread_mutex_lock(&lock);
+	all = calls->head;
+	calls->head = NULL;
+	calls->tail = &calls->head;
+	pthread_mutex_unlock(&lock);
+	return all;
+}
+
+static unsigned int calls_run(struct call *c)
+{
+	unsigned int n = 0;
+
+	while (c != NULL) {
+		struct call *next = c->next;
+
+		c->fn(c->arg);
+		free(c);
+		c = next;
+		n++;
+	}
+	return n;
+}
+
+static void control_called(evutil_socket_t fd, short what, void *arg)
+{
+	eventfd_t n;
+
+	(void)what;
+	(void)arg;
+	eventfd_read((int)fd, &n);
+	calls_run(calls_take(&to_control));
+}
+
+bool observe_call_control(void (*fn)(void *arg), void *arg)
+{
+	return call_add(&to_control, fn, arg);
+}
+
+/* --- sight thread --- */
+
+uint64_t observe_time_ns(uint64_t tsc)
+{
+	int64_t ticks = (int64_t)(tsc - base_tsc);
+
+	return base_ns + (uint64_t)(int64_t)((double)ticks * 1e9 / (double)rte_get_tsc_hz());
+}
+
+static void set_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	base_tsc = rte_rdtsc();
+	base_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void hand_on(const struct record *r)
+{
+	struct observer *o =
+		atomic_load_explicit(&open_observers[r->observer], memory_order_acquire);
+
+	if (o == NULL)
+		return;
+	o->sink->record(o, &r->meta, r->data);
+	o->unflushed = true;
+}
+
+/* What is there now and no more, so that a worker which never stops does not keep the others waiting. */
+static unsigned int drain_ring(struct ring *ring)
+{
+	const struct record *r;
+	unsigned int n = 0;
+
+	while (n < 4096 && (r = ring_next(ring)) != NULL) {
+		hand_on(r);
+		ring_release(ring);
+		n++;
+	}
+	return n;
+}
+
+static unsigned int drain(void)
+{
+	unsigned int n = 0;
+
+	set_time();
+	for (unsigned int i = 0; i < worker_count; i++) {
+		struct ring *ring = rcu_ptr_get(rings[i]);
+
+		if (ring != NULL)
+			n += drain_ring(ring);
+	}
+	return n;
+}
+
+static void flush(void)
+{
+	for (unsigned int id = 0; id < OBSERVERS_MAX; id++) {
+		struct observer *o = rcu_ptr_get(open_observers[id]);
+
+		if (o == NULL || !o->unflushed)
+			continue;
+		o->unflushed = false;
+		if (o->sink->flush != NULL)
+			o->sink->flush(o);
+	}
+}
+
+static bool rings_are_empty(void)
+{
+	for (unsigned int i = 0; i < worker_count; i++) {
+		const struct ring *ring = rcu_ptr_get(rings[i]);
+
+		if (ring != NULL && !ring_is_empty(ring))
+			return false;
+	}
+	return true;
+}
+
+static void wait_for_work(bool sleep)
+{
+	struct pollfd p = {.fd = to_sight.fd, .events = POLLIN};
+	eventfd_t n;
+
+	if (sleep) {
+		atomic_store_explicit(&asleep, true, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst);
+	}
+	if (!sleep || rings_are_empty())
+		poll(&p, 1, sleep ? -1 : LOOK_MS);
+	atomic_store_explicit(&asleep, false, memory_order_relaxed);
+	if (p.revents & POLLIN)
+		eventfd_read(to_sight.fd, &n);
+}
+
+/* Calls are taken before the rings are looked at, and done when they are empty: the end of an observer comes behind its last
+ * record. */
+static void *sight_main(void *arg)
+{
+	unsigned int looks = 0;
+
+	(void)arg;
+	for (;;) {
+		bool last = atomic_load(&stopping);
+		struct call *calls = calls_take(&to_sight);
+		unsigned int found = 0, n;
+
+		do {
+			n = drain();
+			found += n;
+		} while (n > 0 && calls != NULL);
+		if (found > 0 && rings_are_empty())
+			flush();
+		found += calls_run(calls);
+		looks = found > 0 ? 0 : looks + 1;
+		if (last && found == 0)
+			return NULL;
+		if (!last && found == 0)
+			wait_for_work(looks > LOOKS_MAX);
+	}
+}
+
+/* --- workers --- */
+
+void sight_wake(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(atomic_load_explicit(&asleep, memory_order_relaxed)) &&
+		atomic_exchange(&asleep, false))
+		eventfd_write(to_sight.fd, 1);
+}
+
+/* Its place in the ring, its meta filled in; NULL: lost. */
+static struct record *reserve(
+	struct observer *o, const struct observe_meta *meta, uint32_t len, struct ring **ring)
+{
+	uint32_t caplen = RTE_MIN(len, o->snaplen);
+	struct record *r;
+
+	*ring = rcu_ptr_get(rings[worker_self->id]);
+	r = *ring != NULL ? ring_reserve(*ring, (uint32_t)sizeof(*r) + caplen) : NULL;
+	if (unlikely(r == NULL)) {
+		observe_lost(o, 1);
+		return NULL;
+	}
+	r->observer = o->id;
+	r->meta = *meta;
+	r->meta.len = len;
+	r->meta.caplen = caplen;
+	return r;
+}
+
+struct putting {
+	struct observer *o;
+	const struct observe_meta *meta;
+};
+
+static void put_frame(void *arg, struct rte_mbuf *m)
+{
+	const struct putting *p = arg;
+	struct ring *ring;
+	struct record *r = reserve(p->o, p->meta, m->pkt_len, &ring);
+	const void *data;
+
+	if (r == NULL)
+		return;
+	data = rte_pktmbuf_read(m, 0, r->meta.caplen, r->data);
+	if (data != NULL && data != r->data)
+		memcpy(r->data, data, r->meta.caplen);
+	ring_put(ring);
+}
+
+void observe_to_ring(struct observer *o, const struct observe_meta *meta, struct rte_mbuf *m)
+{
+	struct putting p = {o, meta};
+
+	if (!observe_each_frame(m, put_frame, &p))
+		observe_lost(o, 1);
+}
+
+void observe_bytes_to_ring(struct observer *o, const struct observe_meta *meta, const void *data)
+{
+	struct ring *ring;
+	struct record *r = reserve(o, meta, meta->len, &ring);
+
+	if (r == NULL)
+		return;
+	memcpy(r->data, data, r->meta.caplen);
+	ring_put(ring);
+}
+
+/* --- control thread --- */
+
+static int make_rings(void)
+{
+	for (unsigned int i = 0; i < worker_count; i++) {
+		struct ring *ring;
+
+		if (rcu_ptr_get(rings[i]) != NULL)
+			continue;
+		ring = ring_new();
+		if (ring == NULL)
+			return -ENOMEM;
+		rcu_ptr_set(rings[i], ring);
+	}
+	return 0;
+}
+
+static int make_fds(void)
+{
+	if (to_sight.fd < 0)
+		to_sight.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (to_control.fd < 0)
+		to_control.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (to_sight.fd < 0 || to_control.fd < 0)
+		return -errno;
+	if (control_event != NULL || rpc_base() == NULL)
+		return 0;
+	control_event =
+		event_new(rpc_base(), to_control.fd, EV_READ | EV_PERSIST, control_called, NULL);
+	return control_event != NULL && event_add(control_event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* Signals are the control thread's. */
+static int start_thread(void)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&thread, NULL, sight_main, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0)
+		pthread_setname_np(thread, "sight");
+	return -rc;
+}
+
+int sight_start(void)
+{
+	int rc;
+
+	if (running)
+		return 0;
+	rc = make_rings();
+	if (rc == 0)
+		rc = make_fds();
+	if (rc == 0) {
+		atomic_store(&stopping, false);
+		rc = start_thread();
+	}
+	running = rc == 0;
+	if (rc != 0)
+		log_error("packets can not be handed out: no sight thread", LOG_ERRNO(rc));
+	return rc;
+}
+
+void sight_open(struct observer *o)
+{
+	atomic_store_explicit(&open_observers[o->id], o, memory_order_release);
+}
+
+bool sight_has(unsigned int id)
+{
+	return rcu_ptr_get(open_observers[id]) != NULL;
+}
+
+static void close_here(void *arg)
+{
+	struct observer *o = arg;
+	unsigned int id = o->id;
+
+	if (o->sink->flush != NULL && o->unflushed)
+		o->sink->flush(o);
+	if (o->sink->close != NULL)
+		o->sink->close(o);
+	observer_destroy(o);
+	atomic_store_explicit(&open_observers[id], NULL, memory_order_release);
+}
+
+void sight_close(struct observer *o)
+{
+	if (!running)
+		close_here(o);
+	else if (!call_add(&to_sight, close_here, o))
+		log_error("no memory for the end of an observer: it stays");
+}
+
+void observe_fini(void)
+{
+	if (running) {
+		atomic_store(&stopping, true);
+		eventfd_write(to_sight.fd, 1);
+		pthread_join(thread, NULL);
+		running = false;
+	}
+	if (control_event != NULL)
+		event_free(control_event);
+	control_event = NULL;
+	calls_run(calls_take(&to_control));
+	for (unsigned int i = 0; i < WORKER_MAX; i++) {
+		ring_free(rcu_ptr_get(rings[i]));
+		rcu_ptr_set(rings[i], NULL);
+	}
+}
