@@ -106,7 +106,33 @@ static void finish(struct explanation *e, const char *verdict, const char *reaso
 	explanation_free(e);
 }
 
-/* A node's object as users know it: the kind's northbound name, and the revision. */
+/* The peering of two VPCs, which nodes know by their names. */
+static const struct object *peering_of(const struct controller *c, const json_t *object)
+{
+	const char *own = resource_text(object, "vpc");
+	const struct object *vpc = own != NULL ? model_get(&c->model, "vpc", own) : NULL,
+			    *peer = model_get(&c->model, "vpc", resource_text(object, "name"));
+
+	if (vpc == NULL || peer == NULL)
+		return NULL;
+	REFERRERS_FOREACH(vpc, kind_find("peering"), ref)
+	{
+		if (peering_other(ref->from, vpc) == peer)
+			return ref->from;
+	}
+	return NULL;
+}
+
+static const struct object *object_of(
+	const struct controller *c, const char *kind, const json_t *object)
+{
+	if (strcmp(kind, "peering") == 0)
+		return peering_of(c, object);
+	return kind_find(kind) != NULL ? model_get(&c->model, kind, resource_text(object, "name"))
+				       : NULL;
+}
+
+/* A node's object as users know it: its northbound kind and name, and the revision. */
 static void name_object(const struct controller *c, json_t *object)
 {
 	static const char *const kinds[][2] = {
@@ -117,11 +143,12 @@ static void name_object(const struct controller *c, json_t *object)
 	for (size_t i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i][0]) == 0)
 			kind = kinds[i][1];
-	known = kind != NULL && kind_find(kind) != NULL
-			? model_get(&c->model, kind, resource_text(object, "name"))
-			: NULL;
 	if (kind == NULL)
 		return;
+	known = object_of(c, kind, object);
+	if (known != NULL)
+		json_object_set_new(object, "name", json_string(known->name));
+	json_object_del(object, "vpc");
 	json_object_set_new(object, "kind", json_string(kind));
 	json_object_set_new(object, "revision",
 		known != NULL ? json_integer((json_int_t)object_revision(known)) : json_null());
@@ -188,6 +215,14 @@ static void finish_at_gateway(struct explanation *e, const char *subnet)
 	free(where);
 }
 
+static void finish_at_node(struct explanation *e)
+{
+	char *where = mem_printf("node %s", e->node->name);
+
+	finish(e, "forward", NULL, where);
+	free(where);
+}
+
 static void finish_outside(struct explanation *e, const char *network)
 {
 	char *where = mem_printf("external %s", network);
@@ -228,6 +263,8 @@ static void on_answer(struct fan_out *fan, void *arg)
 		follow(e, out);
 	else if (resource_text(out, "gateway") != NULL)
 		finish_at_gateway(e, resource_text(out, "gateway"));
+	else if (resource_text(out, "node") != NULL)
+		finish_at_node(e);
 	else if (resource_text(out, "external") != NULL)
 		finish_outside(e, resource_text(out, "external"));
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The outside's part of verdicts: how flows leave by a network, and where answers of those that came in go. */
 #include "base/ip_text.h"
+#include "core/config.h"
 #include "external/external_internal.h"
 
 /* Answers come to the port and are routed back where the flow's packets come from. */
@@ -17,7 +18,7 @@ static bool to_hop(struct flow *f, struct external *ext, const struct external_h
 	f->reply_vni = f->vpc->vni;
 	f->reply_smac = f->vpc->gw_mac;
 	f->reply_dmac = f->src_ep != NULL ? f->src_ep->mac : f->smac;
-	flow_step(f, NULL, NULL, -1, "out by network %s", ext->name);
+	flow_step(f, "node", node_config.node, -1, "out by network %s", ext->name);
 	return true;
 }
 
@@ -34,8 +35,9 @@ bool external_leave(struct flow *f, struct external *ext)
 		return ep->service->arrive(f, ep);
 	}
 	if (external_is_own(ext, &f->new_dst)) {
-		flow_step(f, NULL, NULL, -1, "this node's own address in network %s", ext->name);
-		return flow_drop(f, DROP_NOT_FOR_US, NULL, NULL, -1);
+		flow_step(f, "node", node_config.node, -1, "its own address in network %s",
+			ext->name);
+		return flow_drop(f, DROP_NOT_FOR_US, "node", node_config.node, -1);
 	}
 	/* What runs already goes on to a next hop that does not answer: it may be back before anybody gives up. */
 	if (external_hop(ext, &f->new_dst, f->kept != NULL, &hop)) {
@@ -43,13 +45,13 @@ bool external_leave(struct flow *f, struct external *ext)
 		return to_hop(f, ext, &hop);
 	}
 	if (f->dry && external_hop_may_answer(ext, &f->new_dst)) {
-		flow_step(f, NULL, NULL, -1, "the next hop to %s is asked for first",
+		flow_step(f, "node", node_config.node, -1, "the next hop to %s is asked for first",
 			ip_addr_format(&f->new_dst, text));
 		return to_hop(f, ext, &(struct external_hop){.epoch = EPOCH_NO_SLOT});
 	}
-	flow_step(f, NULL, NULL, -1, "network %s: the next hop to %s does not answer", ext->name,
-		ip_addr_format(&f->new_dst, text));
-	return flow_drop(f, DROP_NO_NEIGHBOUR, NULL, NULL, -1);
+	flow_step(f, "node", node_config.node, -1, "network %s: the next hop to %s does not answer",
+		ext->name, ip_addr_format(&f->new_dst, text));
+	return flow_drop(f, DROP_NO_NEIGHBOUR, "node", node_config.node, -1);
 }
 
 void external_enter(struct flow *f)

@@ -14,6 +14,7 @@
 #include "forward/verdict.h"
 #include "port/port.h"
 #include "underlay/underlay.h"
+#include "vpc/service.h"
 #include "vpc/vpc.h"
 
 static bool read_address(const json_t *packet, const char *member, struct ip_addr *a)
@@ -161,12 +162,18 @@ static json_t *packet_json(const struct flow *f, bool after, json_int_t ttl)
 	return p;
 }
 
-static json_t *object_json(const char *kind, const char *name, int32_t rule)
+/* A peering is known here by the other VPC alone: with the sender's beside it, whoever asks finds the one that is meant. */
+static json_t *object_json(const struct flow *f, const char *kind, const char *name, int32_t rule)
 {
+	json_t *object;
+
 	if (kind == NULL || name == NULL || *name == '\0')
 		return json_null();
-	return json_pack("{s:s, s:s, s:o}", "kind", kind, "name", name, "rule",
+	object = json_pack("{s:s, s:s, s:o}", "kind", kind, "name", name, "rule",
 		rule >= 0 ? json_integer(rule) : json_null());
+	if (strcmp(kind, "peering") == 0 && f->vpc != NULL)
+		json_object_set_new(object, "vpc", json_string(f->vpc->name));
+	return object;
 }
 
 /* The stage that dropped it has told why itself. */
@@ -189,15 +196,15 @@ static json_t *steps_json(const struct flow *f, bool forward)
 
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
-				      e->stage, "object", object_json(e->kind, e->name, e->rule),
+				      e->stage, "object", object_json(f, e->kind, e->name, e->rule),
 				      "decision", e->decision));
 	}
 	if (!forward && !told(f)) /* what dropped it is always among them */
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
-				      f->trace->stage != NULL ? f->trace->stage : "road", "object",
-				      object_json(f->object.kind, f->object.name, f->object.rule),
-				      "decision", drop_reason_help(f->reason)));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:o, s:s}", "node", node_config.node, "stage",
+				f->trace->stage != NULL ? f->trace->stage : "road", "object",
+				object_json(f, f->object.kind, f->object.name, f->object.rule),
+				"decision", drop_reason_help(f->reason)));
 	return list;
 }
 
@@ -241,8 +248,14 @@ static bool egress_ok(struct flow *f, json_int_t ttl)
 {
 	const struct vtep *v = loc_is_tunnel(f->out) ? vtep_get(loc_index(f->out)) : NULL;
 
-	if (f->routed && !verdict_was_routed(f) && ttl <= 1)
-		return flow_drop(f, DROP_TTL_EXPIRED, NULL, NULL, -1);
+	if (f->routed && !verdict_was_routed(f) && ttl <= 1) {
+		f->trace->stage = "gateway";
+		const char *kind = f->vpc->external != NULL ? "node" : "vpc",
+			   *name = f->vpc->external != NULL ? node_config.node : f->vpc->name;
+
+		flow_step(f, kind, name, -1, "its gateway forwards nothing with TTL %d", (int)ttl);
+		return flow_drop(f, DROP_TTL_EXPIRED, kind, name, -1);
+	}
 	if (loc_is_port(f->out) && !port_carries(f, port_get(loc_index(f->out))))
 		return false;
 	if (loc_is_tunnel(f->out) && (v == NULL || !vtep_is_ready(v)))
@@ -277,11 +290,49 @@ static bool is_served(const struct flow *f)
 	return f->proto == (f->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
+/* This node's own address in an outside network. */
+static bool is_own(const struct flow *f)
+{
+	const struct vpc *scope = vpc_get(f->vpc_index);
+
+	return scope != NULL && scope->external != NULL &&
+	       rte_is_same_ether_addr(&f->dmac, &scope->gw_mac) && gateway_is(scope, &f->dst);
+}
+
+/* The outside says of itself what it likes: services ask nothing about its source. */
+static bool at_own(struct flow *f)
+{
+	(void)road_walk_before(f, 0);
+	f->trace->stage = "gateway";
+	if (f->proto != (f->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		flow_step(f, "node", node_config.node, -1,
+			"its own address answers ping, nothing else");
+		return flow_drop(f, DROP_NOT_FOR_US, "node", node_config.node, -1);
+	}
+	flow_step(f, "node", node_config.node, -1, "its own address answers");
+	return true;
+}
+
+/* From a tunnel fewer sources may talk to our gateway than through it. */
+static bool may_ask_gateway(struct flow *f)
+{
+	const struct vtep *vtep = loc_is_tunnel(f->in) ? vtep_get(loc_index(f->in)) : NULL;
+	struct service s;
+
+	if (vtep == NULL || (service_begin(&s, f->in, f->vpc_index) &&
+				    service_source_ok(&s, &f->smac, &f->src)))
+		return true;
+	flow_step(f, "node", vtep->name, -1, "the gateway has no business with that source");
+	return flow_drop(f, s.reason, "node", vtep->name, -1);
+}
+
 static bool at_gateway(struct flow *f, const struct subnet *subnet)
 {
 	if (!road_walk_before(f, ROAD_ROUTE))
 		return false;
 	f->trace->stage = "gateway";
+	if (!may_ask_gateway(f))
+		return false;
 	if (!is_served(f)) {
 		flow_step(f, "subnet", subnet->name, -1,
 			"its gateway answers ping and DHCP, nothing else");
@@ -293,6 +344,8 @@ static bool at_gateway(struct flow *f, const struct subnet *subnet)
 
 static json_t *delivery_json(const struct flow *f, const struct subnet *gateway)
 {
+	if (is_own(f))
+		return json_pack("{s:s}", "node", node_config.node);
 	return gateway != NULL ? json_pack("{s:s}", "gateway", gateway->name) : out_json(f);
 }
 
@@ -320,6 +373,8 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 		forward = false;
 	else if (gateway != NULL)
 		forward = at_gateway(&f, gateway);
+	else if (is_own(&f))
+		forward = at_own(&f);
 	else
 		forward = road_walk(&f) && egress_ok(&f, ttl);
 	jsonrpc_reply(call, json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}, s:o}", "verdict",

@@ -158,14 +158,18 @@ static uint32_t mapping_of(const struct nat_address *a, enum nat_space space, rt
 }
 
 /* An IPv4 source is known inside by its address in 64:ff9b::/96 (RFC 6146 section 3.5.1.1). */
-static void exchange_family(struct flow *f, const struct nat_record *r)
+static void exchange_family(
+	struct flow *f, const struct nat_gateway *gw, const struct nat_record *r)
 {
 	struct ip_addr src = {.w = {RTE_BE32(0x0064ff9b), 0, 0, ip_addr_v4(&f->new_src)}};
+	char text[NET_ADDR_TEXT];
 
 	if (!(r->space & NAT_TO_V4) || f->out_v6)
 		return;
 	f->new_src = src;
 	f->out_v6 = true;
+	flow_step(f, "nat_gateway", gw->name, -1, "inside its source is %s",
+		ip_addr_format(&src, text));
 }
 
 static bool to_mapping(struct flow *f, uint32_t id, const struct eip *eip)
@@ -190,7 +194,7 @@ static bool to_mapping(struct flow *f, uint32_t id, const struct eip *eip)
 		ip_addr_format(&inside, text), rte_be_to_cpu_16(port));
 	if (!hold(f, gw, rules, id, &inside, port))
 		return false;
-	exchange_family(f, r);
+	exchange_family(f, gw, r);
 	return deliver(f, gw, eip, &inside, port);
 }
 

@@ -6,6 +6,7 @@
  * node: what comes out of a tunnel is for a port here and goes into no other tunnel.
  */
 #include "base/ip_text.h"
+#include "core/config.h"
 #include "core/road.h"
 #include "external/external.h"
 #include "underlay/underlay.h"
@@ -16,6 +17,19 @@ static bool no_route(struct flow *f, const char *kind, const char *name)
 {
 	return flow_drop(f, DROP_NO_ROUTE, kind, name, -1);
 }
+
+/* What decides about a packet that nothing in its network does: the VPC; for an outside network the node. */
+static bool network_drops(struct flow *f, enum drop_reason reason)
+{
+	bool outside = f->vpc->external != NULL;
+
+	return flow_drop(
+		f, reason, outside ? "node" : "vpc", outside ? node_config.node : f->vpc->name, -1);
+}
+
+#define network_step(f, ...)                                                                       \
+	flow_step(f, (f)->vpc->external != NULL ? "node" : "vpc",                                  \
+		(f)->vpc->external != NULL ? node_config.node : (f)->vpc->name, -1, __VA_ARGS__)
 
 /* Do answers from the destination take its gateway's way back? */
 static bool crosses(const struct flow *f)
@@ -187,9 +201,8 @@ static bool route_out(struct flow *f)
 
 	if (vpc_exit_find(f))
 		return f->reason == DROP_NONE;
-	flow_step(
-		f, "vpc", f->vpc->name, -1, "no route leads to %s", ip_addr_format(&f->dst, text));
-	return no_route(f, "vpc", f->vpc->name);
+	network_step(f, "no route leads to %s", ip_addr_format(&f->dst, text));
+	return network_drops(f, DROP_NO_ROUTE);
 }
 
 bool flow_deliver(struct flow *f, struct vpc *vpc, const struct ip_addr *addr)
@@ -264,8 +277,8 @@ static bool route_in(struct flow *f, const struct route *route)
 	if (ep != NULL && ep->service != NULL)
 		return to_service(f, f->vpc, ep);
 	if (route == NULL) {
-		flow_step(f, NULL, NULL, -1, "no address of this node");
-		return flow_drop(f, DROP_NOT_FOR_US, NULL, NULL, -1);
+		flow_step(f, "node", node_config.node, -1, "no address of this node");
+		return flow_drop(f, DROP_NOT_FOR_US, "node", node_config.node, -1);
 	}
 	flow_step(f, "vpc", route->name, -1, "has a route to this network");
 	return flow_deliver(f, route->peer, &f->dst);
@@ -291,8 +304,8 @@ static bool decide_routed(struct flow *f)
 	char prefix[NET_PREFIX_TEXT];
 
 	if (ip_addr_is_link_local(&f->src) || ip_addr_is_link_local(&f->dst)) {
-		flow_step(f, "vpc", f->vpc->name, -1, "a link-local address ends at the gateway");
-		return no_route(f, "vpc", f->vpc->name);
+		network_step(f, "a link-local address ends at the gateway");
+		return network_drops(f, DROP_NO_ROUTE);
 	}
 	if (f->vpc->external != NULL)
 		return route_in(f, route);
@@ -365,9 +378,8 @@ static bool decide_bridged(struct flow *f)
 	char text[NET_ADDR_TEXT];
 
 	if (ep == NULL || !rte_is_same_ether_addr(&ep->mac, &f->dmac)) {
-		flow_step(f, "vpc", f->vpc->name, -1, "destination MAC is not that of %s",
-			ip_addr_format(&f->dst, text));
-		return no_route(f, "vpc", f->vpc->name);
+		network_step(f, "destination MAC is not that of %s", ip_addr_format(&f->dst, text));
+		return network_drops(f, DROP_NO_ROUTE);
 	}
 	if (f->in_port != NULL ? !in_senders_subnet(f, ep) : leaves_link(f, ep)) {
 		flow_step(
@@ -381,8 +393,8 @@ static bool decide(struct flow *f)
 {
 	flow_depend(f, f->vpc->epoch);
 	if (rte_is_multicast_ether_addr(&f->dmac) || ip_addr_is_multicast(&f->dst)) {
-		flow_step(f, "vpc", f->vpc->name, -1, "broadcast and multicast are not carried");
-		return flow_drop(f, DROP_BROADCAST, "vpc", f->vpc->name, -1);
+		network_step(f, "broadcast and multicast are not carried");
+		return network_drops(f, DROP_BROADCAST);
 	}
 	return rte_is_same_ether_addr(&f->dmac, &f->vpc->gw_mac) ? decide_routed(f)
 								 : decide_bridged(f);

@@ -3,6 +3,7 @@
  * tunnel, its VPC, and the endpoint that owns the source address.
  */
 #include "base/ip_text.h"
+#include "core/config.h"
 #include "core/road.h"
 #include "external/external.h"
 #include "underlay/underlay.h"
@@ -53,12 +54,12 @@ static bool from_outside(struct flow *f)
 	if (port == NULL || port->role != PORT_EXTERNAL)
 		return flow_drop(f, DROP_STALE, NULL, NULL, -1);
 	if (ep != NULL || ip_addr_is_multicast(&f->src)) {
-		flow_step(f, NULL, NULL, -1, "source %s can not come from outside",
+		flow_step(f, "node", node_config.node, -1, "source %s can not come from outside",
 			ip_addr_format(&f->src, text));
-		return flow_drop(f, DROP_SPOOFED, NULL, NULL, -1);
+		return flow_drop(f, DROP_SPOOFED, "node", node_config.node, -1);
 	}
 	external_enter(f);
-	flow_step(f, NULL, NULL, -1, "source %s accepted from outside",
+	flow_step(f, "node", node_config.node, -1, "source %s accepted from outside",
 		ip_addr_format(&f->src, text));
 	return true;
 }

@@ -136,7 +136,8 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 	dst = to->role == PORT_TENANT ? vpc_get(to->vpc_index)
 				      : vpc_by_vni((uint32_t)(vni[0] << 16 | vni[1] << 8 | vni[2]));
 	if (src == NULL || dst == NULL ||
-		(src != dst && !is_peer(src, dst) && !comes_by_service(f)))
+		(src != dst && !is_peer(src, dst) &&
+			!comes_by_service(to->role == PORT_TENANT ? f : vni + 4)))
 		fail_msg("a frame from %s to %s", from->name, to->name);
 }
 

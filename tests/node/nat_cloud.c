@@ -139,19 +139,14 @@ static uint16_t be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-struct nat_seen nat_seen(const char *port)
+struct nat_seen nat_seen_in(const uint8_t *f, uint16_t len)
 {
-	struct nat_seen s = {.there = false};
-	uint16_t len;
-	const uint8_t *f = graph_sent(port, &len), *ip = f + 14;
-	const char *wrong;
+	struct nat_seen s = {.there = true};
+	const uint8_t *ip = f + 14;
+	const char *wrong = frame_check(f, len);
 
-	if (f == NULL)
-		return s;
-	wrong = frame_check(f, len);
 	if (wrong != NULL)
 		fail_msg("%s is wrong", wrong);
-	s.there = true;
 	s.len = (uint16_t)(len - 14);
 	if (ip[0] >> 4 == 4) {
 		inet_ntop(AF_INET, ip + 12, s.src, sizeof(s.src));
@@ -175,6 +170,14 @@ struct nat_seen nat_seen(const char *port)
 		s.dport = be16(s.l4 + 2);
 	}
 	return s;
+}
+
+struct nat_seen nat_seen(const char *port)
+{
+	uint16_t len;
+	const uint8_t *f = graph_sent(port, &len);
+
+	return f != NULL ? nat_seen_in(f, len) : (struct nat_seen){.there = false};
 }
 
 struct nat_seen nat_through(const char *port, const struct frame *f, const char *to)

@@ -67,6 +67,8 @@ struct nat_seen {
 	bool there;
 };
 
+/* What a frame says, which is right in lengths and checksums. */
+struct nat_seen nat_seen_in(const uint8_t *frame, uint16_t len);
 /* The next that the port was given; .there false: none. */
 struct nat_seen nat_seen(const char *port);
 /* A frame goes in by `port`, and exactly one leaves, by `to`. */
