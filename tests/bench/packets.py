@@ -1,297 +1,119 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What one worker forwards: millions of packets a second and cycles a packet, by case and number of flows.
+"""What one worker forwards, beside its peers: millions of packets a second and cycles a packet.
 
-    source device -> vpc-dataplane, one worker alone on its CPU -> sink device
+    net_flowgen0 -> the program, one worker alone on its CPU -> net_flowgen1
 
-Both devices are net_flowgen (tests/bench/flowgen): the source makes packets in place, the sink counts and frees them;
-together they cost about 30 cycles a packet. The source is endless, so the figure is what the worker can do.
+The same device makes and counts the packets of all of them (tests/bench/flowgen); it is endless, so a figure is what the worker can do.
+Programs take turns for each line of the table. What comes out is looked at: a program that does not do what the case says has no figure.
 
-    encap    stateful policy + VXLAN encapsulation; every flow has a session
-    decap    VXLAN decapsulation + stateful policy; every flow has a session
-    eip      stateful policy + 1:1 translation to elastic IPs, out of the node's outside network
-    snat     stateful policy + translation to ports of a NAT gateway's addresses, out
-    dnat     from the outside through a NAT gateway's port forward into the VPC, to a machine here
-    lb       stateful policy + a balancer's choice among 8 back ends + VXLAN encapsulation
-    new      as encap, but never a flow twice: sessions made a second
-    new-snat new destinations from 4,096 machines through a NAT gateway that maps by destination
-    new-lb   as lb, but never a flow twice
+    packets.py [--peers ours,ovs,…] [--cases l3,…] [--flows 1,10000,…] [--sizes 60,imix,…] [--families 4,6] [--fresh 100]
+               [--runs 5] [--seconds 1] [--budget SECONDS] [--json FILE]
 
-    packets.py [--cases encap,…] [--flows 10000,100000,1000000] [--size 60] [--seconds 3] [--runs 3] [--json FILE]
+Without cases, flows, sizes or families: the plan of `make bench` (QUICK=1: a short one).
 """
 
 import argparse
-import ipaddress
-import json
+import dataclasses
 import os
-import re
-import statistics
-import subprocess
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import Cloud, wait_for  # noqa: E402  pylint: disable=wrong-import-position
-from lib.cloud import build_dir  # noqa: E402  pylint: disable=wrong-import-position
+from harness import QUICK, check, measure, peers, table  # noqa: E402
+from harness.cell import CASES, Cell  # noqa: E402
+from harness.results import Results  # noqa: E402
 
-PLUGIN = os.path.join(build_dir(), "tests", "bench", "librte_net_flowgen.so")
-NODE_MB = 2048
-VNI = 10001
-SOURCES = 256  # addresses that the source uses, from 10.1.0.2
-HERE_MAC, THERE_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-HERE, THERE = "10.1.0.2", "10.2.0.2"
-VTEP_HERE, VTEP_THERE = "172.16.0.1", "172.16.0.2"
-VIP = "10.3.0.1"  # of the balancer
-OUTSIDE, ROUTER, POOL = "198.18.0.1", "198.18.0.2", "198.18.1.0/24"
-ROUTER_MAC = "02:00:00:00:02:01"
-EXTERNAL_MAC = "02:00:00:00:02:02"
-FORWARDED = "198.18.1.1"  # whose port 80 is a machine's
-TRANSLATED = ("eip", "snat", "dnat", "new-snat")
-CASES = ("encap", "decap", "eip", "snat", "dnat", "lb", "new", "new-snat", "new-lb")
-UNDERLAY_MAC, NEIGHBOUR_MAC = "02:00:00:00:01:02", "02:00:00:00:01:01"
-FAIR = "ring=1024,rss=1"  # buffers not hot in L1, a hash as NICs give it
+FLOWS = (1, 10000, 100000, 1000000)
+MAIN = ("chain", "reverse", "sg", "snat", "l3", "lb", "dnat", "eip", "encap", "decap")
 
 
-def tsc_hz():
-    """Cycles a second of the time stamp counter."""
-    text = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"tsc: (?:Refined|Detected)[^0-9]*([0-9.]+) MHz", text)
-    if not found:
-        with open("/proc/cpuinfo", encoding="ascii") as f:
-            found = re.search(r"cpu MHz\s*: ([0-9.]+)", f.read())
-    return float(found.group(1)) * 1e6
+def plan(quick):
+    """What is worth its time, the most telling first."""
+    if quick:
+        return [Cell("chain"), Cell("chain", 1000000), Cell("reverse"), Cell("snat"), Cell("sg", family=6), Cell("l3")]
+    cells = [Cell(case, flows) for flows in (10000, 1000000, 100000, 1) for case in MAIN]
+    cells += [Cell(case, 10000, 60, 6) for case in ("chain", "reverse", "sg", "l3", "encap", "decap")]
+    cells += [Cell(case, 1000000, 60, 6) for case in ("chain", "reverse")]
+    cells += [Cell(case, 10000, size) for size in (124, 1400, "imix") for case in ("chain", "reverse", "l3", "snat")]
+    cells += [Cell(case, 100000, 60, 4, 100) for case in ("chain", "sg", "snat")]
+    return cells
 
 
-GATEWAY = "GATEWAY"  # stands for the subnet's gateway's MAC, which is known once there is one
+def asked(args):
+    return [
+        Cell(case, int(flows), size if size == "imix" else int(size), int(family), args.fresh)
+        for case in (args.cases or ",".join(MAIN)).split(",")
+        for family in (args.families or "4").split(",")
+        for size in (args.sizes or "60").split(",")
+        for flows in (args.flows or "10000").split(",")
+    ]
 
 
-def addresses(first, count):
-    """So many IPv4 addresses, from that one."""
-    return [str(ipaddress.ip_address(first) + i) for i in range(count)]
-
-
-class Bench:
-    """A dataplane between two flowgen devices, and a VTEP elsewhere that does not answer."""
-
-    def __init__(self, case, flows, size):
-        self.case = case
-        self.flows = flows
-        fresh = case.startswith("new")
-        sessions = 1 << max(16, (2 * flows - 1).bit_length()) if not fresh else 1 << 24
-        from_here, from_underlay, from_outside = self._devices(f"flows={flows},size={size},{FAIR}")
-        node = {
-            "idle": "poll",
-            "memory": {"hugepages": "auto", "size_mb": NODE_MB},
-            "capacity": {"sessions": sessions},
-            "limits": {"unanswered_percent": 100},
-            "underlay": {
-                "device": f"net_flowgen1,{from_underlay},mac={UNDERLAY_MAC}",
-                "address": f"{VTEP_HERE}/24",
-                "mtu": 9000,
-                "neighbours": [{"address": VTEP_THERE, "mac": NEIGHBOUR_MAC}],
-            },
-            "eal": ["-d", PLUGIN],
-        }
-        if case in TRANSLATED:
-            node["external"] = [
-                {
-                    "name": "internet",
-                    "device": f"net_flowgen2,{from_outside},mac={EXTERNAL_MAC}",
-                    "address": f"{OUTSIDE}/15",
-                    "gateway": ROUTER,
-                    "neighbours": [{"address": ROUTER, "mac": ROUTER_MAC}],
-                }
-            ]
-        self.cloud = Cloud(
-            hosts=1,
-            underlay=None,
-            node_config=node,
-            controller_config={"nodes": []},
-            start=False,
-        )
-        cloud, host = self.cloud, self.cloud.host()
-        cloud.controller_config["nodes"] = [
-            {"name": host.name, "rpc": host.rpc_path, "vtep": VTEP_HERE},
-            {"name": "elsewhere", "vtep": VTEP_THERE},
-        ]
-        cloud.start()
+def one(peer, cell, args, options=None):
+    """The figures of one program, or {"left_out": why} or {"failed": why}."""
+    why = peer.why_not(cell)
+    if why:
+        return {"left_out": why}
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        dump = os.path.join(directory, "out.pcap")
         try:
-            self._network(f"net_flowgen0,{from_here}")
-        except BaseException:
-            cloud.close(check=False)
-            raise
-
-    def _devices(self, common):
-        """What the machine here, the underlay and the outside send: one of them does."""
-        macs = f"smac={HERE_MAC},dmac={THERE_MAC if self.case in ('encap', 'decap', 'new') else GATEWAY}"
-        if self.case == "decap":
-            vxlan = f"vxlan={VNI},osip={VTEP_THERE},odip={VTEP_HERE},osmac={NEIGHBOUR_MAC},odmac={UNDERLAY_MAC}"
-            return "rx=0", f"{common},sips={SOURCES},{vxlan},{macs}", "rx=0"
-        if self.case == "dnat":
-            to = f"sip=203.0.113.1,sips=64,dip={FORWARDED},smac={ROUTER_MAC},dmac={EXTERNAL_MAC}"
-            return "rx=0", "rx=0", f"{common},{to}"
-        # A port has 16 addresses that elastic IPs can stand for; a flow of one of them is as good as any.
-        sources = {"eip": 16, "new-snat": 4096}.get(self.case, SOURCES)
-        if self.case in ("lb", "new-lb"):
-            macs += f",dip={VIP}"
-        elif self.case == "new-snat":
-            macs += f",dip=203.0.0.1,dips={1 << 16}"
-        elif self.case in TRANSLATED:
-            macs += ",dip=203.0.113.1"
-        return f"{common},sips={sources},{macs}", "rx=0", "rx=0"
-
-    def _network(self, devargs):
-        """The source's addresses are one port here, or 256 endpoints behind the other VTEP (decap), or outside (dnat)."""
-        cloud, case = self.cloud, self.case
-        rules = [{"direction": d, "priority": 100, "protocol": "udp", "ports": "80"} for d in ("ingress", "egress")]
-        rules.append({"direction": "egress", "action": "deny", "protocol": "any"})
-        cloud.apply(
-            [
-                {"kind": "vpc", "name": "bench", "cidrs": ["10.0.0.0/8"], "vni": VNI, "mtu": 1500},
-                {"kind": "subnet", "name": "bench", "vpc": "bench", "cidr": "10.0.0.0/8"},
-                {"kind": "security_group", "name": "web", "rules": rules},
-            ]
-        )
-        common = {"kind": "port", "subnet": "bench", "security_groups": ["web"]}
-        here = {"name": "here", "addresses": [HERE], "mac": HERE_MAC, "allowed_addresses": ["10.1.0.0/16"]}
-        if case in ("decap", "dnat"):
-            here = {"name": "here", "addresses": [THERE], "mac": THERE_MAC}
-        if case == "eip":
-            here["addresses"] = addresses(HERE, 16)
-        elsewhere = {"encap": [THERE], "new": [THERE], "decap": addresses(HERE, SOURCES)}.get(case, [])
-        if case in ("lb", "new-lb"):
-            elsewhere = addresses("10.4.0.2", 8)
-        # Frames carry one source MAC: behind a router of theirs.
-        mac = HERE_MAC if case == "decap" else THERE_MAC
-        none = {"node": "elsewhere", "attachment": {"type": "none"}}
-        cloud.apply(
-            [
-                {**common, **none, "name": f"there-{i}", "addresses": [address], **({"mac": mac} if i == 0 else {})}
-                for i, address in enumerate(elsewhere)
-            ]
-        )
-        devargs = devargs.replace(GATEWAY, cloud.get("subnet", "bench")["status"]["gateway_mac"])
-        cloud.create(**{**common, **here}, node=cloud.host().name, attachment={"type": "device", "devargs": devargs})
-        self._services(here, elsewhere)
-
-    def _services(self, here, elsewhere):
-        cloud, case = self.cloud, self.case
-        eips = {"eip": 16, "snat": 32, "new-snat": 32, "dnat": 1}.get(case, 0)
-        if eips:
-            cloud.create("eip_pool", name="public", cidr=POOL, node=cloud.host().name, external="internet")
-        bound = [{"port": "here", "private_address": a} for a in here["addresses"]] if case == "eip" else [{}] * eips
-        for i, port in enumerate(bound):
-            cloud.create("eip", name=f"eip-{i}", pool="public", **port)
-        if case in ("snat", "new-snat", "dnat"):
-            rules = {"snat": [{"subnet": "bench", "eips": [f"eip-{i}" for i in range(eips)]}]}
-            if case == "dnat":
-                rules = {"dnat": [{"eip": "eip-0", "protocol": "udp", "port": "80", "to_address": THERE, "to_port": 80}]}
-            mapping = "endpoint_dependent" if case == "new-snat" else "endpoint_independent"
-            cloud.create("nat_gateway", name="nat", vpc="bench", eips=[f"eip-{i}" for i in range(eips)], mapping=mapping, **rules)
-        if case in ("lb", "new-lb"):
-            backends = [{"port": f"there-{i}", "port_number": 80} for i in range(len(elsewhere))]
-            listener = {"protocol": "udp", "port": 80, "scheduler": "maglev", "health_check": {"type": "none"}, "backends": backends}
-            cloud.create("load_balancer", name="lb", vpc="bench", address=VIP, node=cloud.host().name, listeners=[listener])
-
-    def close(self):
-        self.cloud.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not None:
-            self.cloud.diagnose()
-        self.cloud.close(check=kind is None)
-
-    # -- reading
-
-    def counters(self):
-        """(moment, packets sent, sessions) of the node."""
-        before = time.monotonic()
-        status = self.cloud.host().status()
-        moment = (before + time.monotonic()) / 2
-        return moment, status["packets"]["sent"], status["sessions"]["used"], status
-
-    def cpu_seconds(self):
-        """Of each thread of the dataplane."""
-        seconds = {}
-        pid = self.cloud.host().daemon.pid
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as f:
-                seconds[thread] = int(f.read().split()[0]) / 1e9
-        return seconds
-
-    def worker_seconds(self, before):
-        """CPU seconds since then of the busiest thread: the worker polls."""
-        return max(now - before.get(thread, 0) for thread, now in self.cpu_seconds().items())
-
-    def window(self, seconds):
-        """Packets a second of the worker's own CPU time: (rate, share of the CPU that it really had)."""
-        cpu = self.cpu_seconds()
-        start, sent, _, _ = self.counters()
-        time.sleep(seconds)
-        share = self.worker_seconds(cpu)
-        end, sent_now, _, _ = self.counters()
-        share = min(1.0, share / (end - start))
-        return (sent_now - sent) / (end - start) / (share if share < 0.97 else 1.0), share
-
-    def established(self, seconds, runs):
-        wait_for(
-            lambda: self.counters()[1] > 3 * self.flows,
-            30,
-            lambda: f"every flow is seen: {json.dumps(self.counters()[3]['packets'])}",
-        )
-        return [self.window(seconds) for _ in range(runs)]
-
-    def fresh(self, runs):
-        """Sessions made a second while the table fills up to a fifth."""
-        rates = []
-        start, _, made, _ = self.counters()
-        for _ in range(runs):
-            cpu = self.cpu_seconds()
-            time.sleep(0.3)
-            end, _, made_now, _ = self.counters()
-            share = min(1.0, self.worker_seconds(cpu) / (end - start))
-            rates.append(((made_now - made) / (end - start) / (share if share < 0.97 else 1.0), share))
-            start, made = end, made_now
-        return rates
+            with peer(cell, dump=None if peer.name == "ceiling" else dump, **(options or {})) as run:
+                seen = (2.2 if cell.stateful else 1.2) * cell.flows + 1000
+                measure.wait(lambda: run.taken() > seen, 60, run.describe)
+                if peer.name != "ceiling":
+                    check.check(cell, run.frames())
+                return measure.summary(measure.rates(run.taken, run.pid, args.seconds, args.runs))
+        except Exception as e:  # pylint: disable=broad-except
+            # A peer that does not start must not cost the figures of the others.
+            return {"failed": f"{type(e).__name__}: {e}"[:2000]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--flows", default="10000,100000,1000000")
-    parser.add_argument("--size", type=int, default=60, help="of the inner frame")
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", metavar="FILE", help="write every figure there")
+    parser.add_argument("--peers", help="names: " + ", ".join(p.name for p in peers.ALL))
+    parser.add_argument("--cases", help="names: " + ", ".join(CASES))
+    parser.add_argument("--flows")
+    parser.add_argument("--sizes", help="of the inner frame, or imix")
+    parser.add_argument("--families")
+    parser.add_argument("--fresh", type=int, default=0, help="each so many-th packet is of a new flow")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2 if QUICK else 0.6)
+    parser.add_argument("--budget", type=float, default=75 if QUICK else 0, help="begin no line after so many seconds")
+    parser.add_argument("--json")
     args = parser.parse_args()
 
-    hz = tsc_hz()
-    rows = []
-    print(f"one worker, {args.size}-byte frames, TSC {hz / 1e9:.3f} GHz\n")
-    print("| case | flows | median Mpps | min | max | cycles a packet | CPU share |\n|---|---:|---:|---:|---:|---:|---:|")
-    for case in args.cases.split(","):
-        for flows in [1 << 24] if case.startswith("new") else [int(n) for n in args.flows.split(",")]:
-            with Bench(case, flows, args.size) as bench:
-                windows = bench.fresh(args.runs) if case.startswith("new") else bench.established(args.seconds, args.runs)
-            rates = [rate for rate, _ in windows]
-            median = statistics.median(rates)
-            share = min(share for _, share in windows)
-            rows.append({"case": case, "flows": flows, "rates": rates, "share": share})
-            told = "never twice" if case.startswith("new") else f"{flows:,}"
-            print(
-                f"| {case} | {told} | {median / 1e6:.2f} | {min(rates) / 1e6:.2f} | {max(rates) / 1e6:.2f} "
-                f"| {hz / median if median else 0:.0f} | {share:.2f} |",
-                flush=True,
-            )
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(rows, out, indent=1)
-    return 0
+    chosen = peers.chosen(args.peers.split(",") if args.peers else None)
+    for peer, reason in chosen:
+        if reason:
+            print(f"{peer.title} is left out: {reason}")
+    present = [peer for peer, reason in chosen if not reason]
+    explicit = args.cases or args.flows or args.sizes or args.families or args.fresh
+    cells = asked(args) if explicit else plan(QUICK)
+    results, rows, began = Results(args.json), [], time.monotonic()
+    hz = measure.tsc_hz()
+    print(table.head(present), flush=True)
+    for number, cell in enumerate(cells):
+        if args.budget and time.monotonic() - began > args.budget:
+            print(f"time is up: {len(cells) - number} lines left out")
+            break
+        row = {"cell": dataclasses.asdict(cell), "peers": {}}
+        for peer in present:
+            row["peers"][peer.name] = one(peer, cell, args)
+        rows.append(row)
+        print(table.line(row, present, hz), flush=True)
+        results.put("packets", {"versions": versions(present), "missing": {p.name: r for p, r in chosen if r}, "rows": rows})
+    for text in table.notes(rows, present):
+        print(text)
+    print(f"{time.monotonic() - began:.0f} s; figures in {results.path}")
+    return 1 if any("failed" in row["peers"].get("ours", {}) for row in rows) else 0
+
+
+def versions(present):
+    return {peer.name: peer.version() for peer in present if hasattr(peer, "version")}
 
 
 if __name__ == "__main__":
