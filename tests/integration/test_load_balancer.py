@@ -179,7 +179,7 @@ def test_restart_of_the_gateway(cloud, balancers, public):
     """Killed and started again: the address is back within 2 s, and hashed connections from before find their server."""
     address = balancers(public=public, scheduler="maglev")[4]
     client = cloud.outside["internet"].internet if public else cloud.client
-    kept = [client.socket() for _ in range(6)]
+    kept = [client.socket() for _ in range(24)]
     served = []
     for s in kept:
         s.settimeout(5 * SLOWNESS)
