@@ -4,6 +4,7 @@
 #include "controller.h"
 #include "gateway.h"
 #include "mem.h"
+#include "mirror.h"
 #include "reconcile.h"
 #include "rules.h"
 #include "wanted.h"
@@ -75,6 +76,7 @@ void emission_touch_vpc(struct node *node, struct object *vpc)
 	REFERRERS_FOREACH(vpc, kind_find("subnet"), s)
 	REFERRERS_FOREACH(s->from, kind_find("port"), p)
 	emission_touch_on(node, p->from);
+	mirror_touch_vpc(node, vpc);
 }
 
 /* The first thing of a VPC came to the node, or its last one went. */
@@ -256,6 +258,9 @@ void emission_touch_node(struct node *node)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		REFERRERS_FOREACH(node->object, kind_find(kinds[i]), ref)
 	emission_touch_on(node, ref->from);
+	REFERRERS_FOREACH(node->object, kind_find("port"), source)
+	REFERRERS_FOREACH(source->from, kind_find("mirror"), mirror)
+	emission_touch_on(node, mirror->from);
 	/* A machine here may have its EIP at a gateway elsewhere. */
 	REFERRERS_FOREACH(node->object, kind_find("port"), port)
 	REFERRERS_FOREACH(port->from, kind_find("eip"), eip)

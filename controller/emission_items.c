@@ -6,6 +6,7 @@
 #include "gateway.h"
 #include "lib/kinds.h"
 #include "mem.h"
+#include "mirror.h"
 #include "rule_parts.h"
 #include "rules.h"
 #include "wanted.h"
@@ -351,6 +352,7 @@ void emission_items(const struct node *node, const struct object *object, json_t
 		{"eip", emission_gateway_items},
 		{"nat_gateway", emission_gateway_items},
 		{"load_balancer", emission_gateway_items},
+		{"mirror", mirror_items},
 	};
 
 	for (size_t i = 0; object->present && i < sizeof(makers) / sizeof(makers[0]); i++)

@@ -60,7 +60,7 @@ static void follow(struct controller *c, const struct change *ch)
 
 static void touch_port(struct controller *c, const struct change *ch)
 {
-	static const char *const users[] = {"route", "eip", "load_balancer"};
+	static const char *const users[] = {"route", "eip", "load_balancer", "mirror"};
 
 	follow(c, ch);
 	forget_live(ch);

@@ -17,6 +17,7 @@ static const struct kind_rules *const all[] = {
 	&rules_eip,
 	&rules_nat_gateway,
 	&rules_load_balancer,
+	&rules_mirror,
 };
 
 const struct kind_rules *rules_of(const struct kind *kind)

@@ -41,7 +41,7 @@ const struct kind_rules *rules_of(const struct kind *kind);
 
 extern const struct kind_rules rules_vpc, rules_subnet, rules_port, rules_node, rules_route,
 	rules_peering, rules_security_group, rules_eip_pool, rules_eip, rules_nat_gateway,
-	rules_load_balancer;
+	rules_load_balancer, rules_mirror;
 
 /* `exhausted` with data.what. */
 bool rules_exhausted(struct resource_error *error, const char *path, const char *what,

@@ -2,6 +2,7 @@
 #include "view.h"
 
 #include "mem.h"
+#include "mirror.h"
 #include "node.h"
 #include "quota.h"
 #include "reconcile.h"
@@ -111,6 +112,8 @@ static json_t *status_of(struct controller *c, const struct object *object)
 		return port_status(c, object);
 	if (is_service(kind))
 		return view_service_status(c, object);
+	if (strcmp(kind, "mirror") == 0)
+		return mirror_status(c, object);
 	if (strcmp(kind, "peering") == 0)
 		return json_incref(json_object_get(object->json, "status"));
 	return json_object();
@@ -225,6 +228,10 @@ void view_reply(struct api_call *call, json_t *result, bool fresh)
 
 	if (strcmp(call->method->kind->name, "node") == 0) {
 		view_node_reply(call, result);
+		return;
+	}
+	if (strcmp(call->method->kind->name, "mirror") == 0) {
+		mirror_view_reply(call, result);
 		return;
 	}
 	if (is_service(call->method->kind->name)) {

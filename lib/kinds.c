@@ -18,6 +18,7 @@ static const struct kind *const kinds[] = {
 	&kind_nat_gateway,
 	&kind_load_balancer,
 	&kind_route,
+	&kind_mirror,
 };
 
 size_t kind_count(void)

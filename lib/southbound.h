@@ -25,6 +25,8 @@
  *   eip.status {names: [..] | omitted} → {items: [{name, state: active|inactive, external | reason}]}   of those whose gateway it is
  *   nat.status {names: [..] | omitted} → {items: [{nat_gateway, addresses: [{eip, address, protocol, ports_used, ports_total, blocks_used,
  *     blocks_total, quarantined}], sessions, forwarded (of them by DNAT), refused, rate_per_s}]}   of gateways that are here
+ *   mirror.status {names: [..] | omitted} → {items: [{mirror, reason, ports, packets, bytes, lost}]}   reason: why copies do not reach
+ *     the target now, ""; ports: how many it looks at
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again
  *   session.list, session.top, session.flush, drops.list: params and results of the northbound methods, for this node, VPCs by VNI and name

@@ -165,6 +165,17 @@ const struct sb_kind sb_kinds[] = {
 		{"weight", SB_UINT},
 		{"name", SB_STRING, .help = "the port's, \"\": by address"}),
 	 .help = "a back end of a listener, which is in the same transaction or earlier"},
+	{"mirror", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"sources", SB_STRINGS, .help = "`port NAME`, `subnet NAME`, `vpc VNI`"},
+		{"direction", SB_STRING, .help = "egress: what ports send, ingress: what they are given, both"},
+		{"filter", SB_STRING, .help = "a pcap expression; \"\": everything"},
+		{"sample", SB_UINT, .help = "one in so many"},
+		{"snaplen", SB_UINT, .help = "bytes of a frame; 0: all"},
+		{"target", SB_OBJECT, .help = "as northbound, defaults filled"},
+		{"vtep", SB_STRING, .nullable = true, .ref = "vtep", .help = "vxlan, erspan: who gets the copies"},
+		{"revision", SB_UINT}),
+	 .help = "copies of packets for somebody who looks"},
 };
 /* clang-format on */
 

@@ -31,7 +31,8 @@ void observe_watch(uint32_t bits, bool on); /* counted: each `on` needs its off 
 
 /* Called for the ends of marked packets that are no copies and, with OBSERVE_WATCH_DROPS, for all drops. `m` still has its bytes and
  * struct pkt. With OBSERVE_TO_PORT it is what the port is given; OBSERVE_TO_UNDERLAY: the inner frame. */
-typedef void (*observe_fate_fn)(struct rte_mbuf *m, enum observe_fate fate, enum drop_reason reason);
+typedef void (*observe_fate_fn)(
+	struct rte_mbuf *m, enum observe_fate fate, enum drop_reason reason);
 void observe_fates_set(observe_fate_fn fn);
 
 /* What nodes call at a packet's end. */

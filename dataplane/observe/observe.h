@@ -73,8 +73,7 @@ struct observe_sink {
 	void (*burst_end)(struct observer *o);
 	/* Sight thread, from the ring: `data` has meta->caplen bytes and is valid during the call. NULL: no ring is used. It may block a
 	 * little (a file), which costs others records, never packets. */
-	void (*record)(
-		struct observer *o, const struct observe_meta *meta, const uint8_t *data);
+	void (*record)(struct observer *o, const struct observe_meta *meta, const uint8_t *data);
 	/* Sight thread: what was handed over is to go out; the rings are empty for now. May be NULL. */
 	void (*flush)(struct observer *o);
 	/* The last call, after observer_free(): its context may go. Sight thread with `record`, else control thread. */
@@ -84,7 +83,7 @@ struct observe_sink {
 /* Which ports. Resolved again after each transaction, so that ports which come, go or change their VPC follow. */
 struct observe_scope {
 	enum {
-		OBSERVE_PORT,   /* by name, of any role: also the underlay's and outside networks' */
+		OBSERVE_PORT, /* by name, of any role: also the underlay's and outside networks' */
 		OBSERVE_SUBNET, /* tenant ports of the subnet */
 		OBSERVE_VPC,    /* tenant ports of the VPC */
 		OBSERVE_NODE,   /* all tenant ports */
@@ -97,10 +96,10 @@ struct observer_spec {
 	const struct observe_scope *scopes; /* copied */
 	unsigned int n_scopes; /* 0: looks at no port; nodes offer it packets (observe_offer) */
 	uint8_t directions;    /* enum observe_direction */
-	struct packet_filter
-		*filter;     /* taken, also on failure; NULL: everything. Sees the frame as it was tapped */
-	uint32_t sample;     /* 1 in so many of those that pass the filter; 0, 1: all */
-	uint32_t snaplen;    /* bytes of a frame that are kept; 0: all */
+	struct packet_filter *
+		filter; /* taken, also on failure; NULL: everything. Sees the frame as it was tapped */
+	uint32_t sample;  /* 1 in so many of those that pass the filter; 0, 1: all */
+	uint32_t snaplen; /* bytes of a frame that are kept; 0: all */
 	const struct observe_sink *sink;
 	void *context;
 };
@@ -114,14 +113,18 @@ struct observe_counters {
 
 /* Begins to look at once. NULL with errno ENOSPC (OBSERVERS_MAX at a time) or ENOMEM. */
 struct observer *observer_new(const struct observer_spec *spec);
-/* Ends it; `close` follows when no thread has it in hand any more. */
+/* The same in two steps: one that has its place and looks at nothing, and its start, which can not fail. */
+struct observer *observer_prepare(const struct observer_spec *spec);
+void observer_start(struct observer *o);
+/* Ends it, also one that was not started; `close` follows when no thread has it in hand any more. */
 void observer_free(struct observer *o);
 /* Other ports from now on, without a gap on those that stay. 0 or -ENOMEM, then nothing has changed. */
 int observer_set_scopes(
 	struct observer *o, const struct observe_scope *scopes, unsigned int n_scopes);
 /* Any thread that has the observer. */
 void *observer_context(const struct observer *o);
-unsigned int observer_id(const struct observer *o); /* 0 .. OBSERVERS_MAX - 1, among those there are */
+unsigned int observer_id(
+	const struct observer *o); /* 0 .. OBSERVERS_MAX - 1, among those there are */
 uint32_t observer_snaplen(const struct observer *o); /* UINT32_MAX: all */
 struct observe_counters observer_counters(const struct observer *o);
 /* How many ports it looks at now. */
@@ -163,8 +166,14 @@ bool observe_each_frame(
 /*
  * Sight thread.
  */
+/* Counts `n` records as lost after all. */
+void observe_lost_later(struct observer *o, unsigned int n);
 /* Nanoseconds since 1970. */
 uint64_t observe_time_ns(uint64_t tsc);
+/* The name of a port that is, or was a moment ago, looked at; "" when there was none. Any thread but workers. */
+void observe_port_name(loc_t port, char name[PORT_NAME_MAX]);
+/* The VNI of a VPC by index; 0: none. Any thread. */
+uint32_t observe_vpc_vni(uint32_t vpc_index);
 /* `fn(arg)` runs on the control thread, in the order of the calls. Any thread but workers. False: out of memory. */
 bool observe_call_control(void (*fn)(void *arg), void *arg);
 

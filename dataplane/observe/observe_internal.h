@@ -22,6 +22,7 @@ struct observer {
 	unsigned int n_ports;
 	/* Sight thread. */
 	bool unflushed;
+	_Atomic uint64_t lost_later;
 };
 
 /* What one worker counts. Written by it. */
@@ -35,6 +36,8 @@ extern struct observer *_Atomic observers[OBSERVERS_MAX];
 
 /* scope.c: sets the ports' masks by all observers' scopes. */
 void scope_resolve(void);
+/* names.c: what ports are called now. */
+void names_refresh(void);
 
 /*
  * sight.c. Control thread.
@@ -44,8 +47,8 @@ int sight_start(void);
 /* From now on records of it may come; not any more: closes it when the rings have nothing of it. No worker puts any. */
 void sight_open(struct observer *o);
 void sight_close(struct observer *o);
-/* Is the id still in use there? */
-bool sight_has(unsigned int id);
+/* Is it closed since sight_close()? True once. */
+bool sight_has_closed(unsigned int id);
 /* Worker: something is in a ring. */
 void sight_wake(void);
 

@@ -6,13 +6,14 @@
 #include <string.h>
 
 struct observer *_Atomic observers[OBSERVERS_MAX];
-static bool taken[OBSERVERS_MAX]; /* until the sight thread has closed it */
+static bool taken[OBSERVERS_MAX];
+static bool ending[OBSERVERS_MAX]; /* the sight thread is to close it */
 
 static int free_id(void)
 {
 	for (unsigned int id = 0; id < OBSERVERS_MAX; id++) {
-		if (taken[id] && rcu_ptr_get(observers[id]) == NULL && !sight_has(id))
-			taken[id] = false;
+		if (ending[id] && sight_has_closed(id))
+			taken[id] = ending[id] = false;
 		if (!taken[id])
 			return (int)id;
 	}
@@ -73,7 +74,7 @@ static struct observer *make(const struct observer_spec *spec)
 	return o;
 }
 
-struct observer *observer_new(const struct observer_spec *spec)
+struct observer *observer_prepare(const struct observer_spec *spec)
 {
 	int id = free_id(), rc = id < 0 ? -ENOSPC : 0;
 	struct observer *o = rc == 0 ? make(spec) : NULL;
@@ -92,10 +93,23 @@ struct observer *observer_new(const struct observer_spec *spec)
 	o->filter = spec->filter;
 	o->id = (uint8_t)id;
 	taken[id] = true;
+	return o;
+}
+
+void observer_start(struct observer *o)
+{
 	if (o->sink->record != NULL)
 		sight_open(o);
-	rcu_ptr_set(observers[id], o);
+	rcu_ptr_set(observers[o->id], o);
 	scope_resolve();
+}
+
+struct observer *observer_new(const struct observer_spec *spec)
+{
+	struct observer *o = observer_prepare(spec);
+
+	if (o != NULL)
+		observer_start(o);
 	return o;
 }
 
@@ -105,6 +119,7 @@ static void retire(void *arg)
 	struct observer *o = arg;
 
 	if (o->sink->record != NULL) {
+		ending[o->id] = true;
 		sight_close(o);
 		return;
 	}
@@ -143,7 +158,8 @@ unsigned int observer_ports(const struct observer *o)
 
 struct observe_counters observer_counters(const struct observer *o)
 {
-	struct observe_counters sum = {0};
+	struct observe_counters sum = {
+		.lost = atomic_load_explicit(&o->lost_later, memory_order_relaxed)};
 
 	for (unsigned int i = 0; i < worker_count; i++) {
 		const struct observe_counters *c = &o->tallies[i].count;

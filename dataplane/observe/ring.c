@@ -102,6 +102,5 @@ void ring_release(struct ring *r)
 {
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
-	atomic_store_explicit(
-		&r->tail, tail + (uint32_t)*word_at(r, tail), memory_order_release);
+	atomic_store_explicit(&r->tail, tail + (uint32_t)*word_at(r, tail), memory_order_release);
 }

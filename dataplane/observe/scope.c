@@ -57,6 +57,7 @@ void scope_resolve(void)
 	if (!looking && !looked)
 		return;
 	looked = looking;
+	names_refresh();
 	for (struct port *port = port_next(NULL); port != NULL; port = port_next(port)) {
 		uint64_t sent = 0, given = 0;
 

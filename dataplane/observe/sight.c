@@ -45,6 +45,8 @@ struct calls {
 
 static struct ring *_Atomic rings[WORKER_MAX];
 static struct observer *_Atomic open_observers[OBSERVERS_MAX];
+static _Atomic bool
+	closed[OBSERVERS_MAX]; /* set by the sight thread, taken by the control thread */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct calls to_sight = {.tail = &to_sight.head, .fd = -1};
 static struct calls to_control = {.tail = &to_control.head, .fd = -1};
@@ -55,6 +57,11 @@ static _Atomic bool stopping, asleep;
 
 /* Sight thread: what observe_time_ns() reckons from. */
 static uint64_t base_ns, base_tsc;
+
+void observe_lost_later(struct observer *o, unsigned int n)
+{
+	atomic_fetch_add_explicit(&o->lost_later, n, memory_order_relaxed);
+}
 
 /* --- calls --- */
 
@@ -379,9 +386,9 @@ void sight_open(struct observer *o)
 	atomic_store_explicit(&open_observers[o->id], o, memory_order_release);
 }
 
-bool sight_has(unsigned int id)
+bool sight_has_closed(unsigned int id)
 {
-	return rcu_ptr_get(open_observers[id]) != NULL;
+	return atomic_exchange(&closed[id], false);
 }
 
 static void close_here(void *arg)
@@ -393,8 +400,9 @@ static void close_here(void *arg)
 		o->sink->flush(o);
 	if (o->sink->close != NULL)
 		o->sink->close(o);
+	atomic_store_explicit(&open_observers[id], NULL, memory_order_relaxed);
 	observer_destroy(o);
-	atomic_store_explicit(&open_observers[id], NULL, memory_order_release);
+	atomic_store_explicit(&closed[id], true, memory_order_release);
 }
 
 void sight_close(struct observer *o)

@@ -8,8 +8,8 @@ bool observe_offer(struct observer *o, struct observe_meta *meta, struct rte_mbu
 {
 	struct observe_tally *t = &o->tallies[worker_self->id];
 
-	if (!packet_filter_match(o->filter, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len,
-		    m->data_len))
+	if (!packet_filter_match(
+		    o->filter, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len, m->data_len))
 		return false;
 	if (++t->passed < o->sample)
 		return false;

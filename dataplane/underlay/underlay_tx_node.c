@@ -5,6 +5,7 @@
 
 #include "core/node.h"
 #include "observe/fate.h"
+#include "observe/observe.h"
 #include "port/offload.h"
 #include "underlay/underlay.h"
 
@@ -23,8 +24,10 @@ struct batch {
 
 static inline void flush(struct batch *b)
 {
-	if (b->n > 0)
+	if (b->n > 0) {
+		observe_port(b->port, OBSERVE_GIVEN, b->pkts, b->n);
 		port_send(b->port, b->pkts, b->n);
+	}
 	b->n = 0;
 }
 

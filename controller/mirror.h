@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_MIRROR_H
+#define CONTROLLER_MIRROR_H
+/* Mirrors: which nodes have one, and what they say of it. */
+#include "api.h"
+
+struct node;
+
+/* Has the node a source of it? With a target port: is that there, too; *away is it when it is elsewhere. */
+bool mirror_is_on(const struct node *node, const struct object *mirror, const struct object **away);
+/* emission_items.c: its item for a node. */
+void mirror_items(const struct node *node, const struct object *mirror, json_t *out);
+/* Ports of a VPC came to the node, or went: so do mirrors. */
+void mirror_touch_vpc(struct node *node, struct object *vpc);
+
+/* Without asking. New reference. */
+json_t *mirror_status(struct controller *c, const struct object *mirror);
+/* As view_reply(), of mirrors. Takes result. */
+void mirror_view_reply(struct api_call *call, json_t *result);
+
+#endif
