@@ -223,4 +223,11 @@ BASE = [
         "address": "10.0.1.100",
         "listeners": [{"protocol": "tcp", "port": 80, "backends": [{"port": "web1"}, {"address": "10.0.1.77"}]}],
     },
+    {
+        "kind": "mirror",
+        "name": "tap",
+        "sources": [{"port": "web1"}, {"vpc": "shared"}],
+        "filter": "tcp",
+        "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7},
+    },
 ]

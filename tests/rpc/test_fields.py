@@ -28,6 +28,7 @@ GOOD = {
     "eip": {"name": "new", "pool": "public"},
     "nat_gateway": {"name": "new", "vpc": "prod", "eips": ["spare"]},
     "load_balancer": {"name": "new", "vpc": "prod", "address": "10.0.1.200"},
+    "mirror": {"name": "new", "sources": [{"port": "web1"}], "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7, "version": 2}},
 }
 EXISTING = {
     "tenant": "acme",
@@ -43,6 +44,7 @@ EXISTING = {
     "eip": "spare",
     "nat_gateway": "out",
     "load_balancer": "shop",
+    "mirror": "tap",
 }
 GENERAL = {
     "apply": {"resources": []},

@@ -371,6 +371,51 @@ static const struct bad peering_bad[] = {
 
 /* ---- route ---- */
 
+#define BIG_FILTER TEXT_1024
+static const struct good mirror_good[] = {
+	GOOD_COMMON,
+	{"sources", "[{\"port\":\"web1\"},{\"subnet\":\"s\"},{\"vpc\":\"v\"}]"},
+	{"sources", "[]"},
+	{"direction", "\"egress\""},
+	{"direction", "\"ingress\""},
+	{"filter", "\"tcp port 80\""},
+	{"filter", "\"" BIG_FILTER "\""},
+	{"sample", "1000000"},
+	{"snaplen", "0"},
+	{"snaplen", "65535"},
+	{"target", "{\"type\":\"vxlan\",\"address\":\"192.0.2.1\",\"vni\":16777215}"},
+	{"target", "{\"type\":\"erspan\",\"address\":\"FD00::1\",\"session_id\":1023}",
+		"{\"type\":\"erspan\",\"address\":\"fd00::1\",\"session_id\":1023,"
+		"\"version\":2}"},
+	{"target", "{\"type\":\"file\",\"path\":\"/a\"}",
+		"{\"type\":\"file\",\"path\":\"/a\",\"rotate_mb\":100,\"keep\":10}"},
+	{NULL},
+};
+static const struct bad mirror_bad[] = {
+	BAD_COMMON,
+	{"sources", "null", NULL, "is required"},
+	{"sources", "[{}]", "/sources/0/port", "is required"},
+	{"sources", "[{\"port\":\"a\",\"vpc\":\"b\"}]", "/sources/0", "not several"},
+	{"sources", "[{\"port\":\"a\"},{\"port\":\"a\"}]", "/sources/1", "twice"},
+	{"direction", "\"up\"", NULL, "unknown value"},
+	{"filter", "\"" BIG_FILTER "x\"", NULL, "at most 1024"},
+	{"sample", "0", NULL, "1 to 1000000"},
+	{"sample", "1000001", NULL, "1 to 1000000"},
+	{"snaplen", "65536", NULL, "0 to 65535"},
+	{"target", "null", NULL, "is required"},
+	{"target", "{\"type\":\"smoke\"}", "/target/type", "unknown value"},
+	{"target", "{\"type\":\"port\"}", "/target/port", "is required"},
+	{"target", "{\"type\":\"vxlan\",\"address\":\"192.0.2.1\"}", "/target/vni", "is required"},
+	{"target", "{\"type\":\"erspan\",\"address\":\"192.0.2.1\",\"session_id\":1024}",
+		"/target/session_id", "0 to 1023"},
+	{"target",
+		"{\"type\":\"erspan\",\"address\":\"192.0.2.1\",\"session_id\":1,"
+		"\"version\":1}",
+		"/target/version", "2 to 3"},
+	{"target", "{\"type\":\"file\",\"path\":\"a\"}", "/target/path", "absolute"},
+	{NULL},
+};
+
 static const struct good route_good[] = {
 	GOOD_COMMON,
 	{"vpc", "\"other\""},
@@ -537,6 +582,10 @@ static const struct table tables[] = {
 		"{\"name\":\"x\",\"vpc\":\"v\",\"destination\":\"10.0.0.0/8\",\"next_hop\":{"
 		"\"kind\":\"blackhole\"}}",
 		route_good, route_bad},
+	{"mirror",
+		"{\"name\":\"x\",\"sources\":[{\"port\":\"web1\"}],\"target\":{\"type\":"
+		"\"port\",\"port\":\"analyser\"}}",
+		mirror_good, mirror_bad},
 	GATEWAY_TABLES,
 	{"prefix_list", "{\"name\":\"x\",\"cidrs\":[]}", prefix_list_good, prefix_list_bad},
 	{"security_group", "{\"name\":\"x\",\"rules\":[{\"direction\":\"ingress\"}]}", group_good,
