@@ -226,7 +226,7 @@ BASE = [
     {
         "kind": "mirror",
         "name": "tap",
-        "sources": [{"port": "web1"}, {"vpc": "shared"}],
+        "sources": [],
         "filter": "tcp",
         "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7},
     },
