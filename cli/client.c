@@ -209,13 +209,25 @@ int client_refused(json_t *error)
 	return CLI_REFUSED;
 }
 
-int client_next(struct cli *cli, json_t **notification)
+int client_next_within(struct cli *cli, int timeout_ms, json_t **notification)
 {
 	int rc;
 
+	*notification = NULL;
 	if (!cli->client || !cli->client->socket)
 		return cli_fail(CLI_USAGE, "this needs --socket: HTTP carries no notifications");
-	rc = jsonrpc_sync_next(cli->client->socket, -1, notification);
-	return rc == 0 ? CLI_OK
-		       : no_server(cli, rc == -ECONNRESET ? "it has ended" : strerrordesc_np(-rc));
+	rc = jsonrpc_sync_next(cli->client->socket, timeout_ms, notification);
+	if (rc == 0 || (rc == -ETIMEDOUT && timeout_ms >= 0))
+		return CLI_OK;
+	return no_server(cli, rc == -ECONNRESET ? "it has ended" : strerrordesc_np(-rc));
+}
+
+int client_next(struct cli *cli, json_t **notification)
+{
+	return client_next_within(cli, -1, notification);
+}
+
+int client_fd(const struct cli *cli)
+{
+	return jsonrpc_sync_fd(cli->client->socket);
 }

@@ -26,6 +26,11 @@ json_t *client_quietly(struct cli *cli, const char *method, json_t *params, int 
 /* Next notification {method, params}; waits for ever. CLI_OK or CLI_NO_SERVER, said. */
 int client_next(struct cli *cli, json_t **notification);
 
+/* The same within timeout_ms; *notification is NULL when none has come. */
+int client_next_within(struct cli *cli, int timeout_ms, json_t **notification);
+/* For poll(): something may have come. After a call by the socket. */
+int client_fd(const struct cli *cli);
+
 void client_free(struct client *client);
 
 #endif

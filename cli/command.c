@@ -126,11 +126,25 @@ static void add_method(const struct method *method)
 			command.run = special[i].run;
 	add(&command);
 	/* `vpcctl drops` is `vpcctl drops list` */
-	if (!method->kind && command.verb && !strcmp(command.verb, "list")) {
+	if (!method->kind && command.verb && !strcmp(command.verb, "list") &&
+		!command_find(command.noun, NULL)) {
 		command.verb = NULL;
 		command.alias = true;
 		add(&command);
 	}
+}
+
+/* Among vpcctl's own: capture.stop is `capture stop ID`. */
+static bool is_own(const struct method *method)
+{
+	const char *dot = strchr(method->name, '.');
+
+	for (const struct command *own = commands_own; dot && own->noun; own++)
+		if (own->verb && !strcmp(own->verb, dot + 1) &&
+			strlen(own->noun) == (size_t)(dot - method->name) &&
+			!strncmp(own->noun, method->name, strlen(own->noun)))
+			return true;
+	return false;
 }
 
 static void build(void)
@@ -138,7 +152,7 @@ static void build(void)
 	const struct method *method;
 
 	METHOD_FOREACH(method)
-	if (!command_find(method->name, NULL))
+	if (!command_find(method->name, NULL) && !is_own(method))
 		add_method(method);
 }
 

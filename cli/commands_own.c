@@ -2,6 +2,7 @@
 /* The commands that are more than one call of a method. */
 #include "cli/apply.h"
 #include "cli/backup.h"
+#include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/complete.h"
@@ -96,6 +97,29 @@ const struct command commands_own[] = {
 		.flags = top_flags,
 		.examples = EXAMPLES("top", "top flows --interval 1", "top drops -n 1 -o json"),
 		.run = top_run},
+	{.noun = "capture",
+		.help = "Shows packets as they come: a line each, or as pcapng for Wireshark and "
+			"tcpdump; interrupt it to end it.",
+		.args = capture_args,
+		.flags = capture_flags,
+		.examples = EXAMPLES("capture --port web1 tcp port 443", "capture --drops -c 10",
+			"capture --vpc prod -w prod.pcapng",
+			"capture --port web1 -w - | wireshark -k -i -"),
+		.run = capture_run},
+	{.noun = "capture",
+		.verb = "stop",
+		.help = "Ends a capture, whoever's it is.",
+		.args = capture_stop_args,
+		.flags = none,
+		.examples = EXAMPLES("capture stop 7"),
+		.run = capture_stop_run},
+	{.noun = "trace",
+		.help = "Shows the way of packets that a port sends through its node's graph, "
+			"with cycle counts, and what became of them.",
+		.args = trace_args,
+		.flags = trace_flags,
+		.examples = EXAMPLES("trace web1 tcp port 443 -c 3"),
+		.run = trace_run},
 	{.noun = "completion",
 		.help = "Prints what makes a shell complete commands, flags, values and names.",
 		.args = completion_args,

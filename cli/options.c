@@ -60,7 +60,8 @@ const struct field options_fields[] = {
 static const struct {
 	char letter;
 	const char *name;
-} letters[] = {{'o', "output"}, {'f', "file"}, {'h', "help"}, {'n', "iterations"}};
+} letters[] = {{'o', "output"}, {'f', "file"}, {'h', "help"}, {'n', "iterations"}, {'w', "write"},
+	{'c', "count"}};
 
 #define LETTERS (sizeof(letters) / sizeof(letters[0]))
 

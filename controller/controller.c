@@ -4,6 +4,7 @@
 #include "api.h"
 #include "audit.h"
 #include "backup.h"
+#include "capture.h"
 #include "commit.h"
 #include "emission.h"
 #include "events.h"
@@ -207,16 +208,23 @@ static int start_tls(struct controller *c)
 	return c->tls != NULL ? 0 : -EINVAL;
 }
 
+static void client_gone(struct jsonrpc_conn *conn, void *ctx)
+{
+	watch_closed(conn, ctx);
+	capture_client_gone(ctx, conn);
+}
+
 static int start_parts(struct controller *c)
 {
 	const struct jsonrpc_server_options options = {
-		.dispatch = api_dispatch, .closed = watch_closed, .ctx = c};
+		.dispatch = api_dispatch, .closed = client_gone, .ctx = c};
 	int rc = store_open(&c->store, c->config->store);
 
 	if (rc < 0)
 		return rc;
 	c->commits = commits_new(c);
 	c->watches = watches_new();
+	c->captures = captures_new();
 	c->waits = waits_new(c);
 	c->waves = waves_new(c);
 	c->moves = moves_new(c);
@@ -282,6 +290,7 @@ void controller_stop(struct controller *c)
 	if (c->server != NULL)
 		jsonrpc_server_free(c->server);
 	watches_free(c->watches);
+	captures_free(c->captures);
 	events_free(c->events);
 	usage_free(c->usage);
 	backups_free(c->backups);

@@ -26,6 +26,7 @@ struct controller {
 	struct commits *commits;
 	struct events *events;
 	struct watches *watches;
+	struct captures *captures;
 	struct waits *waits;
 	struct waves *waves;
 	struct moves *moves;

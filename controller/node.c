@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node.h"
 
+#include "capture.h"
 #include "controller.h"
 #include "emission.h"
 #include "lib/tls.h"
@@ -51,6 +52,7 @@ static void node_free(struct node *node)
 	struct controller *c = node->c;
 
 	node_link_stop(node);
+	capture_node_gone(node);
 	emission_forget_node(node);
 	TAILQ_REMOVE(&c->nodes->list, node, link);
 	strmap_take(&c->nodes->by_name, node->name);

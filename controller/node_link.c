@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The connection to a node's dataplane: connect, greet, try again. */
+#include "capture.h"
 #include "claims.h"
 #include "controller.h"
 #include "events.h"
@@ -74,6 +75,7 @@ static void gone(struct node *node, const char *reason)
 	snprintf(node->reason, sizeof(node->reason), "%s", reason);
 	node->state = NODE_AWAY;
 	reconcile_end(node);
+	capture_node_gone(node);
 	wave_look(node->c);
 	complain(node);
 	retry_later(node);
@@ -125,6 +127,8 @@ static void on_notification(
 	(void)client;
 	if (strcmp(method, "session.cut") == 0)
 		pass_cut(node, params);
+	if (strncmp(method, "capture.", strlen("capture.")) == 0)
+		capture_heard(node, method, params);
 	if (strcmp(method, "event") != 0 || resource_text(params, "reason") == NULL)
 		return;
 	if (strcmp(resource_text(params, "reason"), "address_claimed") == 0 &&

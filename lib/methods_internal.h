@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Between methods.c, which makes the methods of kinds, and the lists of the others: methods_general.c, methods_observe.c. */
+/* Between methods.c, which makes the methods of kinds, and the lists of the others: methods_general.c, methods_observe.c,
+ * methods_capture.c. */
 #ifndef LIB_METHODS_INTERNAL_H
 #define LIB_METHODS_INTERNAL_H
 
 #include "lib/methods.h"
 
-/* methods.c adds the control parameters that their flags call for, and to those with METHOD_EXTRA the kind that their name begins with. */
+/* methods.c adds the control parameters that their flags call for. */
 extern const struct method methods_general[];
 extern const size_t methods_general_count;
+extern const struct method methods_capture[];
+extern const size_t methods_capture_count;
 extern const struct method methods_observe[];
 extern const size_t methods_observe_count;
 

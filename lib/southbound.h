@@ -18,7 +18,6 @@
  *   A put, del or commit that fails aborts the transaction: what follows for it (the controller sends all of them without waiting) fails too.
  *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
- *   perf {milliseconds} → {tsc_hz, items: [{worker, step, calls, packets, packets_per_call, cycles_per_packet, share_percent}]}   once that time is over
  *   buffers {} → {used}   packet buffers, those that drivers hold ready among them
  *   tunnel.list {} → {items: [{peer, address, state, rtt_us, path_mtu, since}]}, as `tunnels` in status
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}
@@ -39,8 +38,12 @@
  *   session.end {node, items: ["..", ..]} → {ended}   to the one: `node`, where their other end is, has cut these; at most 500
  *   explain {in: {port} | {vtep, vni} | {external}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
  *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | {external} | null, packet: {before, after: as above | null}, steps: [..]}
+ *   capture.start {capture, scope: port|vpc|node|all, name, vni, drops, filter, snaplen, count, rewritten: before|after|both, path} → {}
+ *     `capture` is the controller's number for it; it ends with the connection, by `count` or by
+ *   capture.stop {capture} → {}   after the last capture.data
  *   notifications from the dataplane: event {severity, kind, name, reason, message};
- *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end
+ *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end;
+ *     capture.data {capture, data: base64 of pcapng blocks, interfaces numbered from 0}, capture.end {capture}   by its count
  *
  * A transaction belongs to its connection and is aborted when that closes. One at a time may commit; staging
  * may overlap.

@@ -16,6 +16,7 @@
 #include "lib/tls.h"
 
 static struct rpc_method *methods;
+static struct rpc_closed *closed_list;
 static struct jsonrpc_server *server;
 static struct event_base *event_base;
 static struct tls *tls;      /* NULL: a Unix socket */
@@ -29,6 +30,12 @@ void rpc_method_register(struct rpc_method *method)
 {
 	method->next = methods;
 	methods = method;
+}
+
+void rpc_closed_register(struct rpc_closed *c)
+{
+	c->next = closed_list;
+	closed_list = c;
 }
 
 static bool dispatch(struct jsonrpc_call *call, const char *name, json_t *params, void *ctx)
@@ -60,6 +67,8 @@ static void closed(struct jsonrpc_conn *conn, void *ctx)
 		if (connections[i] == conn)
 			connections[i] = NULL;
 	rpc_state_closed(conn);
+	for (const struct rpc_closed *c = closed_list; c != NULL; c = c->next)
+		c->fn(conn);
 }
 
 /* The texts are the configuration's. */

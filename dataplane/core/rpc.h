@@ -23,6 +23,19 @@ void rpc_method_register(struct rpc_method *method);
 		rpc_method_register(&var);                                                         \
 	}
 
+/* A connection ends: whoever keeps something for it lets go. */
+struct rpc_closed {
+	void (*fn)(struct jsonrpc_conn *conn);
+	struct rpc_closed *next;
+};
+void rpc_closed_register(struct rpc_closed *closed);
+#define RPC_CLOSED(var, closed_fn)                                                                 \
+	static struct rpc_closed var = {.fn = closed_fn};                                          \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		rpc_closed_register(&var);                                                         \
+	}
+
 /* Listens on node_config.rpc. 0 or -errno, logged. */
 int rpc_start(struct event_base *base);
 void rpc_stop(void);

@@ -12,7 +12,7 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 
-/* Its counters cost two time stamps a node and burst: perf.c has them, for those who ask. */
+/* Its counters cost two time stamps a node and burst; `trace` times single packets instead. */
 #undef RTE_LIBRTE_GRAPH_STATS
 #include <rte_graph_worker.h>
 
@@ -20,7 +20,6 @@
 #include "core/control.h"
 #include "core/epoch.h"
 #include "core/node.h"
-#include "core/perf.h"
 #include "core/rcu.h"
 #include "lib/log.h"
 #include "port/poll.h"
@@ -30,6 +29,7 @@
 #define SLEEP_US 100000
 
 struct worker workers[WORKER_MAX];
+worker_walk_fn _Atomic worker_walk;
 unsigned int worker_count;
 __thread struct worker *worker_self;
 
@@ -125,6 +125,16 @@ static void sleep_until_work(struct worker *w)
 	w->idle_tsc += rte_rdtsc() - before;
 }
 
+static inline void walk(struct worker *w)
+{
+	worker_walk_fn other = atomic_load_explicit(&worker_walk, memory_order_relaxed);
+
+	if (likely(other == NULL))
+		rte_graph_walk(w->graph);
+	else
+		other(w->graph);
+}
+
 static int run(void *arg)
 {
 	struct worker *w = arg;
@@ -139,10 +149,7 @@ static int run(void *arg)
 	while (!atomic_load_explicit(&stopping, memory_order_relaxed)) {
 		uint64_t before = w->now_tsc;
 
-		if (unlikely(atomic_load_explicit(&perf_open, memory_order_relaxed) != 0))
-			perf_walk(w->graph);
-		else
-			rte_graph_walk(w->graph);
+		walk(w);
 		tick(w);
 		rcu_worker_quiescent();
 		if (w->count.received + w->count.generated != worked) {

@@ -63,6 +63,10 @@ extern __thread struct worker *worker_self;
 extern unsigned int worker_count;
 extern struct worker workers[WORKER_MAX];
 
+/* Walks the graph instead of rte_graph_walk(): for whoever looks at nodes one by one. NULL: nobody. Set by the control thread. */
+typedef void (*worker_walk_fn)(struct rte_graph *graph);
+extern worker_walk_fn _Atomic worker_walk;
+
 struct node_config;
 /* Makes the workers' state (no threads yet); starts the threads, one an lcore; stops them and waits. Control thread. */
 int worker_init(const struct node_config *config);

@@ -23,8 +23,13 @@ def parameters(document, method):
     return {p["name"] for p in document.methods[method]["params"]}
 
 
-# What vpcctl says itself while it carries a file piece by piece.
-PIECES = {"backup": {"cursor"}, "restore": {"upload", "lines", "commit"}}
+# What vpcctl says itself while it carries a file piece by piece, and what are words there.
+PIECES = {
+    "backup": {"cursor"},
+    "restore": {"upload", "lines", "commit"},
+    "capture": {"filter"},
+    "capture.stop": {"capture"},
+}
 
 # -- help
 
@@ -83,7 +88,7 @@ def test_examples_are_right(tmp_path):
         for line in re.findall(r"^  vpcctl (.*)$", text.split("Examples:")[1], re.M):
             (tmp_path / "network.yaml").write_text(resources)
             (tmp_path / "network.backup").write_text(resources)
-            for part in re.split(r" \| vpcctl | > ", line)[:1]:
+            for part in re.split(r" \| | > ", line)[:1]:
                 quiet = part.split()[0] in ("help", "completion", "version")
                 run(*shlex.split(part), "--socket", NOBODY, status=0 if quiet else NO_SERVER, cwd=tmp_path)
                 seen += 1
