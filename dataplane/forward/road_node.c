@@ -247,41 +247,80 @@ static bool settle(const struct worker *w, struct flow *f, const struct session_
 	}
 }
 
+/* The first packet of a flow, on its way to a session. */
+struct beginning {
+	struct flow flow;
+	struct session_key key;
+	uint32_t hash, change;
+	const struct rte_tcp_hdr *tcp; /* NULL: another protocol */
+	uint32_t l4_len;
+	bool walked; /* it may begin */
+};
+
+static __rte_always_inline void describe(
+	struct beginning *b, struct rte_mbuf *m, const struct pkt *p)
+{
+	b->tcp = p->proto == IPPROTO_TCP
+			 ? rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off)
+			 : NULL;
+	b->l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
+	b->change = epoch_change();
+	verdict_flow_of_packet(&b->flow, m, p);
+	b->key = verdict_key(&b->flow);
+	b->hash = session_hash(&b->key);
+}
+
+static bool is_middle(const struct beginning *b)
+{
+	return b->tcp != NULL && recover_is_open() &&
+	       tcp_first_ok(b->tcp, b->l4_len, true) == DROP_NONE &&
+	       tcp_first_ok(b->tcp, b->l4_len, false) != DROP_NONE;
+}
+
+static __rte_always_inline void walk(const struct worker *w, struct beginning *b)
+{
+	b->walked = may_begin(w, &b->flow, &b->key, b->hash, b->change);
+	if (b->walked && translate_wanted(&b->flow))
+		verdict_prefetch(&b->flow);
+}
+
+/* What was walked becomes a session. */
+static __rte_always_inline unsigned int finish(
+	struct worker *w, struct rte_mbuf *m, struct pkt *p, struct beginning *b)
+{
+	struct flow *f = &b->flow;
+	enum drop_reason reason;
+	uint32_t ref;
+	bool made;
+
+	if (!b->walked) {
+		flow_release(f);
+		return f->reason == DROP_NO_NEIGHBOUR ? EDGE_CLASSIFY(CLASSIFY_WAIT)
+						      : drop_towards(p, f->out, f->reason);
+	}
+	reason = b->tcp != NULL ? tcp_first_ok(b->tcp, b->l4_len, false) : DROP_NONE;
+	if (reason != DROP_NONE) {
+		flow_release(f);
+		return drop(p, reason);
+	}
+	if (!settle(w, f, &b->key, b->hash, b->change, &ref, &made))
+		return drop(p, f->reason);
+	if (made && b->tcp != NULL)
+		tcp_start(ref, b->tcp, b->l4_len, false);
+	return forward_apply(w, m, p, ref, true);
+}
+
 static unsigned int first(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
-	const struct rte_tcp_hdr *tcp = NULL;
-	uint32_t l4_len = (uint32_t)p->l3_len - (p->l4_off - p->l3_off);
-	uint32_t change = epoch_change(), ref, hash;
-	enum drop_reason reason;
-	struct session_key key;
-	struct flow f;
-	bool made;
+	struct beginning b;
 
 	if (parse_is_answer(m, p))
 		return drop(p, DROP_NO_SESSION);
-	if (p->proto == IPPROTO_TCP)
-		tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
-	verdict_flow_of_packet(&f, m, p);
-	if (tcp != NULL && recover_is_open() && tcp_first_ok(tcp, l4_len, true) == DROP_NONE &&
-		tcp_first_ok(tcp, l4_len, false) != DROP_NONE)
-		return pick_up(w, m, p, &f, tcp);
-	key = verdict_key(&f);
-	hash = session_hash(&key);
-	if (!may_begin(w, &f, &key, hash, change)) {
-		flow_release(&f);
-		return f.reason == DROP_NO_NEIGHBOUR ? EDGE_CLASSIFY(CLASSIFY_WAIT)
-						     : drop_towards(p, f.out, f.reason);
-	}
-	reason = tcp != NULL ? tcp_first_ok(tcp, l4_len, false) : DROP_NONE;
-	if (reason != DROP_NONE) {
-		flow_release(&f);
-		return drop(p, reason);
-	}
-	if (!settle(w, &f, &key, hash, change, &ref, &made))
-		return drop(p, f.reason);
-	if (made && tcp != NULL)
-		tcp_start(ref, tcp, l4_len, false);
-	return forward_apply(w, m, p, ref, true);
+	describe(&b, m, p);
+	if (is_middle(&b))
+		return pick_up(w, m, p, &b.flow, b.tcp);
+	walk(w, &b);
+	return finish(w, m, p, &b);
 }
 
 /* Without its session now, as a connection that is opened again, or with another one in its place: as if it were the first of a flow,
@@ -318,19 +357,18 @@ static bool too_often(const struct worker *w, const struct pkt *p, enum classify
 static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	enum classify_kind kind;
-	unsigned int edge;
 
-	if (loc_is_tunnel(p->in) && (edge = detour_edge(m, p)) != DETOUR_NONE)
-		return edge;
-	if (p->session != SESSION_NONE) {
-		edge = checked(w, m, p, p->session);
-	} else if ((kind = classify(m, p)) != CLASSIFY_MAX) {
-		edge = too_often(w, p, kind) ? drop(p, DROP_RATE_LIMITED) : EDGE_CLASSIFY(kind);
-	} else if (p->flags & PKT_F_ICMP_ERROR) {
-		edge = related(w, m, p);
-	} else {
-		edge = first(w, m, p);
-	}
+	if (p->session != SESSION_NONE)
+		return checked(w, m, p, p->session);
+	kind = classify(m, p);
+	if (kind != CLASSIFY_MAX)
+		return too_often(w, p, kind) ? drop(p, DROP_RATE_LIMITED) : EDGE_CLASSIFY(kind);
+	return p->flags & PKT_F_ICMP_ERROR ? related(w, m, p) : first(w, m, p);
+}
+
+/* What becomes of a packet that `edge` was decided for. */
+static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p, unsigned int edge)
+{
 	if (edge == EDGE_ROAD)
 		edge = p->flags & (PKT_F_ICMP_ERROR | PKT_F_LATER) ? drop(p, DROP_NO_SESSION)
 								   : again(w, m, p);
@@ -339,11 +377,63 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	/* RFC 6888 section 3: who gets no port is told. */
 	if (edge == EDGE_DROP && p->reason == DROP_NAT_EXHAUSTED)
 		return EDGE_CLASSIFY(CLASSIFY_PROHIBITED);
-	return edge;
+	return edge == EDGE_ROAD ? EDGE_DROP : edge;
 }
 
-/* The answers' bucket is the one cold line that set-up waits for: asked for while packets before this one are decided. Where the
- * answers' key turns out to be another one (a peering, a translation) nothing is lost but the prefetch. */
+/* So many packets' flows are walked before the first of them gets its session: meanwhile the lines that their sessions go to arrive.
+ * Two packets of one flow are both walked then, as by two workers. */
+#define AHEAD 8u
+#define EDGE_WALKED (EDGE_ROAD + 1)
+#define EDGE_UNDECIDED (EDGE_ROAD + 2)
+
+/* The plain case only: nothing but the walk has been done for the packet when this returns true, and nothing at all when it does
+ * not. */
+static __rte_always_inline bool is_walked(
+	const struct worker *w, struct rte_mbuf *m, const struct pkt *p, struct beginning *b)
+{
+	if (p->session != SESSION_NONE || (p->flags & (PKT_F_L4 | PKT_F_ICMP_ERROR)) != PKT_F_L4 ||
+		classify(m, p) != CLASSIFY_MAX || parse_is_answer(m, p))
+		return false;
+	describe(b, m, p);
+	if (is_middle(b))
+		return false;
+	walk(w, b);
+	return true;
+}
+
+static __rte_always_inline unsigned int look_ahead(
+	const struct worker *w, struct rte_mbuf *m, struct pkt *p, struct beginning *b)
+{
+	unsigned int edge = loc_is_tunnel(p->in) ? detour_edge(m, p) : DETOUR_NONE;
+
+	if (edge != DETOUR_NONE)
+		return edge;
+	return is_walked(w, m, p, b) ? EDGE_WALKED : EDGE_UNDECIDED;
+}
+
+static void process_some(
+	struct rte_graph *graph, struct rte_node *node, void **objs, unsigned int n)
+{
+	struct worker *w = worker_self;
+	struct beginning b[AHEAD];
+	unsigned int edges[AHEAD];
+
+	for (unsigned int i = 0; i < n; i++)
+		edges[i] = look_ahead(w, objs[i], pkt_of(objs[i]), &b[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = objs[i];
+		struct pkt *p = pkt_of(m);
+
+		if (edges[i] == EDGE_WALKED)
+			edges[i] = decided(w, m, p, finish(w, m, p, &b[i]));
+		else if (edges[i] == EDGE_UNDECIDED)
+			edges[i] = decided(w, m, p, decide(w, m, p));
+		rte_node_enqueue_x1(graph, node, (rte_edge_t)edges[i], m);
+	}
+}
+
+/* The answers' bucket is the one cold line that set-up waits for. Where the answers' key turns out to be another one (a peering, a
+ * translation) nothing is lost but the prefetch. */
 static inline void prefetch_answers(const struct rte_mbuf *m, const struct pkt *p)
 {
 	const struct rte_ipv4_hdr *ip =
@@ -359,17 +449,10 @@ static inline void prefetch_answers(const struct rte_mbuf *m, const struct pkt *
 static uint16_t road_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	struct worker *w = worker_self;
-
 	for (uint16_t i = 0; i < nb_objs; i++)
 		prefetch_answers(objs[i], pkt_of(objs[i]));
-	for (uint16_t i = 0; i < nb_objs; i++) {
-		struct rte_mbuf *m = objs[i];
-		unsigned int edge = decide(w, m, pkt_of(m));
-
-		rte_node_enqueue_x1(
-			graph, node, (rte_edge_t)(edge == EDGE_ROAD ? EDGE_DROP : edge), m);
-	}
+	for (uint16_t done = 0; done < nb_objs; done = (uint16_t)(done + AHEAD))
+		process_some(graph, node, objs + done, RTE_MIN(nb_objs - done, AHEAD));
 	return nb_objs;
 }
 

@@ -313,6 +313,13 @@ int verdict_restore(
 	return session_insert(&n, ref);
 }
 
+void verdict_prefetch(const struct flow *f)
+{
+	struct session_key key = answers_key(f);
+
+	session_prefetch(&key);
+}
+
 bool verdict_still_fresh(uint32_t ref, uint32_t change)
 {
 	struct session_cold *c = &session_colds[ref >> 1];

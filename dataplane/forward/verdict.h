@@ -42,6 +42,8 @@ int verdict_insert(const struct flow *f, const struct session_key *key, uint32_t
 /* The same of a session that has a past. */
 int verdict_restore(const struct flow *f, uint32_t change, const struct session_history *history,
 	uint32_t *ref);
+/* Of a walked flow whose session is made some hundred cycles later: its answers' bucket, the one cold line that waits to be known. */
+void verdict_prefetch(const struct flow *f);
 
 /* The key of a flow's first packet. */
 struct session_key verdict_key(const struct flow *f);
