@@ -17,7 +17,8 @@ struct answers {
 	uint8_t proto;
 };
 
-/* Nobody's answers come from that destination to that port. */
+/* Nobody's answers come from that destination to that port, as far as it need be known now: looking takes a cache miss, and as a rule
+ * the first port is free. */
 static bool fits(void *arg, uint16_t port)
 {
 	const struct answers *w = arg;
@@ -29,7 +30,8 @@ static bool fits(void *arg, uint16_t port)
 			  : session_key_v4(w->scope, w->proto, ip_addr_v4(&f->new_dst),
 				    ip_addr_v4(&w->a->ip), f->new_dport, outside);
 
-	return session_lookup(&key, session_hash(&key), &f->new_dst, &w->a->ip) == SESSION_NONE;
+	return f->may_collide ||
+	       session_lookup(&key, session_hash(&key), &f->new_dst, &w->a->ip) == SESSION_NONE;
 }
 
 /* Destinations that had no port left a moment ago: [hash of address, destination] → until when. A worker's own. */
