@@ -20,6 +20,23 @@ void road_stage_register(struct road_stage *stage)
 	*at = stage;
 }
 
+static struct road_foresight *foresights;
+
+void road_foresight_register(struct road_foresight *foresight)
+{
+	foresight->next = foresights;
+	foresights = foresight;
+}
+
+bool road_foresee(const struct flow *f, unsigned int step)
+{
+	bool more = false;
+
+	for (const struct road_foresight *s = foresights; s != NULL; s = s->next)
+		more |= s->foresee(f, step);
+	return more;
+}
+
 static void flow_reset_verdict(struct flow *f)
 {
 	f->vpc = f->dst_vpc = NULL;

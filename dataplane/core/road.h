@@ -141,6 +141,23 @@ bool road_walk_before(struct flow *flow, int order);
 #define ROAD_SERVICE 400 /* `service` */
 #define ROAD_LEAVE 500   /* `leave` */
 
+/* What stages will read for a flow that is to be walked soon: prefetches, while other flows' are on their way, so nothing but time
+ * depends on them. Step by step, each of which may follow what the one before it has brought; true: there is another. The packet's
+ * part of the flow is set. Workers. */
+struct road_foresight {
+	bool (*foresee)(const struct flow *flow, unsigned int step);
+	struct road_foresight *next;
+};
+
+void road_foresight_register(struct road_foresight *foresight);
+#define ROAD_FORESEE(var, fn)                                                                      \
+	static struct road_foresight var = {.foresee = (fn)};                                      \
+	__attribute__((constructor)) static void var##_register(void)                              \
+	{                                                                                          \
+		road_foresight_register(&var);                                                     \
+	}
+bool road_foresee(const struct flow *flow, unsigned int step);
+
 /* Said by stages: the verdict rests on this slot's owner. */
 static inline void flow_depend(struct flow *f, epoch_slot_t slot)
 {

@@ -382,35 +382,45 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	return edge == EDGE_ROAD ? EDGE_DROP : edge;
 }
 
-/* So many packets' flows are walked before the first of them gets its session: meanwhile the lines that their sessions go to arrive.
- * Two packets of one flow are both walked then, as by two workers. */
+/* So many packets' flows are described, foreseen and walked before the first of them gets its session: meanwhile the lines that they
+ * need arrive. Two packets of one flow are both walked then, as by two workers. */
 #define AHEAD 8u
-#define EDGE_WALKED (EDGE_ROAD + 1)
+#define EDGE_BEGINS (EDGE_ROAD + 1)
 #define EDGE_UNDECIDED (EDGE_ROAD + 2)
 
-/* The plain case only: nothing but the walk has been done for the packet when this returns true, and nothing at all when it does
- * not. */
-static __rte_always_inline bool is_walked(
-	const struct worker *w, struct rte_mbuf *m, const struct pkt *p, struct beginning *b)
+/* The plain case only. Nothing has been done for the packet yet. */
+static __rte_always_inline bool begins(struct rte_mbuf *m, const struct pkt *p, struct beginning *b)
 {
 	if (p->session != SESSION_NONE || (p->flags & (PKT_F_L4 | PKT_F_ICMP_ERROR)) != PKT_F_L4 ||
 		classify(m, p) != CLASSIFY_MAX || parse_is_answer(m, p))
 		return false;
 	describe(b, m, p);
-	if (is_middle(b))
-		return false;
-	walk(w, b);
-	return true;
+	return !is_middle(b);
 }
 
 static __rte_always_inline unsigned int look_ahead(
-	const struct worker *w, struct rte_mbuf *m, struct pkt *p, struct beginning *b)
+	struct rte_mbuf *m, struct pkt *p, struct beginning *b)
 {
 	unsigned int edge = loc_is_tunnel(p->in) ? detour_edge(m, p) : DETOUR_NONE;
 
 	if (edge != DETOUR_NONE)
 		return edge;
-	return is_walked(w, m, p, b) ? EDGE_WALKED : EDGE_UNDECIDED;
+	return begins(m, p, b) ? EDGE_BEGINS : EDGE_UNDECIDED;
+}
+
+/* Bit i of `flows`: b[i] is one. */
+static inline void foresee(const struct beginning *b, uint32_t flows)
+{
+	for (unsigned int step = 0; flows != 0; step++) {
+		uint32_t more = 0;
+
+		for (; flows != 0; flows &= flows - 1) {
+			unsigned int i = (unsigned int)__builtin_ctz(flows);
+
+			more |= (uint32_t)road_foresee(&b[i].flow, step) << i;
+		}
+		flows = more;
+	}
 }
 
 static void process_some(
@@ -419,14 +429,20 @@ static void process_some(
 	struct worker *w = worker_self;
 	struct beginning b[AHEAD];
 	unsigned int edges[AHEAD];
+	uint32_t flows = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		edges[i] = look_ahead(w, objs[i], pkt_of(objs[i]), &b[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		edges[i] = look_ahead(objs[i], pkt_of(objs[i]), &b[i]);
+		flows |= (uint32_t)(edges[i] == EDGE_BEGINS) << i;
+	}
+	foresee(b, flows);
+	for (; flows != 0; flows &= flows - 1)
+		walk(w, &b[__builtin_ctz(flows)]);
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = objs[i];
 		struct pkt *p = pkt_of(m);
 
-		if (edges[i] == EDGE_WALKED)
+		if (edges[i] == EDGE_BEGINS)
 			edges[i] = decided(w, m, p, finish(w, m, p, &b[i]));
 		else if (edges[i] == EDGE_UNDECIDED)
 			edges[i] = decided(w, m, p, decide(w, m, p));

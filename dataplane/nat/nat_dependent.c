@@ -72,7 +72,8 @@ static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, enum nat_space 
 	if (id == 0)
 		return 0;
 	if (!nat_ports_share(a->ports[space], nat_lease_of(a, host, space), host,
-		    rte_be_to_cpu_16(f->sport), nat_random(), TRIES, fits, &w, &grant)) {
+		    rte_be_to_cpu_16(f->sport), f->may_collide ? nat_random_of(f) : nat_random(),
+		    TRIES, fits, &w, &grant)) {
 		*full = (struct full_note){hash, now_ms() + FULL_MS};
 		nat_hold_discard(id);
 		return 0;

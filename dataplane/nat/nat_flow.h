@@ -47,5 +47,7 @@ uint32_t nat_wrap(const struct flow *f, const struct nat_rules *rules, uint32_t 
 	const struct nat_ends *ends);
 
 uint64_t nat_random(void);
+/* Nobody else's to guess either, and each time the same for the flow. */
+uint64_t nat_random_of(const struct flow *f);
 
 #endif

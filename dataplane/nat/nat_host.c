@@ -12,6 +12,16 @@ uint64_t nat_random(void)
 		n * 0x9e3779b97f4a7c15 ^ session_seed[0], session_seed[1] ^ (uintptr_t)&n);
 }
 
+uint64_t nat_random_of(const struct flow *f)
+{
+	uint64_t addresses =
+		session_mix(f->src.q[1] ^ session_seed[1], f->dst.q[1] ^ session_seed[2]);
+
+	return session_mix(addresses ^ session_mix(f->src.q[0] ^ session_seed[3],
+					       f->dst.q[0] ^ session_seed[0]),
+		((uint64_t)f->sport << 32 | (uint64_t)f->dport << 16 | f->proto) ^ session_seed[3]);
+}
+
 struct nat_record nat_host_key(const struct flow *f, const struct nat_gateway *gw)
 {
 	return (struct nat_record){

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <rte_common.h>
+#include <rte_prefetch.h>
 
 #include "nat/nat_blocks.h"
 
@@ -242,15 +243,27 @@ static uint32_t stride(uint64_t random)
 	return primes[random >> 61];
 }
 
+/* Every other one of [from, to), beginning with `at`. */
+struct half {
+	uint32_t first, n, at;
+};
+
+static struct half half_of(uint32_t from, uint32_t to, bool odd, uint64_t random)
+{
+	uint32_t first = from + ((from & 1) != odd), n = to > first ? (to - first + 1) / 2 : 0;
+
+	return (struct half){first, n, n > 0 ? (uint32_t)random % n : 0};
+}
+
 /* Those of one parity. */
 static int share_some(struct nat_ports *p, uint32_t from, uint32_t to, bool odd, uint64_t random,
 	struct sharing *s)
 {
-	uint32_t first = from + ((from & 1) != odd), n = to > first ? (to - first + 1) / 2 : 0;
-	uint32_t step = stride(random), at = n > 0 ? (uint32_t)random % n : 0;
+	struct half h = half_of(from, to, odd, random);
+	uint32_t step = stride(random);
 
-	for (uint32_t i = 0; i < n && s->tries > 0; i++, at = (at + step) % n) {
-		uint16_t port = (uint16_t)(first + 2 * at);
+	for (uint32_t i = 0; i < h.n && s->tries > 0; i++, h.at = (h.at + step) % h.n) {
+		uint16_t port = (uint16_t)(h.first + 2 * h.at);
 		int fresh;
 
 		if (nat_ports_is_reserved(p, port))
@@ -277,6 +290,20 @@ bool nat_ports_share(struct nat_ports *p, struct nat_lease *lease, uint32_t owne
 	struct sharing s = {wish & 1, tries, fits, arg};
 
 	return take_any(p, lease, owner, wish, random, pick_shared, &s, grant);
+}
+
+int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random)
+{
+	bool low = wish < p->low;
+	struct half h = half_of(low ? 0 : p->low, low ? p->low : NAT_PORTS, wish & 1, random);
+	uint32_t port = h.first + 2 * h.at;
+
+	if (p->block != 0)
+		return -1;
+	rte_prefetch0_write((const void *)&p->shares[port]);
+	rte_prefetch0_write((const void *)&p->taken[port / 64]);
+	rte_prefetch0((const void *)&p->reserved[port / 64]);
+	return (int)port;
 }
 
 void nat_ports_unshare(struct nat_ports *p, uint16_t port)

@@ -66,6 +66,8 @@ typedef bool (*nat_port_fits_fn)(void *arg, uint16_t port);
 bool nat_ports_share(struct nat_ports *p, struct nat_lease *lease, uint32_t owner, uint16_t wish,
 	uint64_t random, unsigned int tries, nat_port_fits_fn fits, void *arg,
 	struct nat_grant *grant);
+/* The port that is asked about first, whose lines are on their way then; -1: it is in a block. */
+int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random);
 void nat_ports_unshare(struct nat_ports *p, uint16_t port);
 
 /* What a take would give now, taking nothing; without regard to blocks. False: none left. */

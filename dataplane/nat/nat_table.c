@@ -220,6 +220,17 @@ uint32_t nat_table_find(const struct nat_record *key)
 	return index != 0 && nat_record_get(index) ? index : 0;
 }
 
+void nat_table_prefetch(const struct nat_record *key)
+{
+	rte_prefetch0((const void *)bucket_of(key));
+}
+
+/* As a rule it is the chain's first. */
+void nat_table_prefetch_record(const struct nat_record *key)
+{
+	rte_prefetch0_write(&nat_records[chain_of(key)]);
+}
+
 const struct nat_record *nat_table_look(const struct nat_record *key)
 {
 	uint32_t index = nat_records != NULL ? find_in(chain_of(key), key) : 0;

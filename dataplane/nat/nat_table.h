@@ -88,6 +88,9 @@ void nat_record_free(uint32_t index);
 uint32_t nat_table_find(const struct nat_record *key);
 /* Without a reference: to look at. */
 const struct nat_record *nat_table_look(const struct nat_record *key);
+/* The first line of the way to it; a record's, when that is there. */
+void nat_table_prefetch(const struct nat_record *key);
+void nat_table_prefetch_record(const struct nat_record *key);
 /* Puts a new record there; or returns the one that has its key already, with a reference taken, and `index` stays the caller's. */
 uint32_t nat_table_add(uint32_t index);
 

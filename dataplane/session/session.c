@@ -30,7 +30,7 @@ static uint32_t populated;
 static struct rare {
 	_Atomic bool used; /* set by any thread */
 	uint32_t populated;
-} exts, holds, accounts;
+} exts, mores, holds, accounts;
 
 static inline void note_use(struct rare *r)
 {
@@ -50,7 +50,7 @@ static int records_init(void)
 	session_hots[1] = memory_map(bytes_of(sizeof(*session_hots[1])), MEMORY_RESERVED);
 	session_colds = memory_map(bytes_of(sizeof(*session_colds)), MEMORY_RESERVED);
 	session_exts = memory_map(bytes_of(sizeof(*session_exts)), MEMORY_HUGE);
-	session_mores = memory_map(bytes_of(sizeof(*session_mores)), MEMORY_SMALL);
+	session_mores = memory_map(bytes_of(sizeof(*session_mores)), MEMORY_HUGE);
 	session_meters = memory_map(bytes_of(2 * sizeof(*session_meters)), MEMORY_SMALL);
 	session_holds = memory_map(bytes_of(sizeof(*session_holds)), MEMORY_HUGE);
 	session_accounts = memory_map(bytes_of(sizeof(*session_accounts)), MEMORY_HUGE);
@@ -81,7 +81,7 @@ int session_init(uint32_t capacity)
 		return err;
 	}
 	populated = 0;
-	exts = holds = accounts = (struct rare){.populated = 0};
+	exts = mores = holds = accounts = (struct rare){.populated = 0};
 	session_populate(SESSION_POPULATE_AHEAD);
 	return 0;
 }
@@ -140,6 +140,7 @@ bool session_populate(uint32_t most)
 		populated = to;
 	}
 	more |= populate_rare(&exts, session_exts, sizeof(*session_exts), wanted, most);
+	more |= populate_rare(&mores, session_mores, sizeof(*session_mores), wanted, most);
 	more |= populate_rare(&holds, session_holds, sizeof(*session_holds), wanted, most);
 	more |= populate_rare(&accounts, session_accounts, sizeof(*session_accounts), wanted, most);
 	return more;
@@ -181,6 +182,8 @@ static void fill(uint32_t index, const struct session_new *new)
 		atomic_store_explicit(&hot->seen_ms,
 			new->now_ms - (d == 1 ? SESSION_SEEN_STEP_MS : 0), memory_order_relaxed);
 	}
+	if (unlikely(new->deps[SESSION_DEPS_NEAR] != EPOCH_NO_SLOT))
+		note_use(&mores);
 	session_set_deps(index, new->deps);
 	atomic_store_explicit(&cold->epoch_sum, new->epoch_sum, memory_order_relaxed);
 	cold->created_ms = new->history != NULL ? new->history->created_ms : new->now_ms;
