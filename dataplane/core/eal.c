@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -64,11 +66,35 @@ static bool hugetlbfs_mounted(void)
 	return found;
 }
 
+/* Those who start at the same time take turns from counting the pages to having them. EAL's own lock, of the directory of the pages,
+ * is not held between the two. */
+#define TURN_FILE "/run/lock/vpc-dataplane.hugepages"
+static int turn_fd = -1;
+
+static void take_turn(void)
+{
+	turn_fd = open(TURN_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (turn_fd >= 0)
+		while (flock(turn_fd, LOCK_EX) < 0 && errno == EINTR)
+			;
+}
+
+void eal_memory_taken(void)
+{
+	if (turn_fd >= 0)
+		close(turn_fd);
+	turn_fd = -1;
+}
+
 static void add_memory(struct arguments *a, const struct node_config *c)
 {
 	char text[64];
 
-	hugepages = c->hugepages && hugetlbfs_mounted() && free_huge_mb() >= c->size_mb;
+	hugepages = c->hugepages && hugetlbfs_mounted();
+	if (hugepages) {
+		take_turn();
+		hugepages = free_huge_mb() >= c->size_mb;
+	}
 	snprintf(text, sizeof(text), "%u", c->size_mb);
 	add(a, "-m");
 	add(a, text);
@@ -141,6 +167,7 @@ int eal_start(const struct node_config *c)
 	memcpy(order, a.v, (size_t)a.n * sizeof(a.v[0]));
 	n = rte_eal_init(a.n, order);
 	if (n < 0) {
+		eal_memory_taken();
 		log_error("DPDK does not start", LOG_STR("reason", rte_strerror(rte_errno)));
 		return -(rte_errno != 0 ? rte_errno : EINVAL);
 	}

@@ -9,6 +9,8 @@ struct node_config;
 
 /* 0 or -errno, logged. Once a process. */
 int eal_start(const struct node_config *config);
+/* The process has all the memory that it takes in hugepages: whoever starts at the same time may count what is left. */
+void eal_memory_taken(void);
 void eal_stop(void);
 /* Runs on hugepages. */
 bool eal_has_hugepages(void);

@@ -85,6 +85,7 @@ static int start_tables(const struct node_config *c)
 	memory_use_reserved(eal_has_hugepages());
 	if (err == 0)
 		err = session_init(c->sessions);
+	eal_memory_taken();
 	if (err == 0)
 		set_timeouts(c->timeouts);
 	if (err == 0)
