@@ -129,7 +129,7 @@ static const struct field target_file[] = {
 		.flags = FIELD_REQUIRED,
 		.help = "a pcapng file on each node that has sources; full ones become PATH.1, "
 			"PATH.2 …",
-		.example = "\"/var/log/vpc/web1.pcapng\""},
+		.example = "\"/var/lib/vpc-dataplane/web1.pcapng\""},
 	{.name = "rotate_mb",
 		.type = FIELD_INTEGER,
 		.min = 1,

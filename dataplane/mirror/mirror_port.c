@@ -4,6 +4,7 @@
 
 #include "core/node.h"
 #include "mirror/mirror.h"
+#include "port/offload.h"
 
 static struct rte_mbuf *buffer_for(uint32_t len)
 {
@@ -45,14 +46,24 @@ struct rte_mbuf *mirror_copy(struct observer *o, const struct rte_mbuf *frame, u
 
 struct sending {
 	struct observer *o;
+	struct mirror *mirror;
 	struct port *port;
 };
+
+/* Does the port take anything? One that has refused a copy is not troubled with others of the same burst: making them would cost
+ * the tenant's packets time. */
+static bool takes(const struct sending *s)
+{
+	return !s->mirror->batches[worker_self->id].full && s->port->enabled &&
+	       __atomic_load_n(&s->port->state, __ATOMIC_ACQUIRE) == PORT_ACTIVE;
+}
 
 /* One by one: what a port would put together (port/coalesce.h) is no copy any more. */
 static void send_one(void *arg, struct rte_mbuf *frame)
 {
 	const struct sending *s = arg;
-	struct rte_mbuf *m = mirror_copy(s->o, frame, UINT32_MAX);
+	struct rte_mbuf *m = takes(s) ? mirror_copy(s->o, frame, UINT32_MAX) : NULL;
+	uint64_t sent = worker_self->count.sent;
 
 	if (unlikely(m == NULL)) {
 		observe_lost(s->o, 1);
@@ -61,17 +72,27 @@ static void send_one(void *arg, struct rte_mbuf *frame)
 	pkt_of(m)->out = loc_port(s->port->index);
 	node_count_generated(1);
 	port_send(s->port, &m, 1);
+	s->mirror->batches[worker_self->id].full = worker_self->count.sent == sent;
 }
 
 static void take(struct observer *o, const struct observe_meta *meta, struct rte_mbuf *m)
 {
 	struct mirror *mirror = observer_context(o);
 	uint32_t index = atomic_load_explicit(&mirror->index, memory_order_relaxed);
-	struct sending s = {o, index != UINT32_MAX ? port_get(index) : NULL};
+	struct sending s = {o, mirror, index != UINT32_MAX ? port_get(index) : NULL};
 
 	(void)meta;
-	if (s.port == NULL || !observe_each_frame(m, send_one, &s))
+	if (s.port == NULL || !takes(&s))
+		observe_lost(o, offload_segments(m));
+	else if (!observe_each_frame(m, send_one, &s))
 		observe_lost(o, 1);
+}
+
+static void burst_end(struct observer *o)
+{
+	struct mirror *mirror = observer_context(o);
+
+	mirror->batches[worker_self->id].full = false;
 }
 
 static void end(struct observer *o)
@@ -79,4 +100,4 @@ static void end(struct observer *o)
 	mirror_destroy(observer_context(o));
 }
 
-const struct observe_sink mirror_port_sink = {.take = take, .close = end};
+const struct observe_sink mirror_port_sink = {.take = take, .burst_end = burst_end, .close = end};

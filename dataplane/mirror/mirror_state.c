@@ -113,6 +113,7 @@ static int make_observer(
 	spec->snaplen = (uint32_t)item_uint(item, SNAPLEN);
 	spec->sink = sinks[m->target];
 	spec->context = m;
+	spec->except = m->target == MIRROR_PORT ? m->where : NULL;
 	m->observer = observer_prepare(spec);
 	if (m->observer != NULL)
 		return 0;

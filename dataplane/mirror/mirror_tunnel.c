@@ -7,6 +7,7 @@
 
 #include "core/node.h"
 #include "mirror/mirror.h"
+#include "port/offload.h"
 #include "underlay/underlay.h"
 
 /* Where a frame goes: the same for all of a call. */
@@ -112,7 +113,7 @@ static void take(struct observer *o, const struct observe_meta *meta, struct rte
 
 	s.path = path_of(mirror);
 	if (s.path == NULL) {
-		observe_lost(o, 1);
+		observe_lost(o, offload_segments(m));
 		return;
 	}
 	if (mirror->target == MIRROR_ERSPAN)

@@ -95,7 +95,9 @@ struct observe_scope {
 struct observer_spec {
 	const struct observe_scope *scopes; /* copied */
 	unsigned int n_scopes; /* 0: looks at no port; nodes offer it packets (observe_offer) */
-	uint8_t directions;    /* enum observe_direction */
+	const char *
+		except; /* a port that is not looked at all the same, such as one that gets the copies; or NULL. Copied */
+	uint8_t directions; /* enum observe_direction */
 	struct packet_filter *
 		filter; /* taken, also on failure; NULL: everything. Sees the frame as it was tapped */
 	uint32_t sample;  /* 1 in so many of those that pass the filter; 0, 1: all */

@@ -19,6 +19,7 @@ struct observer {
 	/* Control thread. */
 	struct observe_scope *scopes;
 	unsigned int n_scopes;
+	char except[PORT_NAME_MAX];
 	unsigned int n_ports;
 	/* Sight thread. */
 	bool unflushed;

@@ -66,6 +66,8 @@ static struct observer *make(const struct observer_spec *spec)
 	if (spec->n_scopes > 0)
 		memcpy(o->scopes, spec->scopes, spec->n_scopes * sizeof(*o->scopes));
 	o->n_scopes = spec->n_scopes;
+	if (spec->except != NULL)
+		strncpy(o->except, spec->except, sizeof(o->except) - 1);
 	o->directions = spec->directions;
 	o->sample = spec->sample > 1 ? spec->sample : 1;
 	o->snaplen = spec->snaplen > 0 ? spec->snaplen : UINT32_MAX;

@@ -25,6 +25,8 @@ static bool scope_has(const struct observe_scope *s, const struct port *port)
 
 static bool looks_at(const struct observer *o, const struct port *port)
 {
+	if (strcmp(o->except, port->name) == 0)
+		return false;
 	for (unsigned int i = 0; i < o->n_scopes; i++)
 		if (scope_has(&o->scopes[i], port))
 			return true;

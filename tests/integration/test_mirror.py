@@ -216,7 +216,8 @@ def test_real_connection_into_files(cloud, mirror, tmp_path):
 
 @pytest.mark.parametrize("target", ["dead", "slow", "away"])
 def test_target_harms_nobody(cloud, mirror, target):
-    """Nobody at the collector's address; a port whose machine does not read; a port on another node. Every packet arrives."""
+    """Nobody at the collector's address; a port whose machine does not read; a port on another node. Every packet arrives; what copies
+    cost the flow is counted in tests/node/test_mirror_cost.py."""
     right, far = cloud.machines["right"], cloud.machines["far"]
     where = {
         "dead": {"type": "vxlan", "vni": 9000, "address": cloud.collector_ip.replace(".200", ".222")},
@@ -230,16 +231,16 @@ def test_target_harms_nobody(cloud, mirror, target):
         said = seen(cloud, name, state="error")["reason"]
         assert "host-a" in said and ("next hop" in said or "another node" in said)
     try:
-        before = cloud.drops(port="right"), cloud.drops(port="far")
-        assert right.ping(far, count=3, timeout_s=5)
-        report = right.iperf3(far, seconds=1, extra=["-u", "-b", "20M", "-l", "1000"])
-        assert report["end"]["sum"]["lost_packets"] == 0
-        assert (cloud.drops(port="right"), cloud.drops(port="far")) == before
+        before = cloud.drops(port="right")
+        said = right.run("ping", "-q", "-i", "0.01", "-c", "200", far.ip4).stdout
+        assert "200 received" in said, said
+        assert right.iperf3(far, size="4M")["end"]["sum_sent"]["bytes"] >= 4_000_000
+        assert cloud.drops(port="right") == before, "lost copies are nobody's drops"
         now = status(cloud, name)
         if target == "away":
             assert now["packets"] == 0
         else:
-            assert now["packets"] > 1000 and now["lost"] == now["packets"], now
+            assert now["lost"] >= now["packets"] > 400, now
     finally:
         if target == "slow":
             cloud.machines["analyser"].ns.ip("link set dev eth0 up")

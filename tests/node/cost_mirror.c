@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a packet of an established flow costs, counted by callgrind (test_mirror_cost.py):
  *
- *	cost_mirror none|elsewhere|here
+ *	cost_mirror none|elsewhere|here|dead|slow
  *
- * with no mirror, with one of another port and of another subnet, or with one of the flow's own. */
+ * with no mirror, with one of another port and of another subnet, or with one of the flow's own: to a collector, to one whose next hop
+ * does not answer, to a port that takes nothing any more. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,13 +17,12 @@
 #include "cloud.h"
 #include "graph.h"
 
-#define BURSTS 200
+#define BURSTS 64
 #define PACKETS 32
 
-#define MIRROR(source)                                                                             \
-	"[[\"mirror\", \"tap\", [" source                                                          \
-	"], \"both\", \"\", 1, 0, {\"type\": \"erspan\", \"address\": \"192.0.2.2\", "             \
-	"\"session_id\": 7, \"version\": 2}, \"other\", 1]]"
+#define MIRROR(source, target, vtep)                                                               \
+	"[[\"mirror\", \"tap\", [" source "], \"both\", \"\", 1, 0, {" target "}, " vtep ", 1]]"
+#define ERSPAN "\"type\": \"erspan\", \"address\": \"192.0.2.2\", \"session_id\": 7, \"version\": 2"
 
 static void burst(void)
 {
@@ -42,14 +42,23 @@ static void burst(void)
 
 static const char *mode;
 
+static const struct {
+	const char *name, *items;
+} modes[] = {
+	{"elsewhere", MIRROR("\"port c\", \"subnet db\"", ERSPAN, "\"other\"")},
+	{"here", MIRROR("\"port a\"", ERSPAN, "\"other\"")},
+	{"dead", "[[\"vtep\", \"silent\", \"192.0.2.77\", false]]"},
+	{"dead", MIRROR("\"port a\"", ERSPAN, "\"silent\"")},
+	{"slow", MIRROR("\"port a\"", "\"type\": \"port\", \"port\": \"c\"", "null")},
+};
+
 static void count(void **state)
 {
 	(void)state;
 	graph_items(CLOUD);
-	if (strcmp(mode, "elsewhere") == 0)
-		graph_items(MIRROR("\"port c\", \"subnet db\""));
-	else if (strcmp(mode, "here") == 0)
-		graph_items(MIRROR("\"port a\""));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(mode, modes[i].name) == 0)
+			graph_items(modes[i].items);
 	for (unsigned int i = 0; i < BURSTS; i++)
 		burst();
 	graph_reset();
