@@ -66,16 +66,13 @@ struct sight_interface {
 	__u32 port;
 };
 
-/* Keys of the tries, most significant bit first. */
-struct sight_indicator_key {
-	__u32 prefix_bits; /* of 128 */
-	union sight_addr address;
-};
+/* Key of the tries `prefixes` and `indicators` (of all VPCs: VNI 0). */
 struct sight_prefix_key {
 	__u32 prefix_bits; /* of 32 + 128 */
 	__be32 vni;
 	union sight_addr address;
 };
+_Static_assert(sizeof(struct sight_prefix_key) == 24, "a trie's key has no padding");
 
 /* `state`, one element. */
 struct sight_state {

@@ -35,7 +35,7 @@ DETECTOR int detect_contact(struct sight_case *c, struct sight_packet *p, struct
 
 EVENT_INLINE const __u32 *indicator_find(const union sight_addr *address)
 {
-	struct sight_indicator_key key = {.prefix_bits = 128, .address = *address};
+	struct sight_prefix_key key = {.prefix_bits = 32 + 128, .address = *address};
 
 	return bpf_map_lookup_elem(&indicators, &key);
 }

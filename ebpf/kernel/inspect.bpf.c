@@ -60,7 +60,6 @@ DETECTOR int look_at(struct sight_record *r, struct sight_vpc *vpc, __u64 number
 
 	if (r == NULL || vpc == NULL)
 		return 0;
-	r->packet.parsed = (__u8)parse_record(r);
 	if (r->packet.parsed != SIGHT_PARSED)
 		count_parsed(r->packet.parsed);
 	else if (flow_track(&c, &r->packet) == 0)
@@ -105,8 +104,9 @@ ENTRY void inspect(void *ctx, bool xdp, __u32 start, const struct sight_packet *
 	if (size < 1 || size > SIGHT_SNAP || frame_load(ctx, xdp, start, r->frame, size) < 0)
 		return;
 	r->packet.captured = (__u16)size;
+	r->packet.parsed = (__u8)parse_record(r);
+	r->sequence = number + 1; /* before an event names it */
 	look_at(r, vpc, number);
-	r->sequence = number + 1;
 }
 
 ENTRY void inspect_feed(void *ctx, bool xdp)

@@ -64,7 +64,7 @@ MAP_TABLE(floods, struct sight_flood_key, struct sight_flood, 16384);
 MAP_TABLE(contacts, struct sight_contact_key, struct sight_contact, 65536);
 MAP_TABLE(beacons, struct sight_beacon_key, struct sight_beacon, 65536);
 MAP_TABLE(volumes, struct sight_volume_key, struct sight_volume, 16384);
-MAP_TRIE(indicators, struct sight_indicator_key, __u32, 262144);
+MAP_TRIE(indicators, struct sight_prefix_key, __u32, 262144);
 MAP_TRIE(prefixes, struct sight_prefix_key, __u32, 65536);
 MAP_ARRAY(BPF_MAP_TYPE_ARRAY, state, struct sight_state, 1, BPF_F_MMAPABLE);
 MAP_ARRAY(BPF_MAP_TYPE_ARRAY, records, struct sight_record, SIGHT_RECORDS, BPF_F_MMAPABLE);

@@ -11,12 +11,16 @@
 
 static const struct sight_spread spread_zero;
 
+/* murmur3's finalizer: neighbours differ in the last byte only, which is the highest of its word. */
 EVENT_INLINE __u32 spread_hash(const union sight_addr *a)
 {
 	__u64 h = a->d[0] * 0x9e3779b97f4a7c15ULL ^ a->d[1];
 
-	h *= 0x9e3779b97f4a7c15ULL;
-	return (__u32)(h >> 40);
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return (__u32)(h >> 33);
 }
 
 EVENT_INLINE bool bit_set(__u64 *bits, __u32 thing, __u32 *number)

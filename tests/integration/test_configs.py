@@ -15,6 +15,9 @@ from lib.process import run
 CONFIGS = os.path.join(ROOT, "configs")
 EXAMPLES = {"node.yaml": "vpc-dataplane", "controller.yaml": "vpc-controller"}
 UNITS = ["vpc-dataplane", "vpc-controller"]
+if os.path.exists(os.path.join(build_dir(), "ebpf", "vpc-inspectd")):  # built where clang and bpftool are
+    EXAMPLES["inspect.yaml"] = "vpc-inspectd"
+    UNITS.append("vpc-inspectd")
 TOPOLOGIES = ["topologies/two-tenants.yaml", "topologies/peering.yaml", "topologies/gateway.yaml"]
 SYSUSERS, TMPFILES = "vpc.sysusers.conf", "vpc.tmpfiles.conf"
 
@@ -145,7 +148,7 @@ def test_topologies_are_applied_and_unapplied(make_cloud):
 
 
 def test_no_file_is_left_out():
-    tested = {"meson.build", *EXAMPLES, *(f"{unit}.service.in" for unit in UNITS), *TOPOLOGIES, SYSUSERS, TMPFILES}
+    tested = {"meson.build", "inspect.yaml", "vpc-inspectd.service.in", *EXAMPLES, *(f"{unit}.service.in" for unit in UNITS), *TOPOLOGIES, SYSUSERS, TMPFILES}
     present = set()
     for folder, _, files in os.walk(CONFIGS):
         present |= {os.path.relpath(os.path.join(folder, name), CONFIGS) for name in files}

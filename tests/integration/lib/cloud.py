@@ -46,7 +46,7 @@ def build_dir():
 
 def program(name):
     """Path of one of our programs in the build directory under test."""
-    folder = {"vpc-dataplane": "dataplane", "vpc-controller": "controller", "vpcctl": "cli"}[name]
+    folder = {"vpc-dataplane": "dataplane", "vpc-controller": "controller", "vpcctl": "cli", "vpc-inspectd": "ebpf"}[name]
     path = os.path.join(build_dir(), folder, name)
     assert os.path.exists(path), f"{path} is not built"
     return path
