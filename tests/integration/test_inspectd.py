@@ -22,8 +22,9 @@ import threading
 
 import pytest
 import yaml
-from lib import wait_for
-from lib.cloud import program
+from lib import guest, wait_for
+from lib.cloud import build_dir, program
+from lib.kernel_btf import kernel_btf
 from lib.netns import Namespace, veth
 from lib.process import Daemon, run
 from lib.rpc import Rpc
@@ -510,6 +511,22 @@ def test_program_that_cannot_be_loaded(make_rig, tmp_path):
     told = fails(rig)
     assert "this kernel does not load the programs" in told or "verifier refuses the programs" in told, told
     assert "invalid bpf_context access" in told, "the verifier's reason"
+
+
+def test_relocations_for_debians_cloud_kernel(tmp_path):
+    """What the programs ask of kernel types has an answer in that kernel, too."""
+    try:
+        vmlinuz, _ = guest.kernel()
+    except guest.Unavailable as e:
+        pytest.skip(str(e))
+    if shutil.which("lz4") is None:
+        pytest.skip("lz4 is not installed (scripts/setup)")
+    (tmp_path / "btf").write_bytes(kernel_btf(vmlinuz))
+    test = os.path.join(build_dir(), "tests", "bpf", "test_bpf_relocations")
+    done = run([test], check=False, env={**os.environ, "VPC_KERNEL_BTF": str(tmp_path / "btf")})
+    if done.returncode == 77:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_hostile_frames_do_no_harm(rig, rng):
