@@ -38,6 +38,7 @@ static const struct {
 	{"peering.accept", api_accept},
 	{"eip.bind", api_bind},
 	{"eip.unbind", api_unbind},
+	{"alert.release", api_release},
 };
 
 static api_handler_fn handler_of(const struct method *method)

@@ -78,5 +78,6 @@ void api_detach(struct api_call *call);
 void api_accept(struct api_call *call);
 void api_bind(struct api_call *call);
 void api_unbind(struct api_call *call);
+void api_release(struct api_call *call);
 
 #endif

@@ -56,6 +56,11 @@ static bool take(struct apply *a, json_t *resource, size_t index)
 	const struct kind *kind = kind_find(resource_text(resource, "kind"));
 	struct object *object = model_find(a->txn.model, kind, resource_text(resource, "name"));
 
+	if (kind->flags & KIND_SERVER_MADE) {
+		resource_fail(&a->error.base, "/kind", "only the server makes a %s", kind->name);
+		resource_error_prefix(&a->error.base, "/resources/%zu", index);
+		return false;
+	}
 	if (object != NULL)
 		return take_known(a, object, resource, index);
 	json_object_del(resource, "kind");
@@ -177,6 +182,8 @@ static json_t *diff_of(const struct txn *txn, size_t unchanged)
 	for (size_t i = 0; i < txn->count; i++) {
 		const struct change *ch = &txn->changes[i];
 
+		if (ch->object->kind->flags & KIND_SERVER_MADE)
+			continue; /* what follows from the call's own changes */
 		counts[ch->op]++;
 		json_array_append_new(changes,
 			json_pack("{s:s, s:s, s:s, s:o}", "op", change_op_name(ch->op), "kind",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/config.h"
 
+#include "alert_out.h"
 #include "lib/config.h"
 #include "lib/resource.h"
 #include "lib/tls.h"
@@ -18,6 +19,12 @@
 #define TOKEN_FILE "/etc/vpc/tokens"
 
 static const struct field tls_fields[] = {TLS_FIELDS, {}};
+
+static const struct field alerts_fields[] = {
+	{.name = "file", .type = FIELD_PATH},
+	{.name = "syslog", .type = FIELD_STRING, .min = 1},
+	{},
+};
 
 static const struct field usage_fields[] = {
 	{.name = "interval_s", .type = FIELD_INTEGER, .min = 1, .max = 3600, .def = "10"},
@@ -43,6 +50,7 @@ static const struct field config_fields[] = {
 		.max_items = 2},
 	{.name = "audit_log", .type = FIELD_PATH, .def = "\"/var/log/vpc/audit.jsonl\""},
 	{.name = "tls", .type = FIELD_OBJECT, .fields = tls_fields},
+	{.name = "alerts", .type = FIELD_OBJECT, .fields = alerts_fields, .def = "{}"},
 	{.name = "usage", .type = FIELD_OBJECT, .fields = usage_fields, .def = "{}"},
 	{},
 };
@@ -143,6 +151,7 @@ static int check(const json_t *root, struct config *file)
 {
 	const char *store = resource_text(root, "store"), *http = resource_text(root, "http");
 	const char *colon = strrchr(http, ':'), *tokens = resource_text(root, "http_token_file");
+	const char *syslog = resource_text(json_object_get(root, "alerts"), "syslog");
 	char *end;
 	long port;
 
@@ -153,6 +162,9 @@ static int check(const json_t *root, struct config *file)
 	port = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
 	if (colon == NULL || !isdigit((unsigned char)colon[1]) || *end != '\0' || port > 65535)
 		return config_error(file, "/http", "must be ADDRESS:PORT, such as 127.0.0.1:9470");
+	if (syslog != NULL && !alert_out_syslog_valid(syslog))
+		return config_error(file, "/alerts/syslog",
+			"must be unix:PATH or udp://ADDRESS:PORT, such as unix:/dev/log");
 	/* The usual place need not exist; one that was asked for must. */
 	if (tokens != NULL && access(tokens, R_OK) != 0)
 		return config_error(file, "/http_token_file", "%s cannot be read: %s", tokens,
@@ -187,6 +199,8 @@ static int parse(struct controller_config *config, struct config *file)
 		config->http_token_file = mem_strdup(TOKEN_FILE);
 	config->store = take_text(root, "store");
 	config->audit_log = take_text(root, "audit_log");
+	config->alerts_file = take_text(json_object_get(root, "alerts"), "file");
+	config->alerts_syslog = take_text(json_object_get(root, "alerts"), "syslog");
 	config->usage_interval_s =
 		(unsigned)resource_integer(json_object_get(root, "usage"), "interval_s", 10);
 	config->usage_keep_days =
@@ -215,6 +229,8 @@ void controller_config_free(struct controller_config *config)
 	free(config->http_token_file);
 	free(config->store);
 	free(config->audit_log);
+	free(config->alerts_file);
+	free(config->alerts_syslog);
 	json_decref(config->tls);
 	json_decref(config->nodes);
 	*config = (struct controller_config){0};

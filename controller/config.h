@@ -12,6 +12,7 @@ struct controller_config {
 	char *http_token_file; /* NULL: none */
 	char *store;
 	char *audit_log;
+	char *alerts_file, *alerts_syslog; /* NULL: none */
 	uint32_t vni_first, vni_last;
 	json_t *tls; /* object with the files of lib/tls.h; NULL: none */
 	unsigned usage_interval_s, usage_keep_days;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller.h"
 
+#include "alert_out.h"
 #include "api.h"
 #include "audit.h"
 #include "backup.h"
@@ -18,6 +19,7 @@
 #include "model_mtu.h"
 #include "move.h"
 #include "node.h"
+#include "response.h"
 #include "rules.h"
 #include "txn.h"
 #include "usage.h"
@@ -232,9 +234,10 @@ static int start_parts(struct controller *c)
 	c->metrics = metrics_new();
 	c->events = events_new(c);
 	c->audit = audit_new(c->base, c->config->audit_log);
+	c->alert_out = alert_out_new(c->base, c->config->alerts_file, c->config->alerts_syslog);
 	c->usage = usage_new(c);
 	c->backups = backups_new(c);
-	if (c->events == NULL || c->audit == NULL || c->usage == NULL)
+	if (c->events == NULL || c->audit == NULL || c->alert_out == NULL || c->usage == NULL)
 		return -EIO;
 	rc = restore(c);
 	if (rc == 0)
@@ -266,6 +269,7 @@ int controller_start(
 		controller_stop(c);
 		return rc;
 	}
+	response_start(c);
 	start_nodes(c);
 	usage_start(c->usage);
 	log_info("ready", LOG_STR("listen", config->listen), LOG_STR("http", config->http),
@@ -289,6 +293,8 @@ void controller_stop(struct controller *c)
 	http_stop(c->http);
 	if (c->server != NULL)
 		jsonrpc_server_free(c->server);
+	response_stop(c);
+	alert_out_free(c->alert_out);
 	watches_free(c->watches);
 	captures_free(c->captures);
 	events_free(c->events);

@@ -31,6 +31,7 @@ struct controller {
 	struct waves *waves;
 	struct moves *moves;
 	struct audit *audit;
+	struct alert_out *alert_out;
 	struct nodes *nodes;
 	struct tls *tls; /* who we are for nodes by TLS; NULL: not configured */
 	struct http *http;

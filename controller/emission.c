@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "mirror.h"
 #include "reconcile.h"
+#include "response.h"
 #include "rules.h"
 #include "wanted.h"
 #include "wave.h"
@@ -136,6 +137,27 @@ static struct emission **emission_of(struct object *object, const struct node *n
 	return link;
 }
 
+static void pull(struct node *node, const char *kind, const char *name);
+
+/* The group that denies everything is no object either. */
+static void pull_sealed(struct node *node)
+{
+	json_t *items[] = {
+		json_pack("[s, s, i]", "group", RESPONSE_SEALED, 0), response_sealed_rules()};
+
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		char *key = sb_item_key(items[i]);
+		bool named = wanted_get(node, "group\x1f" RESPONSE_SEALED)->refs > 0;
+
+		if (named)
+			wanted_put(node, NULL, json_incref(items[i]), pull);
+		else
+			wanted_drop(node, NULL, wanted_get(node, key), pull);
+		json_decref(items[i]);
+		free(key);
+	}
+}
+
 /* Whose maker must look again, now that an item is named, or no more. */
 static void pull(struct node *node, const char *kind, const char *name)
 {
@@ -143,8 +165,12 @@ static void pull(struct node *node, const char *kind, const char *name)
 	struct item *item;
 	char *key;
 
-	if (strcmp(kind, "group") == 0) {
+	if (strcmp(kind, "group") == 0 && strcmp(name, RESPONSE_SEALED) == 0) {
+		pull_sealed(node);
+	} else if (strcmp(kind, "group") == 0) {
 		emission_touch_on(node, model_get(&node->c->model, "security_group", name));
+	} else if (strcmp(kind, "indicator_list") == 0) {
+		emission_touch_on(node, model_get(&node->c->model, "indicator_list", name));
 	} else if (strcmp(kind, "prefix_list") == 0) {
 		emission_touch_on(node, model_get(&node->c->model, "prefix_list", name));
 	} else if (address == NULL) {

@@ -4,9 +4,11 @@
 #include "controller.h"
 #include "emission.h"
 #include "gateway.h"
+#include "inspection.h"
 #include "lib/kinds.h"
 #include "mem.h"
 #include "mirror.h"
+#include "response.h"
 #include "rule_parts.h"
 #include "rules.h"
 #include "wanted.h"
@@ -91,6 +93,7 @@ static void vpc_items(const struct node *node, const struct object *vpc, json_t 
 			 net_mac_format(&mac, mac_text), json_object_get(vpc->json, "cidrs"),
 			 peers_on(node, vpc), revision_of(vpc)));
 	vpc_share(node, vpc, out);
+	inspection_items(node, vpc, out);
 }
 
 static void append_range(json_t *item, const struct object *subnet, enum net_family family)
@@ -139,11 +142,10 @@ static void port_here(const struct object *port, json_t *out)
 	const struct object *subnet = object_target(port, kind_find("subnet"));
 	const json_t *json = port->json;
 
-	add(out, json_pack("[s, s, I, s, O, O, O, O, O, O, o, O, I]", "port", port->name,
+	add(out, json_pack("[s, s, I, s, O, O, o, O, O, O, o, O, I]", "port", port->name,
 			 (json_int_t)vpc_vni(vpc_of(port)), subnet->name,
 			 json_object_get(json, "mac"), json_object_get(json, "addresses"),
-			 json_object_get(json, "security_groups"),
-			 json_object_get(json, "port_security"),
+			 response_groups(port), json_object_get(json, "port_security"),
 			 json_object_get(json, "allowed_addresses"),
 			 json_object_get(json, "enabled"), rate_of(port),
 			 json_object_get(json, "attachment"), revision_of(port)));
@@ -155,9 +157,9 @@ static void endpoint_item(
 	const struct object *subnet = object_target(port, kind_find("subnet"));
 
 	add(out,
-		json_pack("[s, I, O, O, s, s, s, O]", "endpoint", (json_int_t)vpc_vni(vpc_of(port)),
+		json_pack("[s, I, O, O, s, s, s, o]", "endpoint", (json_int_t)vpc_vni(vpc_of(port)),
 			address, json_object_get(port->json, "mac"), where->name, subnet->name,
-			port->name, json_object_get(port->json, "security_groups")));
+			port->name, response_groups(port)));
 }
 
 static bool is_own(const struct object *port, const json_t *address)
@@ -205,6 +207,13 @@ static void prefix_list_items(const struct node *node, const struct object *list
 	if (list->present && is_named(node, "prefix_list", list->name))
 		add(out, json_pack("[s, s, O, I]", "prefix_list", list->name,
 				 json_object_get(list->json, "cidrs"), revision_of(list)));
+}
+
+static void indicator_list_items(const struct node *node, const struct object *list, json_t *out)
+{
+	if (list->present && is_named(node, "indicator_list", list->name))
+		add(out, json_pack("[s, s, O, I]", "indicator_list", list->name,
+				 json_object_get(list->json, "entries"), revision_of(list)));
 }
 
 static int protocol_number(const json_t *protocol)
@@ -347,6 +356,7 @@ void emission_items(const struct node *node, const struct object *object, json_t
 		{"subnet", subnet_items},
 		{"port", port_items},
 		{"prefix_list", prefix_list_items},
+		{"indicator_list", indicator_list_items},
 		{"security_group", security_group_items},
 		{"route", route_items},
 		{"eip", emission_gateway_items},

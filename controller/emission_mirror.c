@@ -5,6 +5,7 @@
 #include "lib/kinds.h"
 #include "mem.h"
 #include "mirror.h"
+#include "response.h"
 #include "rules.h"
 
 #include <stdio.h>
@@ -36,6 +37,24 @@ static char *source_text(const struct node *node, const json_t *source)
 	return NULL;
 }
 
+/* Ports that alerts have put under it. */
+static void add_answers(const struct node *node, const struct object *mirror, json_t *texts)
+{
+	json_t *ports = response_mirrored(mirror->name), *name;
+	size_t i;
+
+	json_array_foreach (ports, i, name) {
+		json_t *source = json_pack("{s:O}", "port", name);
+		char *text = source_text(node, source);
+
+		if (text != NULL)
+			json_array_append_new(texts, json_string(text));
+		free(text);
+		json_decref(source);
+	}
+	json_decref(ports);
+}
+
 static json_t *sources_on(const struct node *node, const struct object *mirror)
 {
 	json_t *texts = mem_json(json_array()), *source;
@@ -48,6 +67,7 @@ static json_t *sources_on(const struct node *node, const struct object *mirror)
 			json_array_append_new(texts, json_string(text));
 		free(text);
 	}
+	add_answers(node, mirror, texts);
 	return texts;
 }
 

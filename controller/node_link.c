@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The connection to a node's dataplane: connect, greet, try again. */
+#include "alert.h"
 #include "capture.h"
 #include "claims.h"
 #include "controller.h"
@@ -129,6 +130,8 @@ static void on_notification(
 		pass_cut(node, params);
 	if (strncmp(method, "capture.", strlen("capture.")) == 0)
 		capture_heard(node, method, params);
+	if (strcmp(method, "inspect.alert") == 0)
+		alert_heard(node, params);
 	if (strcmp(method, "event") != 0 || resource_text(params, "reason") == NULL)
 		return;
 	if (strcmp(resource_text(params, "reason"), "address_claimed") == 0 &&

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "publish.h"
 
+#include "alert_out.h"
 #include "claims.h"
 #include "controller.h"
 #include "emission.h"
 #include "gateway.h"
+#include "inspection.h"
 #include "move.h"
 #include "node.h"
+#include "response.h"
 #include "rules.h"
 #include "usage.h"
+#include "view.h"
 #include "watch.h"
 
 #include <string.h>
@@ -89,6 +93,20 @@ static void touch_tenant(struct controller *c, const char *tenant)
 		emission_touch(c, vpc);
 }
 
+static void publish_alert(struct controller *c, const struct change *ch)
+{
+	json_t *shown;
+
+	response_published(c, ch);
+	if (ch->op == CHANGE_DELETE)
+		return;
+	shown = view_object(c, ch->object);
+	if (ch->op == CHANGE_UPDATE)
+		json_object_del(shown, "evidence");
+	alert_out_tell(c->alert_out, shown);
+	json_decref(shown);
+}
+
 static void compile(struct controller *c, const struct change *ch)
 {
 	const char *kind = ch->object->kind->name;
@@ -102,6 +120,12 @@ static void compile(struct controller *c, const struct change *ch)
 		touch_tenant(c, ch->object->name);
 	else if (strcmp(kind, "node") == 0)
 		node_update(c, ch->object);
+	else if (strcmp(kind, "alert") == 0)
+		publish_alert(c, ch);
+	else if (strcmp(kind, "inspection") == 0 || strcmp(kind, "indicator_list") == 0)
+		inspection_touch(c, ch);
+	else if (strcmp(kind, "security_group") == 0 && ch->op == CHANGE_DELETE)
+		response_group_gone(c, ch->object->name);
 	else if (gateway_is_service(ch->object))
 		emission_touch_service(c, ch);
 	if (strcmp(kind, "node") == 0 || strcmp(kind, "subnet") == 0 ||

@@ -61,6 +61,8 @@ struct vpc_state {
 	struct strmap routes; /* destination → route */
 	struct range_set subnets4, subnets6;
 	bool has_vni;
+	unsigned alerts; /* taken lately, alert.c */
+	uint64_t alerts_at_ms;
 };
 
 struct subnet_state {

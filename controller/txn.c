@@ -3,6 +3,7 @@
 
 #include "mem.h"
 #include "quota.h"
+#include "response.h"
 #include "rules.h"
 
 #include <errno.h>
@@ -281,6 +282,7 @@ bool txn_run(struct txn *txn, struct txn_error *error)
 {
 	struct change *at = NULL;
 
+	response_join(txn);
 	if (txn->count > 0)
 		qsort(txn->changes, txn->count, sizeof(*txn->changes), compare_changes);
 	withdraw(txn);

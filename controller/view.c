@@ -6,6 +6,7 @@
 #include "node.h"
 #include "quota.h"
 #include "reconcile.h"
+#include "response.h"
 #include "rules.h"
 #include "view_service.h"
 
@@ -89,6 +90,9 @@ static json_t *port_status(struct controller *c, const struct object *port)
 		json_object_set_new(
 			shown, counters[i], json_integer(resource_integer(known, counters[i], 0)));
 	json_object_set_new(status, "counters", shown);
+	if (response_quarantine_of(port->name) != NULL)
+		json_object_set_new(
+			status, "quarantine", json_string(response_quarantine_of(port->name)));
 	return status;
 }
 
@@ -114,7 +118,7 @@ static json_t *status_of(struct controller *c, const struct object *object)
 		return view_service_status(c, object);
 	if (strcmp(kind, "mirror") == 0)
 		return mirror_status(c, object);
-	if (strcmp(kind, "peering") == 0)
+	if (strcmp(kind, "peering") == 0 || strcmp(kind, "alert") == 0)
 		return json_incref(json_object_get(object->json, "status"));
 	return json_object();
 }

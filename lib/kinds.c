@@ -19,6 +19,9 @@ static const struct kind *const kinds[] = {
 	&kind_load_balancer,
 	&kind_route,
 	&kind_mirror,
+	&kind_indicator_list,
+	&kind_inspection,
+	&kind_alert,
 };
 
 size_t kind_count(void)

@@ -174,6 +174,10 @@ static const struct field port_status[] = {
 		.fields = counter_fields,
 		.flags = FIELD_REQUIRED,
 		.help = "packets since the port was made"},
+	{.name = "quarantine",
+		.type = FIELD_NAME,
+		.column = COLUMN_WIDE,
+		.help = "the alert that it is in quarantine by; absent: it is not"},
 	{},
 };
 

@@ -41,6 +41,11 @@
  *   capture.start {capture, scope: port|vpc|node|all, name, vni, drops, filter, snaplen, count, rewritten: before|after|both, path} → {}
  *     `capture` is the controller's number for it; it ends with the connection, by `count` or by
  *   capture.stop {capture} → {}   after the last capture.data
+ *   Inspection (vpc-inspectd asks the dataplane of its host; dataplane/inspect/inspect.h):
+ *   inspect.get {} → {revision, interface, sample, packets, lost, vpcs: [{vni, vpc, prefixes, detectors: [{inspection, type, threshold, window_s}]}],
+ *     indicators: [{list, entries}]}; then notifications inspect.changed {}
+ *   inspect.alert {vni, inspection, detector, port_index, source, targets, count, evidence: {flow, packets}} → {}   passed on as the notification
+ *     inspect.alert {vni, inspection, detector, port, source, targets, count, evidence}; port "": not here
  *   notifications from the dataplane: event {severity, kind, name, reason, message};
  *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end;
  *     capture.data {capture, data: base64 of pcapng blocks, interfaces numbered from 0}, capture.end {capture}   by its count

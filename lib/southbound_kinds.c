@@ -176,6 +176,21 @@ const struct sb_kind sb_kinds[] = {
 		{"vtep", SB_STRING, .nullable = true, .ref = "vtep", .help = "vxlan, erspan: who gets the copies"},
 		{"revision", SB_UINT}),
 	 .help = "copies of packets for somebody who looks"},
+	{"indicator_list", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"entries", SB_PREFIXES},
+		{"revision", SB_UINT}),
+	 .help = "addresses to look for"},
+	{"inspection", 2, COLUMNS(
+		{"name", SB_STRING},
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"detectors", SB_OBJECT, .help = "{type: {threshold, window_s}}"},
+		{"indicator_lists", SB_STRINGS, .ref = "indicator_list"},
+		{"first_packets", SB_UINT, .help = "of each direction of a flow"},
+		{"sample", SB_UINT, .help = "one in so many of the others; 0: none"},
+		{"snaplen", SB_UINT},
+		{"revision", SB_UINT}),
+	 .help = "what is looked for in a VPC's traffic"},
 };
 /* clang-format on */
 

@@ -105,6 +105,11 @@ static const struct field limit_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field inspect_fields[] = {
+	{"ifname", FIELD_IFNAME, .def = "\"vpc-inspect\"", .help = "the TAP that is made for what vpc-inspectd looks at"},
+	{.type = FIELD_END},
+};
+
 static const struct field node_fields[] = {
 	{"node", FIELD_NAME, .help = "name of this node (default: the host's name, in lower case and without its domain)"},
 	{"rpc", FIELD_URL_RPC, .help = "southbound socket", .def = "\"/run/vpc/dataplane.sock\""},
@@ -123,6 +128,7 @@ static const struct field node_fields[] = {
 	{"recover_s", FIELD_INTEGER, .def = "60", .max = 3600, .unit = "seconds",
 	 .help = "after a start, TCP connections in progress are picked up where rules would admit them for so long"},
 	{"limits", FIELD_OBJECT, .help = "what one port or VPC may ask of this node", .fields = limit_fields, .def = "{}"},
+	{"inspect", FIELD_OBJECT, .help = "inspection", .fields = inspect_fields, .def = "{}"},
 	{"eal", FIELD_STRING, .flags = FIELD_LIST, .help = "further EAL arguments", .def = "[]"},
 	{.type = FIELD_END},
 };
@@ -446,6 +452,7 @@ int node_config_load(struct node_config *c, const char *path)
 	c->timeouts = json_object_get(c->root, "timeouts");
 	c->limits = json_object_get(c->root, "limits");
 	c->recover_s = (uint32_t)resource_integer(c->root, "recover_s", 0);
+	c->inspect_ifname = resource_text(json_object_get(c->root, "inspect"), "ifname");
 	c->endpoints = (uint32_t)resource_integer(capacity, "endpoints", 0);
 	c->ports = (uint32_t)resource_integer(capacity, "ports", 0);
 	c->vpcs = (uint32_t)resource_integer(capacity, "vpcs", 0);

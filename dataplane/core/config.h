@@ -32,6 +32,7 @@ struct node_config {
 	const json_t *timeouts; /* object, complete */
 	const json_t *limits;   /* object, complete */
 	uint32_t recover_s;     /* connections in progress are picked up so long after a start */
+	const char *inspect_ifname; /* of the TAP that inspection is fed by */
 	const json_t *eal;      /* array of strings */
 	json_t *root;           /* owned */
 };

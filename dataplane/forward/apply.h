@@ -13,6 +13,7 @@
 #include "forward/translate.h"
 #include "forward/verdict.h"
 #include "fragment/fragment.h"
+#include "inspect/inspect.h"
 #include "port/port.h"
 #include "session/session.h"
 #include "session/tcp.h"
@@ -137,6 +138,8 @@ static __rte_always_inline unsigned int forward_apply(
 		if (unlikely(session_count(hot, p->l3_len, w->now_ms)) && (ref & 1) &&
 			atomic_load_explicit(&hot->packets, memory_order_relaxed) == 1)
 			session_answered(ref >> 1);
+		if (unlikely(flags & SESSION_F_INSPECT))
+			inspect_seen(w, m, ref);
 	}
 	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
 		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */
@@ -155,6 +158,8 @@ static __rte_always_inline unsigned int forward_apply(
 		reason = translate_packet(m, p, ref);
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
+		if (unlikely(flags & SESSION_F_INSPECT_AFTER) && !(p->flags & PKT_F_ICMP_ERROR))
+			inspect_seen(w, m, ref);
 	}
 	p->out = d->out;
 	p->out_vni = d->out_vni;

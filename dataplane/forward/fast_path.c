@@ -89,6 +89,7 @@ SIMD_CLONES static uint16_t fast_path_process(
 		stage_apply(w, &b, pkts, n);
 		stage_enqueue(graph, node, &b, pkts, n);
 	}
+	inspect_burst_end(w);
 	return nb_objs;
 }
 

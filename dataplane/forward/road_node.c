@@ -376,6 +376,8 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 								   : again(w, m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
+	if (edge == EDGE_DROP && unlikely(inspect_any) && p->session == SESSION_NONE)
+		inspect_refused(w, m);
 	/* RFC 6888 section 3: who gets no port is told. */
 	if (edge == EDGE_DROP && p->reason == DROP_NAT_EXHAUSTED)
 		return EDGE_CLASSIFY(CLASSIFY_PROHIBITED);
@@ -471,6 +473,7 @@ static uint16_t road_process(
 		prefetch_answers(objs[i], pkt_of(objs[i]));
 	for (uint16_t done = 0; done < nb_objs; done = (uint16_t)(done + AHEAD))
 		process_some(graph, node, objs + done, RTE_MIN(nb_objs - done, AHEAD));
+	inspect_burst_end(worker_self);
 	return nb_objs;
 }
 

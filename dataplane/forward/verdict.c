@@ -12,6 +12,7 @@
 #include "forward/parse.h"
 #include "forward/recover.h"
 #include "forward/translate.h"
+#include "inspect/inspect.h"
 #include "nat64/nat64.h"
 #include "session/parked.h"
 #include "underlay/underlay.h"
@@ -217,6 +218,8 @@ static void fill_dirs(struct session_dir d[2], const struct flow *f)
 		d[0].flags |= SESSION_F_ACCOUNT;
 	if (unlikely(translate_wanted(f)))
 		translate_fill(d, f);
+	if (unlikely(inspect_any))
+		inspect_mark(d, f);
 }
 
 /* The sum of the epochs the walk depended on. When anything moved since `change`, before the walk began, the sum is made wrong on

@@ -63,9 +63,11 @@ enum session_flag {
 	SESSION_F_REMAC =
 		1
 		<< 7, /* MACs from the record, whatever it came with; routed before, where it came from */
-	SESSION_F_HOLD = 1 << 8,    /* direction 0: session_holds says what it holds */
-	SESSION_F_ACCOUNT = 1 << 9, /* direction 0: session_accounts says whom it is billed to */
-	SESSION_F_FAMILY = 1 << 10, /* leaves in the other family than it comes (with SRC, DST) */
+	SESSION_F_HOLD = 1 << 8,     /* direction 0: session_holds says what it holds */
+	SESSION_F_ACCOUNT = 1 << 9,  /* direction 0: session_accounts says whom it is billed to */
+	SESSION_F_FAMILY = 1 << 10,  /* leaves in the other family than it comes (with SRC, DST) */
+	SESSION_F_INSPECT = 1 << 11, /* shown to inspection (inspect/) as it comes */
+	SESSION_F_INSPECT_AFTER = 1 << 12, /* … as it is translated (with SRC or DST) */
 };
 
 /* Read line of one direction. */

@@ -230,4 +230,14 @@ BASE = [
         "filter": "tcp",
         "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7},
     },
+    {"kind": "indicator_list", "name": "botnets", "entries": ["203.0.113.66", "198.51.100.0/24"]},
+    {
+        "kind": "inspection",
+        "name": "east-west",
+        "scope": {"vpc": "prod"},
+        "detectors": [{"type": "port_scan", "threshold": 10}, {"type": "indicator"}],
+        "indicator_lists": ["botnets"],
+        "action": "quarantine",
+        "quarantine_group": "web",
+    },
 ]

@@ -30,7 +30,7 @@ def _finish(h):
 
 
 # Key columns of each kind (lib/southbound_kinds.c).
-KEYS = {"endpoint": 2, "route": 2, "rules": 2, "snat": 2, "dnat": 2, "listener": 3, "backend": 5}
+KEYS = {"endpoint": 2, "route": 2, "rules": 2, "snat": 2, "dnat": 2, "listener": 3, "backend": 5, "inspection": 2}
 
 
 def key_of(item):
@@ -113,7 +113,10 @@ class Peer:
 
     def notify(self, method, **params):
         for connection in self.connections:
-            connection.sendall(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode() + b"\n")
+            try:
+                connection.sendall(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode() + b"\n")
+            except OSError:
+                pass  # of a controller that was
 
     def _answer(self, request, transactions):
         method, params = request["method"], request.get("params", {})

@@ -29,6 +29,8 @@ GOOD = {
     "nat_gateway": {"name": "new", "vpc": "prod", "eips": ["spare"]},
     "load_balancer": {"name": "new", "vpc": "prod", "address": "10.0.1.200"},
     "mirror": {"name": "new", "sources": [{"port": "web1"}], "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7, "version": 2}},
+    "indicator_list": {"name": "new"},
+    "inspection": {"name": "new", "scope": {"all": True}, "detectors": [{"type": "beacon"}]},
 }
 EXISTING = {
     "tenant": "acme",
@@ -45,6 +47,8 @@ EXISTING = {
     "nat_gateway": "out",
     "load_balancer": "shop",
     "mirror": "tap",
+    "indicator_list": "botnets",
+    "inspection": "east-west",
 }
 GENERAL = {
     "apply": {"resources": []},

@@ -560,6 +560,7 @@ static const struct bad group_bad[] = {
 };
 
 #include "kinds_gateway.h"
+#include "kinds_inspect.h"
 
 #define NONE_BAD ((const struct bad[]){{NULL}})
 #define NONE_GOOD ((const struct good[]){{NULL}})
@@ -587,6 +588,27 @@ static const struct table tables[] = {
 		"\"port\",\"port\":\"analyser\"}}",
 		mirror_good, mirror_bad},
 	GATEWAY_TABLES,
+	{"indicator_list", "{\"name\":\"x\",\"entries\":[]}", indicator_list_good,
+		indicator_list_bad},
+	{"inspection",
+		"{\"name\":\"x\",\"scope\":{\"vpc\":\"v\"},\"detectors\":[{\"type\":\"port_scan\"}]"
+		"}",
+		inspection_good, inspection_bad},
+	{"inspection",
+		"{\"name\":\"x\",\"scope\":{\"vpc\":\"v\"},\"detectors\":[{\"type\":\"port_scan\"}]"
+		","
+		"\"action\":\"quarantine\"}",
+		inspection_quarantine_good, NONE_BAD},
+	{"inspection",
+		"{\"name\":\"x\",\"scope\":{\"vpc\":\"v\"},\"detectors\":[{\"type\":\"port_scan\"}]"
+		","
+		"\"action\":\"mirror\",\"mirror\":\"m\"}",
+		inspection_mirror_good, NONE_BAD},
+	{"alert",
+		"{\"name\":\"x\",\"time\":\"2026-01-31T12:00:00.000Z\",\"inspection\":\"i\","
+		"\"detector\":"
+		"\"port_scan\",\"vpc\":\"v\",\"source\":\"10.0.0.1\"}",
+		alert_good, alert_bad},
 	{"prefix_list", "{\"name\":\"x\",\"cidrs\":[]}", prefix_list_good, prefix_list_bad},
 	{"security_group", "{\"name\":\"x\",\"rules\":[{\"direction\":\"ingress\"}]}", group_good,
 		group_bad},
