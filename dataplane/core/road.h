@@ -67,8 +67,6 @@ struct flow {
 	bool icmp_error; /* rules are not asked; must be related to a session */
 	struct rte_ether_addr smac, dmac;
 	const struct flow_kept *kept; /* a session is asked again; NULL: a new flow */
-	/* Whoever walks will walk again if the answers' tuple turns out to be another flow's: a stage that draws one need not look first. */
-	bool may_collide;
 	bool dry; /* only a question (`explain`): stages take nothing, no NAT port and no connection of a back end */
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */

@@ -240,7 +240,6 @@ static bool settle(const struct worker *w, struct flow *f, const struct session_
 		if (!translate_wanted(f) || n == TRANSLATIONS_TRIED)
 			return flow_drop(
 				f, drawn ? DROP_NAT_EXHAUSTED : DROP_STALE, NULL, NULL, -1);
-		f->may_collide = false;
 		if (!road_walk(f)) {
 			flow_release(f);
 			return false;
@@ -280,7 +279,6 @@ static bool is_middle(const struct beginning *b)
 
 static __rte_always_inline void walk(const struct worker *w, struct beginning *b)
 {
-	b->flow.may_collide = true; /* see settle() */
 	b->walked = may_begin(w, &b->flow, &b->key, b->hash, b->change);
 	if (b->walked && translate_wanted(&b->flow))
 		verdict_prefetch(&b->flow);

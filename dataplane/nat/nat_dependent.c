@@ -17,8 +17,8 @@ struct answers {
 	uint8_t proto;
 };
 
-/* Nobody's answers come from that destination to that port, as far as it need be known now: looking takes a cache miss, and as a rule
- * the first port is free. */
+/* Nobody's answers come from that destination to that port. Of the first one asked about the line to look at is here already:
+ * nat_foresee.c. */
 static bool fits(void *arg, uint16_t port)
 {
 	const struct answers *w = arg;
@@ -30,8 +30,7 @@ static bool fits(void *arg, uint16_t port)
 			  : session_key_v4(w->scope, w->proto, ip_addr_v4(&f->new_dst),
 				    ip_addr_v4(&w->a->ip), f->new_dport, outside);
 
-	return f->may_collide ||
-	       session_lookup(&key, session_hash(&key), &f->new_dst, &w->a->ip) == SESSION_NONE;
+	return session_lookup(&key, session_hash(&key), &f->new_dst, &w->a->ip) == SESSION_NONE;
 }
 
 /* Destinations that had no port left a moment ago: [hash of address, destination] → until when. A worker's own. */
@@ -72,8 +71,7 @@ static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, enum nat_space 
 	if (id == 0)
 		return 0;
 	if (!nat_ports_share(a->ports[space], nat_lease_of(a, host, space), host,
-		    rte_be_to_cpu_16(f->sport), f->may_collide ? nat_random_of(f) : nat_random(),
-		    TRIES, fits, &w, &grant)) {
+		    rte_be_to_cpu_16(f->sport), nat_random_of(f), TRIES, fits, &w, &grant)) {
 		*full = (struct full_note){hash, now_ms() + FULL_MS};
 		nat_hold_discard(id);
 		return 0;
