@@ -28,6 +28,7 @@ static const struct {
 	{"session.top", api_session_top},
 	{"session.flush", api_session_flush},
 	{"drops.list", api_drops_list},
+	{"node.perf", api_node_perf},
 	{"usage.list", api_usage_list},
 	{"event.list", api_event_list},
 	{"rpc.discover", api_discover},

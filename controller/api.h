@@ -68,6 +68,7 @@ void api_session_list(struct api_call *call);
 void api_session_top(struct api_call *call);
 void api_session_flush(struct api_call *call);
 void api_drops_list(struct api_call *call);
+void api_node_perf(struct api_call *call);
 void api_usage_list(struct api_call *call);
 void api_event_list(struct api_call *call);
 void api_discover(struct api_call *call);

@@ -308,6 +308,39 @@ void api_drops_list(struct api_call *call)
 	ask_all(call, "drops.list", drops_done);
 }
 
+/* ---- node.perf ---- */
+
+static void perf_done(struct fan_out *fan, void *arg)
+{
+	struct api_call *call = arg;
+	const json_t *answer = fan_out_result(fan, resource_text(call->params, "name"));
+
+	if (answer == NULL)
+		api_fail(call, ERROR_UNAVAILABLE, NULL, "the node has not answered: %s",
+			fan_out_failed(fan));
+	else
+		api_reply(call, json_pack("{s:O}", "items", json_object_get(answer, "items")));
+}
+
+void api_node_perf(struct api_call *call)
+{
+	json_int_t ms = resource_integer(call->params, "milliseconds", 0);
+	struct object *object = api_object(call);
+	struct node *node;
+	struct fan_out *fan;
+
+	if (object == NULL)
+		return;
+	node = node_find(call->c, object->name);
+	if (node == NULL || !node_is_connected(node)) {
+		api_fail(call, ERROR_UNAVAILABLE, NULL, "node %s is not connected", object->name);
+		return;
+	}
+	fan = fan_out_new(call->c, (unsigned)ms + STATUS_TIMEOUT_MS, perf_done, call);
+	fan_out_ask(fan, node, "perf", json_pack("{s:I}", "milliseconds", ms));
+	fan_out_wait(fan);
+}
+
 /* ---- What the controller knows itself ---- */
 
 void api_event_list(struct api_call *call)

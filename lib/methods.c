@@ -264,6 +264,14 @@ static void add_list(const struct method *list, size_t n)
 		if (method->flags & METHOD_WAITS)
 			params = fields_append(params, wait_params);
 		method->params = params;
+		if (method->verb == METHOD_EXTRA) {
+			const char *dot = strchr(method->name, '.');
+			char *kind = must(strndup(method->name, (size_t)(dot - method->name)));
+
+			method->kind = kind_find(kind);
+			method->verb_name = dot + 1;
+			free(kind);
+		}
 		if (!method->verb_name)
 			method->verb_name = method->name;
 	}

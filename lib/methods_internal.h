@@ -6,7 +6,7 @@
 
 #include "lib/methods.h"
 
-/* methods.c adds the control parameters that their flags call for. */
+/* methods.c adds the control parameters that their flags call for, and to those with METHOD_EXTRA the kind that their name begins with. */
 extern const struct method methods_general[];
 extern const size_t methods_general_count;
 extern const struct method methods_capture[];

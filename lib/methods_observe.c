@@ -451,6 +451,49 @@ static const struct field event_result_fields[] = {
 };
 static const struct field event_result = RESULT(event_result_fields, "what has happened");
 
+/* ---- node.perf ---- */
+
+static const struct field perf_params[] = {
+	{.name = "name",
+		.type = FIELD_REF,
+		.ref = "node",
+		.flags = FIELD_REQUIRED,
+		.help = "the node"},
+	{.name = "milliseconds",
+		.type = FIELD_INTEGER,
+		.min = 1,
+		.max = 60000,
+		.def = "1000",
+		.help = "how long it is watched"},
+	{},
+};
+
+#define FIGURE(field_name, nullable, what)                                                         \
+	{                                                                                          \
+		.name = field_name, .type = FIELD_NUMBER, .flags = FIELD_REQUIRED | (nullable),    \
+		.help = what                                                                       \
+	}
+
+static const struct field perf_fields[] = {
+	COUNT("worker", "which of its workers"),
+	TEXT("step",
+		"step of the packet path, as in `vpcctl explain` and docs/packet-path.md; `all`: "
+		"the steps together, for each packet that came in"),
+	COUNT("calls", "how often it had something to do; of a source: how often it looked"),
+	COUNT("packets", "how many it was given"),
+	FIGURE("packets_per_call", FIELD_NULLABLE, "how many at once"),
+	FIGURE("cycles_per_packet", FIELD_NULLABLE,
+		"time stamp counter cycles that each took; looking in vain counts, too"),
+	FIGURE("share_percent", 0, "of the time that was watched"),
+	{},
+};
+
+static const struct field perf_result_fields[] = {
+	ITEMS(perf_fields, "steps that were called"),
+	{},
+};
+static const struct field perf_result = RESULT(perf_result_fields, "what each step takes");
+
 /* ---- All of them ---- */
 
 const struct method methods_observe[] = {
@@ -489,6 +532,13 @@ const struct method methods_observe[] = {
 		.params = drops_params,
 		.result = &drops_result,
 		.example = "{\"port\": \"web1\"}"},
+	{.name = "node.perf",
+		.verb = METHOD_EXTRA,
+		.help = "Shows how many cycles a packet takes in each step of a node's workers, "
+			"measured now.",
+		.params = perf_params,
+		.result = &perf_result,
+		.example = "{\"name\": \"host-a\"}"},
 	{.name = "usage.list",
 		.flags = METHOD_PAGED,
 		.help = "Shows bytes and packets, for bills.",

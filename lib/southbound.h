@@ -18,6 +18,7 @@
  *   A put, del or commit that fails aborts the transaction: what follows for it (the controller sends all of them without waiting) fails too.
  *   errors: `invalid` (1) with data.item (the whole item) and data.reason; `exhausted` (6) with data.what
  *   status {} → the `nodes[]` entry of the northbound status, without name and connected
+ *   perf {milliseconds} → {tsc_hz, items: [{worker, step, calls, packets, packets_per_call, cycles_per_packet, share_percent}]}   once that time is over
  *   buffers {} → {used}   packet buffers, those that drivers hold ready among them
  *   tunnel.list {} → {items: [{peer, address, state, rtt_us, path_mtu, since}]}, as `tunnels` in status
  *   port.status {names: [..] | omitted} → {items: [{name, state, reason, counters}]}

@@ -12,7 +12,7 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 
-/* Its counters cost two time stamps a node and burst; `trace` times single packets instead. */
+/* Its counters cost two time stamps a node and burst: perf.c has them, for those who ask. */
 #undef RTE_LIBRTE_GRAPH_STATS
 #include <rte_graph_worker.h>
 
@@ -20,6 +20,7 @@
 #include "core/control.h"
 #include "core/epoch.h"
 #include "core/node.h"
+#include "core/perf.h"
 #include "core/rcu.h"
 #include "lib/log.h"
 #include "port/poll.h"
@@ -129,10 +130,12 @@ static inline void walk(struct worker *w)
 {
 	worker_walk_fn other = atomic_load_explicit(&worker_walk, memory_order_relaxed);
 
-	if (likely(other == NULL))
-		rte_graph_walk(w->graph);
-	else
+	if (unlikely(other != NULL))
 		other(w->graph);
+	else if (unlikely(atomic_load_explicit(&perf_open, memory_order_relaxed) != 0))
+		perf_walk(w->graph);
+	else
+		rte_graph_walk(w->graph);
 }
 
 static int run(void *arg)
