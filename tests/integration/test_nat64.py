@@ -9,7 +9,6 @@ import pytest
 from lib import wait_for
 from lib.wait import SLOWNESS
 
-# Of 8 MiB; iperf3 counts what has arrived when the sender says that it is done.
 # Of 32 MiB that iperf3 sends: it stops counting what arrives once all is sent.
 MOST = 16_000_000
 
