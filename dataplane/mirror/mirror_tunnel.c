@@ -34,21 +34,22 @@ static void flush(struct mirror *mirror)
 static uint32_t flow_hash(const struct rte_mbuf *m)
 {
 	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t ports = 0;
+	uint64_t words[5] = {0}; /* addresses, ports */
 
 	if (m->data_len >= 38 && f[12] == 0x08 && f[13] == 0x00 && f[14] == 0x45) {
 		bool fragment = (f[20] & 0x3f) != 0 || f[21] != 0;
 
 		if (!fragment && (f[23] == IPPROTO_TCP || f[23] == IPPROTO_UDP))
-			memcpy(&ports, f + 34, sizeof(ports));
-		return rte_hash_crc(f + 26, 8, ports);
-	}
-	if (m->data_len >= 58 && f[12] == 0x86 && f[13] == 0xdd) {
+			memcpy(&words[4], f + 34, 4);
+		memcpy(words, f + 26, 8);
+	} else if (m->data_len >= 58 && f[12] == 0x86 && f[13] == 0xdd) {
 		if (f[20] == IPPROTO_TCP || f[20] == IPPROTO_UDP)
-			memcpy(&ports, f + 54, sizeof(ports));
-		return rte_hash_crc(f + 22, 32, ports);
+			memcpy(&words[4], f + 54, 4);
+		memcpy(words, f + 22, 32);
+	} else if (m->data_len >= 12) {
+		memcpy(words, f, 12);
 	}
-	return m->data_len >= 12 ? rte_hash_crc(f, 12, 0) : 0;
+	return rte_hash_crc(words, sizeof(words), 0);
 }
 
 static uint32_t overhead(const struct sending *s)
