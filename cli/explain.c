@@ -91,6 +91,29 @@ static void print_packet(FILE *out, const char *title, const json_t *packet)
 	free(protocol);
 }
 
+/* What became of the probe. */
+static void print_live(const json_t *live, bool color)
+{
+	const char *verdict = resource_text(live, "verdict"),
+		   *reason = resource_text(live, "reason"),
+		   *to = resource_text(live, "delivered_to");
+	json_t *difference;
+	size_t i;
+
+	if (!json_is_object(live))
+		return;
+	printf("\n%-8s%s%s%s", "live", color ? color_of(verdict) : "", verdict,
+		color ? COLOR_OFF : "");
+	if (reason && *reason)
+		printf(", %s", reason);
+	if (to && *to)
+		printf(" to %s", to);
+	puts(resource_boolean(live, "agrees", false) ? ", as explained" : ", NOT as explained");
+	print_packet(stdout, "seen", json_object_get(live, "packet"));
+	json_array_foreach (json_object_get(live, "differences"), i, difference)
+		printf("%-8s%s\n", "", json_string_value(difference));
+}
+
 static void print_explanation(const json_t *result, bool color)
 {
 	const json_t *packet = json_object_get(result, "packet");
@@ -108,6 +131,7 @@ static void print_explanation(const json_t *result, bool color)
 	putchar('\n');
 	print_packet(stdout, "before", json_object_get(packet, "before"));
 	print_packet(stdout, "after", json_object_get(packet, "after"));
+	print_live(json_object_get(result, "live"), color);
 }
 
 int explain_run(struct cli *cli, const struct command *command, json_t *params)

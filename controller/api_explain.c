@@ -5,6 +5,7 @@
  * for an outside network. One from the outside begins at the gateway of the address that it is for.
  */
 #include "api.h"
+#include "api_live.h"
 #include "fan_out.h"
 #include "gateway.h"
 #include "mem.h"
@@ -18,6 +19,7 @@
 #define NODES_MAX 8
 #define TIMEOUT_MS 2000
 #define SOURCE_PORT 49152
+#define PROBE_PORTS 16000 /* from there on */
 #define TTL 64
 
 struct explanation {
@@ -28,6 +30,9 @@ struct explanation {
 	json_t *packet;         /* as the node is asked */
 	json_t *in;
 	json_t *steps;
+	/* Where it begins, for a probe; NULL: none is wanted. */
+	struct node *first;
+	json_t *first_in, *first_packet;
 };
 
 static void ask(struct explanation *e);
@@ -39,6 +44,8 @@ static void explanation_free(struct explanation *e)
 	json_decref(e->packet);
 	json_decref(e->in);
 	json_decref(e->steps);
+	json_decref(e->first_in);
+	json_decref(e->first_packet);
 	free(e);
 }
 
@@ -66,7 +73,7 @@ static json_t *protocol_shown(json_t *number)
 }
 
 /* The southbound packet in the words of the northbound one. */
-static json_t *shown(const json_t *packet)
+json_t *explain_shown(const json_t *packet)
 {
 	static const char *const names[][2] = {
 		{"source", "source"},
@@ -85,7 +92,8 @@ static json_t *shown(const json_t *packet)
 		if (value != NULL && !json_is_null(value))
 			json_object_set(copy, names[i][1], value);
 	}
-	json_object_set_new(copy, "protocol", protocol_shown(json_object_get(packet, "protocol")));
+	json_object_set_new(
+		copy, "protocol", protocol_shown(json_object_get(packet, "protocol")));
 	return copy;
 }
 
@@ -97,12 +105,16 @@ static json_t *text_or_null(const char *text)
 static void finish(struct explanation *e, const char *verdict, const char *reason, const char *to)
 {
 	bool forward = strcmp(verdict, "forward") == 0;
+	json_t *result = mem_json(json_pack("{s:s, s:o, s:o, s:{s:O, s:O}, s:O, s:n}", "verdict",
+		verdict, "reason", text_or_null(reason), "delivered_to", text_or_null(to), "packet",
+		"before", e->before, "after", forward && e->after != NULL ? e->after : json_null(),
+		"steps", e->steps, "live"));
 
-	api_reply(e->call,
-		json_pack("{s:s, s:o, s:o, s:{s:O, s:O}, s:O}", "verdict", verdict, "reason",
-			text_or_null(reason), "delivered_to", text_or_null(to), "packet", "before",
-			e->before, "after", forward && e->after != NULL ? e->after : json_null(),
-			"steps", e->steps));
+	if (e->first != NULL)
+		api_live(e->call, result, e->first, json_incref(e->first_in),
+			json_incref(e->first_packet));
+	else
+		api_reply(e->call, result);
 	explanation_free(e);
 }
 
@@ -167,7 +179,7 @@ static void add_steps(struct explanation *e, const json_t *answer)
 }
 
 /* The node whose VTEP has that name or address. */
-static const struct object *node_behind(struct controller *c, const char *vtep)
+const struct object *explain_node_behind(struct controller *c, const char *vtep)
 {
 	const struct object *named = model_get(&c->model, "node", vtep);
 	const char *address = strncmp(vtep, "addr:", 5) == 0 ? vtep + 5 : vtep;
@@ -187,7 +199,7 @@ static const struct object *node_behind(struct controller *c, const char *vtep)
 static void follow(struct explanation *e, const json_t *out)
 {
 	const char *vtep = resource_text(out, "vtep");
-	const struct object *object = node_behind(e->call->c, vtep);
+	const struct object *object = explain_node_behind(e->call->c, vtep);
 	struct node *next = object != NULL ? node_find(e->call->c, object->name) : NULL;
 	const char *own = object_text(e->node->object, "vtep");
 	char *where;
@@ -246,13 +258,13 @@ static void on_answer(struct fan_out *fan, void *arg)
 	add_steps(e, answer);
 	packet = json_object_get(answer, "packet");
 	if (e->before == NULL)
-		e->before = shown(json_object_get(packet, "before"));
+		e->before = explain_shown(json_object_get(packet, "before"));
 	after = json_object_get(packet, "after");
 	if (json_is_object(after)) {
 		json_decref(e->packet);
 		e->packet = json_incref(after);
 		json_decref(e->after);
-		e->after = shown(after);
+		e->after = explain_shown(after);
 	}
 	out = json_object_get(answer, "out");
 	if (strcmp(resource_text(answer, "verdict") != NULL ? resource_text(answer, "verdict")
@@ -297,6 +309,17 @@ static const char *source_of(const struct api_call *call, const struct object *p
 	return NULL;
 }
 
+static bool is_live(const struct api_call *call)
+{
+	return resource_boolean(call->params, "live", false);
+}
+
+/* A probe is the first packet of a flow: two of them should not be of the same. */
+static json_int_t default_source_port(const struct api_call *call)
+{
+	return SOURCE_PORT + (is_live(call) ? (json_int_t)(now_us() % PROBE_PORTS) : 0);
+}
+
 /* As the sender's machine would make it; its MAC addresses are the node's to fill in. */
 static json_t *packet_of(const struct api_call *call, const char *source)
 {
@@ -309,11 +332,12 @@ static json_t *packet_of(const struct api_call *call, const char *source)
 		number = dport != NULL ? 6 : strchr(to, ':') != NULL ? 58 : 1;
 	packet = json_pack("{s:s, s:s, s:I, s:i}", "source", source, "destination", to, "protocol",
 		number, "ttl", TTL);
-	if (dport != NULL) {
-		json_object_set_new(packet, "source_port",
-			json_integer(resource_integer(call->params, "source_port", SOURCE_PORT)));
+	if (dport != NULL)
 		json_object_set(packet, "port", dport);
-	}
+	if (dport != NULL || is_live(call)) /* of a ping the id */
+		json_object_set_new(packet, "source_port",
+			json_integer(resource_integer(
+				call->params, "source_port", default_source_port(call))));
 	return packet;
 }
 
@@ -348,6 +372,11 @@ static void begin(struct api_call *call, struct node *node, const char *source, 
 	e->packet = packet_of(call, source);
 	e->in = in;
 	e->steps = mem_json(json_array());
+	if (is_live(call)) {
+		e->first = node;
+		e->first_in = json_incref(e->in);
+		e->first_packet = json_incref(e->packet);
+	}
 	ask(e);
 }
 
@@ -432,6 +461,11 @@ void api_explain(struct api_call *call)
 	struct node *node;
 	const char *source;
 
+	if (is_live(call) && jsonrpc_call_peer(call->rpc)->read_only) {
+		api_fail(call, ERROR_DENIED, NULL,
+			"explain with live sends a packet: that needs a token");
+		return;
+	}
 	if (strcmp(resource_text(call->params, "from"), "external") == 0) {
 		explain_from_outside(call);
 		return;

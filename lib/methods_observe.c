@@ -134,6 +134,15 @@ static const struct field explain_params[] = {
 		.type = FIELD_ADDRESS,
 		.help = "the source address; when omitted: the port's first of the family",
 		.example = "\"198.51.100.7\""},
+	{.name = "live",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "also send such a packet the real way, as if the port had, and compare; "
+			"it ends before anybody gets it"},
+	{.name = "deliver",
+		.type = FIELD_BOOLEAN,
+		.def = "false",
+		.help = "with live: let the receiver have it"},
 	{},
 };
 
@@ -157,6 +166,11 @@ static bool explain_check(const json_t *params, struct resource_error *error)
 		return resource_fail(error, "/protocol", "a packet has one protocol, not any");
 	if (!strcmp(resource_text(params, "from"), "external") && !source)
 		return resource_fail(error, "/source_address", "is required with from external");
+	if (resource_boolean(params, "live", false) &&
+		!strcmp(resource_text(params, "from"), "external"))
+		return resource_fail(error, "/live", "a probe begins at a port, not outside");
+	if (resource_boolean(params, "deliver", false) && !resource_boolean(params, "live", false))
+		return resource_fail(error, "/deliver", "only with live");
 	if (source && !strchr(source, ':') != !strchr(to, ':'))
 		return resource_fail(error, "/source_address",
 			"%s and the destination %s are of different families", source, to);
@@ -225,6 +239,37 @@ static const struct field_value verdicts[] = {
 	{},
 };
 
+static const struct field_value live_verdicts[] = {
+	{"forward", "it came there"},
+	{"drop", "it was dropped"},
+	{"lost", "nobody has seen it again"},
+	{},
+};
+
+static const struct field live_fields[] = {
+	{.name = "verdict",
+		.type = FIELD_ENUM,
+		.values = live_verdicts,
+		.flags = FIELD_REQUIRED,
+		.help = "what became of it"},
+	TEXT_OR_NULL("reason", "why it was dropped"),
+	TEXT_OR_NULL("delivered_to", "whom it came to"),
+	{.name = "packet",
+		.type = FIELD_OBJECT,
+		.fields = packet_fields,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "as it was seen last; null when it was not"},
+	{.name = "agrees",
+		.type = FIELD_BOOLEAN,
+		.flags = FIELD_REQUIRED,
+		.help = "whether that is what was explained"},
+	{.name = "differences",
+		.type = FIELD_STRING,
+		.flags = FIELD_REQUIRED | FIELD_LIST,
+		.help = "what is not"},
+	{},
+};
+
 static const struct field explain_result_fields[] = {
 	{.name = "verdict",
 		.type = FIELD_ENUM,
@@ -243,6 +288,11 @@ static const struct field explain_result_fields[] = {
 		.fields = step_fields,
 		.flags = FIELD_REQUIRED | FIELD_LIST,
 		.help = "every decision, in order, over all nodes"},
+	{.name = "live",
+		.type = FIELD_OBJECT,
+		.fields = live_fields,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.help = "what became of the probe; null when none was sent"},
 	{},
 };
 static const struct field explain_result =

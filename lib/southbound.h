@@ -38,7 +38,7 @@
  *   Flows over two nodes that a change made illegal (texts: dataplane/forward/cut.h):
  *   session.end {node, items: ["..", ..]} → {ended}   to the one: `node`, where their other end is, has cut these; at most 500
  *   explain {in: {port} | {vtep, vni} | {external}, packet: {smac, dmac, source, destination, protocol, source_port, port, icmp_type, icmp_code, ttl}}
- *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | {external} | null, packet: {before, after: as above | null}, steps: [..]}
+ *     → {verdict, reason, out: {port} | {vtep, vni} | {external} | {gateway: subnet} | {node} | null, packet: {before, after: as above | null}, steps: [..]}
  *   capture.start {capture, scope: port|vpc|node|all, name, vni, drops, filter, snaplen, count, rewritten: before|after|both, path} → {}
  *     `capture` is the controller's number for it; it ends with the connection, by `count` or by
  *   capture.stop {capture} → {}   after the last capture.data
@@ -47,6 +47,11 @@
  *     indicators: [{list, entries}]}; then notifications inspect.changed {}
  *   inspect.alert {vni, inspection, detector, port_index, source, targets, count, evidence: {flow, packets}} → {}   passed on as the notification
  *     inspect.alert {vni, inspection, detector, port, source, targets, count, evidence}; port "": not here
+ *   Probes (dataplane/forward/live_rpc.c), known by a token of 32 hexadecimal digits:
+ *   live.arm {token, deliver} → {}   expect it, for 5 s at most
+ *   live.send {token, deliver, in: {port}, packet} → {verdict: forward|drop|lost, reason, out: as above, packet: as above | null}   once it has ended here
+ *   live.take {token, deliver, in, packet} → the same   to the node that it has come to
+ *   live.end {token} → {}   it is over
  *   notifications from the dataplane: event {severity, kind, name, reason, message};
  *     session.cut {node, items: ["..", ..]}   flows with an end on `node` that we have cut, for its session.end;
  *     capture.data {capture, data: base64 of pcapng blocks, interfaces numbered from 0}, capture.end {capture}   by its count

@@ -69,11 +69,10 @@ void control_receiver_set(enum control_kind kind, control_receive_fn receive)
 	receivers[kind] = receive;
 }
 
-int control_send(loc_t out, const void *frame, uint16_t len)
+static int enqueue(const struct pkt *meta, uint32_t usr, const void *frame, uint16_t len)
 {
 	bool large = len > RTE_MBUF_DEFAULT_DATAROOM;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(large ? workers[0].jumbo_pool : workers[0].pool);
-	struct pkt *p;
 	char *data;
 
 	if (m == NULL)
@@ -84,17 +83,28 @@ int control_send(loc_t out, const void *frame, uint16_t len)
 		return -EMSGSIZE;
 	}
 	memcpy(data, frame, len);
-	p = pkt_of(m);
-	memset(p, 0, sizeof(*p));
-	p->flags = PKT_F_GENERATED;
-	p->in = LOC_NONE;
-	p->out = out;
+	*pkt_of(m) = *meta;
+	m->hash.usr = usr;
 	if (rte_ring_sp_enqueue(to_worker, m) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
 	worker_wake_all();
 	return 0;
+}
+
+int control_send(loc_t out, const void *frame, uint16_t len)
+{
+	const struct pkt meta = {.flags = PKT_F_GENERATED, .in = LOC_NONE, .out = out};
+
+	return enqueue(&meta, 0, frame, len);
+}
+
+int control_inject(loc_t in, unsigned int role, uint32_t vpc, const void *frame, uint16_t len)
+{
+	const struct pkt meta = {.in = in, .out = LOC_NONE, .vpc = vpc};
+
+	return enqueue(&meta, role, frame, len);
 }
 
 bool control_pending(const struct worker *w)
@@ -117,6 +127,15 @@ void control_punt(struct rte_mbuf *m, enum control_kind kind)
 		eventfd_write(punt_fd, 1);
 }
 
+static rte_edge_t edge_of(const struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of((struct rte_mbuf *)(uintptr_t)m);
+
+	if (p->in != LOC_NONE)
+		return (rte_edge_t)(EDGE_COMMON + m->hash.usr);
+	return loc_is_port(p->out) ? EDGE_PORT_TX : EDGE_UNDERLAY_TX;
+}
+
 static uint16_t control_rx_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
@@ -130,9 +149,7 @@ static uint16_t control_rx_process(
 	n = rte_ring_sc_dequeue_burst(to_worker, (void **)pkts, BURST, NULL);
 	worker_self->count.generated += n;
 	for (unsigned int i = 0; i < n; i++)
-		rte_node_enqueue_x1(graph, node,
-			loc_is_port(pkt_of(pkts[i])->out) ? EDGE_PORT_TX : EDGE_UNDERLAY_TX,
-			pkts[i]);
+		rte_node_enqueue_x1(graph, node, edge_of(pkts[i]), pkts[i]);
 	return (uint16_t)n;
 }
 
@@ -144,3 +161,13 @@ static struct rte_node_register control_rx_node = {
 	.next_nodes = {"drop", "port_tx", "underlay_tx"},
 };
 RTE_NODE_REGISTER(control_rx_node);
+
+void control_link_roles(unsigned int roles)
+{
+	const char *names[8];
+
+	for (unsigned int role = 0; role < roles && role < RTE_DIM(names); role++)
+		names[role] = node_of_rx(role);
+	rte_node_edge_update(
+		rte_node_from_name("control_rx"), EDGE_COMMON, names, (rte_edge_t)roles);
+}

@@ -4,6 +4,7 @@
 /* Frames between the control thread and the packet graph: two bounded rings.
  *
  *   control_send()  control thread → worker 0 → port or underlay (ARP requests, probes)
+ *   control_inject()  the same, but as if a port had sent it
  *   control_punt()  worker → control thread (ARP/ND answers on the underlay)
  */
 #include <stdbool.h>
@@ -23,6 +24,12 @@ void control_fini(void);
 /* A frame to send: `out` a port, a tunnel (then with VNI 0), or LOC_NONE for the underlay as it is. Counted as generated. 0; -ENOBUFS: full or out of
  * buffers. Control thread. */
 int control_send(loc_t out, const void *frame, uint16_t len);
+
+/* A frame that worker 0 takes as from port `in` of that role (enum port_role), in VPC index `vpc`: it begins where port_rx hands on
+ * what such ports send. Counted as generated. As control_send(). */
+int control_inject(loc_t in, unsigned int role, uint32_t vpc, const void *frame, uint16_t len);
+/* Where injected frames of each role begin; at start (NODE_LINKER). */
+void control_link_roles(unsigned int roles);
 
 enum control_kind {
 	CONTROL_NEIGHBOUR, /* ARP and ND of the underlay */

@@ -8,6 +8,7 @@
 #include "core/config.h"
 #include "core/node.h"
 #include "observe/fate.h"
+#include "observe/live.h"
 
 #define OWNER_NODE 0u
 
@@ -80,6 +81,7 @@ void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason re
 	cell->last_ms = w->now_ms;
 	keep_last(cell, m, pkt_of((struct rte_mbuf *)(uintptr_t)m));
 	observe_dropped((struct rte_mbuf *)(uintptr_t)m, reason);
+	live_dropped((struct rte_mbuf *)(uintptr_t)m, reason);
 }
 
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason)

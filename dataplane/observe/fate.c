@@ -4,7 +4,7 @@
 #include "observe/observe_internal.h"
 
 _Atomic uint32_t observe_watching;
-static unsigned int watchers[2]; /* of each bit */
+static unsigned int watchers[3]; /* of each bit */
 static observe_fate_fn _Atomic ended;
 
 void observe_watch(uint32_t bits, bool on)

@@ -24,8 +24,12 @@
 
 enum observe_fate { OBSERVE_DROPPED, OBSERVE_TO_PORT, OBSERVE_TO_UNDERLAY, OBSERVE_CONSUMED };
 
-/* Somebody marks packets; somebody wants to see all drops, also of packets that nobody marked. */
-enum observe_watch { OBSERVE_WATCH_MARKED = 1 << 0, OBSERVE_WATCH_DROPS = 1 << 1 };
+/* Somebody marks packets; somebody wants to see all drops, also of packets that nobody marked; probes are on their way (live.h). */
+enum observe_watch {
+	OBSERVE_WATCH_MARKED = 1 << 0,
+	OBSERVE_WATCH_DROPS = 1 << 1,
+	OBSERVE_WATCH_PROBES = 1 << 2,
+};
 extern _Atomic uint32_t observe_watching;
 void observe_watch(uint32_t bits, bool on); /* counted: each `on` needs its off */
 

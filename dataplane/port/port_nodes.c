@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ends of the graph: port_rx reads the ports of this worker, port_tx sends to any. */
+#include "core/control.h"
 #include "core/node.h"
 #include "observe/fate.h"
+#include "observe/live.h"
 #include "observe/observe.h"
 #include "port/poll.h"
 #include "port/port.h"
@@ -66,6 +68,7 @@ static void link_rx(void)
 	for (unsigned int role = 0; role < PORT_ROLES; role++)
 		names[role] = node_of_rx(role);
 	rte_node_edge_update(rte_node_from_name("port_rx"), 1, names, RTE_DIM(names));
+	control_link_roles(PORT_ROLES);
 }
 NODE_LINKER(port_rx_linker, link_rx)
 
@@ -82,9 +85,13 @@ static uint16_t port_tx_process(
 		while (i < nb_objs && pkt_of(pkts[i])->out == out)
 			i++;
 		if (likely(port != NULL && port->enabled)) {
-			observe_port(port, OBSERVE_GIVEN, &pkts[start], (uint16_t)(i - start));
-			observe_sent(&pkts[start], (uint16_t)(i - start), OBSERVE_TO_PORT);
-			port_send(port, &pkts[start], (uint16_t)(i - start));
+			uint16_t n = (uint16_t)(i - start);
+
+			if (likely(port->state == PORT_ACTIVE))
+				n = live_sent(port->index, &pkts[start], n);
+			observe_port(port, OBSERVE_GIVEN, &pkts[start], n);
+			observe_sent(&pkts[start], n, OBSERVE_TO_PORT);
+			port_send(port, &pkts[start], n);
 			continue;
 		}
 		for (uint16_t k = start; k < i; k++) {

@@ -5,6 +5,7 @@
 
 #include "core/node.h"
 #include "observe/fate.h"
+#include "observe/live.h"
 #include "observe/observe.h"
 #include "port/offload.h"
 #include "underlay/underlay.h"
@@ -120,6 +121,7 @@ static uint16_t tx_process(
 	struct batch b = {.port = underlay_port(), .out = LOC_NONE, .mtu = underlay_mtu()};
 
 	observe_sent((struct rte_mbuf **)objs, nb_objs, OBSERVE_TO_UNDERLAY);
+	live_tunnelled((struct rte_mbuf **)objs, nb_objs);
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct rte_mbuf *m = objs[i];
 

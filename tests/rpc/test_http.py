@@ -47,6 +47,15 @@ def test_changes_need_one(shared):
     assert answer["result"] == {}
 
 
+def test_a_probe_needs_one(shared):
+    """explain is a question; with live it sends a packet."""
+    question = {"from": "web1", "to": "10.0.1.3", "live": True}
+    status, answer = rpc(shared, "explain", question)
+    assert status == 200 and answer["error"]["code"] == CODES["denied"]
+    status, answer = rpc(shared, "explain", question, token=TOKEN)
+    assert status == 200 and answer["error"]["code"] != CODES["denied"]
+
+
 def test_no_method_that_changes_passes_without_a_token(shared):
     before = shared.call("export")
     for name, method in shared.document.methods.items():
