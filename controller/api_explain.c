@@ -92,8 +92,7 @@ json_t *explain_shown(const json_t *packet)
 		if (value != NULL && !json_is_null(value))
 			json_object_set(copy, names[i][1], value);
 	}
-	json_object_set_new(
-		copy, "protocol", protocol_shown(json_object_get(packet, "protocol")));
+	json_object_set_new(copy, "protocol", protocol_shown(json_object_get(packet, "protocol")));
 	return copy;
 }
 
@@ -105,10 +104,10 @@ static json_t *text_or_null(const char *text)
 static void finish(struct explanation *e, const char *verdict, const char *reason, const char *to)
 {
 	bool forward = strcmp(verdict, "forward") == 0;
-	json_t *result = mem_json(json_pack("{s:s, s:o, s:o, s:{s:O, s:O}, s:O, s:n}", "verdict",
+	json_t *result = mem_json(json_pack("{s:s, s:o, s:o, s:{s:O, s:O}, s:O}", "verdict",
 		verdict, "reason", text_or_null(reason), "delivered_to", text_or_null(to), "packet",
 		"before", e->before, "after", forward && e->after != NULL ? e->after : json_null(),
-		"steps", e->steps, "live"));
+		"steps", e->steps));
 
 	if (e->first != NULL)
 		api_live(e->call, result, e->first, json_incref(e->first_in),

@@ -11,8 +11,8 @@
 #include <sys/random.h>
 
 #define NODES_MAX 8
-#define ARM_MS 1000
-#define TIMEOUT_MS 2500 /* longer than a node waits for it */
+#define ARM_MS 5000
+#define TIMEOUT_MS 10000 /* longer than a node waits for it */
 #define TOKEN_BYTES 16
 
 struct probe {

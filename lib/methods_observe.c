@@ -136,12 +136,10 @@ static const struct field explain_params[] = {
 		.example = "\"198.51.100.7\""},
 	{.name = "live",
 		.type = FIELD_BOOLEAN,
-		.def = "false",
 		.help = "also send such a packet the real way, as if the port had, and compare; "
 			"it ends before anybody gets it"},
 	{.name = "deliver",
 		.type = FIELD_BOOLEAN,
-		.def = "false",
 		.help = "with live: let the receiver have it"},
 	{},
 };
@@ -291,8 +289,7 @@ static const struct field explain_result_fields[] = {
 	{.name = "live",
 		.type = FIELD_OBJECT,
 		.fields = live_fields,
-		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
-		.help = "what became of the probe; null when none was sent"},
+		.help = "what became of the probe, when one was asked for"},
 	{},
 };
 static const struct field explain_result =
