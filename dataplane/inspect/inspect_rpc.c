@@ -94,10 +94,12 @@ static void get(struct jsonrpc_call *call, json_t *params, void *ctx)
 	/* The interface may not have been to be had before. */
 	if (inspections != NULL && inspect_tap_open() == 0)
 		inspect_feed_start();
-	if (inspectd == NULL)
+	/* Others may ask as well; who asked first is told of changes, until it goes. */
+	if (inspectd == NULL && conn != NULL) {
+		inspectd = conn;
 		rpc_event("info", "node", node_config.node, "inspectd_connected",
 			"vpc-inspectd is there");
-	inspectd = conn;
+	}
 	jsonrpc_reply(
 		call, json_pack("{s:I, s:s?, s:I, s:I, s:I, s:o, s:o}", "revision",
 			      (json_int_t)state_revision(), "interface", inspect_tap_name(),
