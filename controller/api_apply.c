@@ -91,9 +91,7 @@ static const char *tenant_of(const struct model *model, const json_t *named,
 	const struct kind *kind, const json_t *resource)
 {
 	const struct object *known = model_find(model, kind, resource_text(resource, "name"));
-	const struct field *parent =
-		kind->parent != NULL ? field_find(kind->fields, kind->parent) : NULL;
-	const json_t *value = parent != NULL ? json_object_get(resource, parent->name) : NULL;
+	const char *ref, *parent = resource_parent(kind, resource, &ref);
 	const json_t *sibling;
 	char *key;
 
@@ -101,16 +99,14 @@ static const char *tenant_of(const struct model *model, const json_t *named,
 		return resource_text(resource, "tenant");
 	if (known != NULL)
 		return object_tenant(known);
-	if (json_is_array(value))
-		value = json_array_get(value, 0);
-	if (value == NULL)
+	if (parent == NULL)
 		return RESOURCE_TENANT_DEFAULT;
-	key = mem_printf("%s %s", parent->ref, json_string_value(value));
+	key = mem_printf("%s %s", ref, parent);
 	sibling = json_object_get(named, key);
 	free(key);
 	if (sibling != NULL)
-		return tenant_of(model, named, kind_find(parent->ref), sibling);
-	known = model_get(model, parent->ref, json_string_value(value));
+		return tenant_of(model, named, kind_find(ref), sibling);
+	known = model_get(model, ref, parent);
 	return known != NULL ? object_tenant(known) : RESOURCE_TENANT_DEFAULT;
 }
 

@@ -2,6 +2,7 @@
 #include "emission.h"
 
 #include "controller.h"
+#include "flow_log.h"
 #include "gateway.h"
 #include "mem.h"
 #include "mirror.h"
@@ -78,6 +79,7 @@ void emission_touch_vpc(struct node *node, struct object *vpc)
 	REFERRERS_FOREACH(s->from, kind_find("port"), p)
 	emission_touch_on(node, p->from);
 	mirror_touch_vpc(node, vpc);
+	flow_log_touch_vpc(node, vpc);
 }
 
 /* The first thing of a VPC came to the node, or its last one went. */

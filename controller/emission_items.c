@@ -3,6 +3,7 @@
 #include "claims.h"
 #include "controller.h"
 #include "emission.h"
+#include "flow_log.h"
 #include "gateway.h"
 #include "inspection.h"
 #include "lib/kinds.h"
@@ -363,6 +364,7 @@ void emission_items(const struct node *node, const struct object *object, json_t
 		{"nat_gateway", emission_gateway_items},
 		{"load_balancer", emission_gateway_items},
 		{"mirror", mirror_items},
+		{"flow_log", flow_log_items},
 	};
 
 	for (size_t i = 0; object->present && i < sizeof(makers) / sizeof(makers[0]); i++)

@@ -3,6 +3,7 @@
 
 #include "controller.h"
 #include "fan_out.h"
+#include "flow_log.h"
 #include "http_guard.h"
 #include "lib/jsonrpc_server.h"
 #include "lib/log.h"
@@ -214,6 +215,7 @@ static void on_metrics(struct evhttp_request *request, void *arg)
 			continue;
 		fan_out_ask(fan, node, "status", mem_json(json_object()));
 		metrics_service_ask(fan, node);
+		flow_log_metrics_ask(fan, node);
 	}
 	fan_out_wait(fan);
 }

@@ -3,6 +3,7 @@
 
 #include "controller.h"
 #include "fan_out.h"
+#include "flow_log.h"
 #include "mem.h"
 #include "metrics_service.h"
 #include "node.h"
@@ -249,5 +250,6 @@ void metrics_write(struct controller *c, const struct fan_out *fan, struct evbuf
 	write_tunnels(c, fan, out);
 	write_workers(c, fan, out);
 	metrics_service_write(c, fan, out);
+	flow_log_metrics_write(c, fan, out);
 	write_calls(c->metrics, out);
 }

@@ -122,17 +122,13 @@ static void withdraw(struct txn *txn)
 
 static void choose_tenant(const struct model *model, const struct kind *kind, json_t *json)
 {
-	const struct field *parent =
-		kind->parent != NULL ? field_find(kind->fields, kind->parent) : NULL;
-	const json_t *value = parent != NULL ? json_object_get(json, parent->name) : NULL;
+	const char *ref, *parent = resource_parent(kind, json, &ref);
 	const struct object *object = NULL;
 
 	if (json_object_get(json, "tenant") != NULL)
 		return;
-	if (json_is_array(value))
-		value = json_array_get(value, 0);
-	if (value != NULL)
-		object = model_get(model, parent->ref, json_string_value(value));
+	if (parent != NULL)
+		object = model_get(model, ref, parent);
 	json_object_set_new(json, "tenant",
 		json_string(object != NULL ? object_tenant(object) : RESOURCE_TENANT_DEFAULT));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view.h"
 
+#include "flow_log.h"
 #include "mem.h"
 #include "mirror.h"
 #include "node.h"
@@ -118,6 +119,8 @@ static json_t *status_of(struct controller *c, const struct object *object)
 		return view_service_status(c, object);
 	if (strcmp(kind, "mirror") == 0)
 		return mirror_status(c, object);
+	if (strcmp(kind, "flow_log") == 0)
+		return flow_log_status(c, object);
 	if (strcmp(kind, "peering") == 0 || strcmp(kind, "alert") == 0)
 		return json_incref(json_object_get(object->json, "status"));
 	return json_object();
@@ -240,6 +243,10 @@ void view_reply(struct api_call *call, json_t *result, bool fresh)
 	}
 	if (is_service(call->method->kind->name)) {
 		view_service_reply(call, result);
+		return;
+	}
+	if (strcmp(call->method->kind->name, "flow_log") == 0) {
+		flow_log_reply(call, result);
 		return;
 	}
 	if (strcmp(call->method->kind->name, "port") != 0) {

@@ -22,6 +22,7 @@ static const struct kind *const kinds[] = {
 	&kind_indicator_list,
 	&kind_inspection,
 	&kind_alert,
+	&kind_flow_log,
 };
 
 size_t kind_count(void)

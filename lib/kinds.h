@@ -12,7 +12,7 @@
 extern const struct kind kind_tenant, kind_node, kind_vpc, kind_prefix_list, kind_security_group,
 	kind_subnet, kind_port, kind_peering, kind_eip_pool, kind_eip, kind_nat_gateway,
 	kind_load_balancer, kind_route, kind_mirror, kind_indicator_list, kind_inspection,
-	kind_alert;
+	kind_alert, kind_flow_log;
 
 /* The table of a port's `attachment`, also a parameter of port.attach. Ends with FIELD_END. */
 extern const struct field_variant port_attachments[];

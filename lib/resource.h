@@ -123,7 +123,8 @@ struct kind {
 	const char *plural; /* "security groups" */
 	const char *help;   /* what it is: a sentence or two */
 	unsigned flags;
-	const char *parent; /* the field whose (first) object gives the default tenant, or NULL */
+	/* The field whose (first) object gives the default tenant, or NULL. Of type FIELD_OBJECT: the reference in it. */
+	const char *parent;
 	const struct field *fields;  /* all: name, tenant, description, …, revision, status */
 	const struct field *filters; /* of list, beside the fields; matched by the controller */
 	const struct kind_verb *verbs;
@@ -187,6 +188,9 @@ const struct field_variant *field_variant_find(const struct field *field, const 
 
 /* The field's default, a new reference; NULL when it has none. */
 json_t *field_default(const struct field *field);
+
+/* The object that gives one of this kind its default tenant: its name, NULL: none, and its kind's in *ref. Borrowed. */
+const char *resource_parent(const struct kind *kind, const json_t *object, const char **ref);
 
 /* Which of the words was probably meant by one that is none of them; NULL when none is near. */
 const char *resource_nearest(const char *given, const char *const *choices, size_t count);

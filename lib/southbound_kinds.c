@@ -191,6 +191,20 @@ const struct sb_kind sb_kinds[] = {
 		{"snaplen", SB_UINT},
 		{"revision", SB_UINT}),
 	 .help = "what is looked for in a VPC's traffic"},
+	{"flow_log", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"vni", SB_UINT, .ref = "vpc"},
+		{"subnet", SB_STRING, .nullable = true, .help = "only flows of its ports"},
+		{"port", SB_STRING, .nullable = true, .help = "only flows of that port"},
+		{"collector", SB_STRING, .help = "udp://HOST:PORT, tcp://HOST:PORT, file:PATH"},
+		{"format", SB_STRING, .help = "ipfix, json"},
+		{"interval_s", SB_UINT},
+		{"sample", SB_UINT, .help = "one flow in so many"},
+		{"verdicts", SB_STRING, .help = "all, accepted, denied"},
+		{"biflow", SB_BOOL},
+		{"nat_events", SB_BOOL},
+		{"revision", SB_UINT}),
+	 .help = "whose flows are told to which collector: to all nodes that have the VPC"},
 };
 /* clang-format on */
 

@@ -21,6 +21,7 @@
 #include "core/usage.h"
 #include "core/worker.h"
 #include "external/external.h"
+#include "flow_log/flow_log.h"
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/shares.h"
@@ -158,6 +159,7 @@ static void stop(void)
 		port_leave(p);
 	}
 	usage_file_stop();
+	flow_log_stop();
 	reaper_wait();
 	probe_stop();
 	external_stop();

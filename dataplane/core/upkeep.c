@@ -11,6 +11,7 @@
 #include "core/usage.h"
 #include "core/worker.h"
 #include "external/external.h"
+#include "flow_log/flow_log.h"
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
@@ -68,6 +69,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	lb_turn(clock_ms());
 	if (session_used() != 0 || account_waits())
 		session_sweep(session_high_water() / TICKS + 1, clock_ms(), ask_again);
+	flow_log_turn(clock_ms());
 	cut_turn();
 	nat_turn(clock_ms());
 }

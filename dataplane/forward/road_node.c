@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 
+#include "flow_log/flow_log.h"
 #include "forward/apply.h"
 #include "forward/denied.h"
 #include "forward/detour.h"
@@ -372,6 +373,8 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 	if (edge == EDGE_ROAD)
 		edge = p->flags & (PKT_F_ICMP_ERROR | PKT_F_LATER) ? drop(p, DROP_NO_SESSION)
 								   : again(w, m, p);
+	if (edge == EDGE_DROP && unlikely(flow_log_denies()))
+		flow_log_denied(m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
 	if (edge == EDGE_DROP && unlikely(inspect_any) && p->session == SESSION_NONE)

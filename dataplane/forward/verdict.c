@@ -59,20 +59,6 @@ void verdict_flow_of_packet(struct flow *f, const struct rte_mbuf *m, const stru
 	f->dmac = eth->dst_addr;
 }
 
-static struct ip_addr session_src(uint32_t index, unsigned int dir)
-{
-	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
-
-	return session_key_is_v6(key) ? session_exts[index].src[dir] : ip_addr_from_v4(key->src);
-}
-
-static struct ip_addr session_dst(uint32_t index, unsigned int dir)
-{
-	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
-
-	return session_key_is_v6(key) ? session_exts[index].dst[dir] : ip_addr_from_v4(key->dst);
-}
-
 void verdict_flow_of_session(struct flow *f, uint32_t index)
 {
 	const struct session_dir *d = session_dir_of(index << 1),

@@ -139,6 +139,7 @@ static bool stands(uint32_t index, uint32_t change)
 struct sweep {
 	uint32_t now_ms, change;
 	bool full;
+	const struct session_watcher *watcher;
 	void (*stale)(uint32_t index);
 	uint32_t due[SESSION_BULK];
 	unsigned int n_due, removed;
@@ -146,7 +147,7 @@ struct sweep {
 
 static void remove_due(struct sweep *s)
 {
-	s->removed += session_remove_bulk(s->due, s->n_due);
+	s->removed += session_expire_bulk(s->due, s->n_due);
 	s->n_due = 0;
 }
 
@@ -156,6 +157,8 @@ static void visit(struct sweep *s, uint32_t index)
 		busiest_visit(index, s->now_ms);
 	if (session_dirs[index << 1].flags & SESSION_F_ACCOUNT)
 		account_settle(index);
+	if (unlikely(s->watcher != NULL))
+		s->watcher->visit(index, s->now_ms);
 	if (session_idle_ms(index, s->now_ms) >= (uint64_t)timeout_when(index, s->full) * 1000) {
 		s->due[s->n_due++] = index;
 		if (s->n_due == SESSION_BULK)
@@ -201,6 +204,9 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 	memory_populate_for(POPULATE_MS, populate_piece);
 	slice = RTE_MIN(slice, high);
 	rcu_read_enter();
+	s.watcher = session_watched();
+	if (unlikely(s.watcher != NULL))
+		s.watcher->begin();
 	while (slice > 0) {
 		from = hand < high ? hand : 0;
 		end = RTE_MIN(from + slice, high);
@@ -209,6 +215,8 @@ unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32
 		hand = end;
 		if (unlikely(busiest_on) && end == high)
 			busiest_turned(now_ms);
+		if (unlikely(s.watcher != NULL) && end == high)
+			s.watcher->turned(now_ms);
 		turned += end == high;
 	}
 	remove_due(&s);

@@ -21,6 +21,7 @@ struct session_more *session_mores;
 struct session_meters *session_meters;
 struct session_hold *session_holds;
 struct session_account *session_accounts;
+const struct session_watcher *_Atomic session_watcher;
 uint64_t session_seed[4];
 
 /* Records of indexes below have memory. Control thread. */
@@ -200,6 +201,8 @@ static void fill(uint32_t index, const struct session_new *new)
 		note_use(&accounts);
 		account_begin(index, new->accounts);
 	}
+	if (unlikely(new->history != NULL) && session_watched() != NULL)
+		session_watched()->resumed(index);
 }
 
 void session_prefetch(const struct session_key *key)
@@ -243,10 +246,13 @@ int session_insert(const struct session_new *new, uint32_t *ref)
 }
 
 /* Its keys are gone: what it held may be taken for the next flow. */
-static void release(uint32_t index)
+static void release(uint32_t index, bool timed_out)
 {
+	const struct session_watcher *watcher = session_watched();
 	struct session_hold hold = session_hold_of(index);
 
+	if (unlikely(watcher != NULL))
+		watcher->end(index, timed_out);
 	if (unlikely(session_dirs[index << 1].flags & SESSION_F_ACCOUNT))
 		account_settle(index);
 	if (unlikely(session_hold_any(&hold)))
@@ -258,7 +264,7 @@ void session_remove(uint32_t index)
 	session_remove_bulk(&index, 1);
 }
 
-unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n)
+static unsigned int remove_bulk(const uint32_t *indexes, unsigned int n, bool timed_out)
 {
 	uint32_t won[SESSION_BULK], hashes[SESSION_BULK][2];
 	unsigned int n_won = 0;
@@ -276,10 +282,25 @@ unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n)
 	}
 	for (unsigned int i = 0; i < n_won; i++) {
 		bucket_remove(won[i], hashes[i]);
-		release(won[i]);
+		release(won[i], timed_out);
 		index_retire(won[i]);
 	}
 	return n_won;
+}
+
+unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n)
+{
+	return remove_bulk(indexes, n, false);
+}
+
+unsigned int session_expire_bulk(const uint32_t *indexes, unsigned int n)
+{
+	return remove_bulk(indexes, n, true);
+}
+
+uint32_t session_records(void)
+{
+	return index_records();
 }
 
 bool session_alive(uint32_t index)

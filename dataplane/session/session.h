@@ -183,6 +183,8 @@ void session_remove(uint32_t index);
 /* The same of up to SESSION_BULK at once, whose cache misses overlap. Returns how many were this call's to remove. */
 #define SESSION_BULK 64u
 unsigned int session_remove_bulk(const uint32_t *indexes, unsigned int n);
+/* The same of those that were silent for too long. */
+unsigned int session_expire_bulk(const uint32_t *indexes, unsigned int n);
 /* Lives, as far as the caller can know. */
 bool session_alive(uint32_t index);
 
@@ -345,9 +347,26 @@ static inline bool session_count(struct session_hot *hot, uint32_t bytes, uint32
 	return true;
 }
 
+/* The addresses of a direction as its packets arrive. */
+static inline struct ip_addr session_src(uint32_t index, unsigned int dir)
+{
+	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
+
+	return session_key_is_v6(key) ? session_exts[index].src[dir] : ip_addr_from_v4(key->src);
+}
+
+static inline struct ip_addr session_dst(uint32_t index, unsigned int dir)
+{
+	const struct session_key *key = &session_dir_of(index << 1 | dir)->key;
+
+	return session_key_is_v6(key) ? session_exts[index].dst[dir] : ip_addr_from_v4(key->dst);
+}
+
 /* Sessions that live; the sum over the threads, so exact when none is at work. */
 uint32_t session_used(void);
 uint32_t session_capacity(void);
+/* Indexes are below. */
+uint32_t session_records(void);
 /* The same of one VPC, and those of them without a packet of the other side. */
 uint32_t session_vpc_used(uint32_t vpc_index);
 uint32_t session_vpc_unanswered(uint32_t vpc_index);
@@ -381,6 +400,28 @@ uint32_t session_idle_ms(uint32_t index, uint32_t now_ms);
 unsigned int session_sweep(uint32_t slice, uint32_t now_ms, void (*stale)(uint32_t index));
 /* Indexes that were ever in use: a turn of the hand is so many records. */
 uint32_t session_high_water(void);
+
+/* Who follows all sessions from one turn of the clock hand to the next (flow_log/). One, or NULL. */
+struct session_watcher {
+	/* Before a slice of a turn, inside its RCU read section: from here to its end no index is given to another session. Control
+	 * thread. */
+	void (*begin)(void);
+	/* The hand passes a session. Control thread. */
+	void (*visit)(uint32_t index, uint32_t now_ms);
+	/* The hand has been round. Control thread. */
+	void (*turned)(uint32_t now_ms);
+	/* A session has been removed, by the calling thread; its record is still as it was. `timed_out`: because it was silent. Neither waits
+	 * nor allocates. */
+	void (*end)(uint32_t index, bool timed_out);
+	/* One was made of another one's history. The inserting thread, before it can be found. */
+	void (*resumed)(uint32_t index);
+};
+extern const struct session_watcher *_Atomic session_watcher;
+
+static inline const struct session_watcher *session_watched(void)
+{
+	return atomic_load_explicit(&session_watcher, memory_order_acquire);
+}
 
 /* A session as it stood at one moment. */
 struct session_view {

@@ -223,6 +223,7 @@ BASE = [
         "address": "10.0.1.100",
         "listeners": [{"protocol": "tcp", "port": 80, "backends": [{"port": "web1"}, {"address": "10.0.1.77"}]}],
     },
+    {"kind": "flow_log", "name": "audit", "scope": {"subnet": "front"}, "collector": "udp://192.0.2.10:4739"},
     {
         "kind": "mirror",
         "name": "tap",

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for networ
 
 SEED = int(os.environ.get("VPC_TEST_SEED", "20260401"), 0)
 LONG = os.environ.get("VPC_TEST_SIZE") == "long"
-KINDS = ["vpc", "subnet", "port", "security_group", "peering", "eip", "nat_gateway", "load_balancer", "route", "mirror"]
+KINDS = ["vpc", "subnet", "port", "security_group", "peering", "eip", "nat_gateway", "load_balancer", "route", "mirror", "flow_log"]
 CHECKED = ("vpc", "port", "endpoint", "eip", "nat_gateway", "load_balancer")
 NAMES = [f"n{n}" for n in range(6)]
 
@@ -49,6 +49,11 @@ def random_resource():
             "rules": [{"direction": "ingress", "remote_group": pick(NAMES)}, {"direction": "egress", "priority": random.randint(1, 9)}]
         },
         "peering": lambda: {"vpcs": random.sample(NAMES, 2)},
+        "flow_log": lambda: {
+            "scope": {pick(["port", "subnet", "vpc"]): pick(NAMES)},
+            "collector": f"udp://127.0.0.1:{random.randint(2, 4)}",
+            "biflow": pick([True, False]),
+        },
         "mirror": lambda: {
             "sources": [{pick(["port", "subnet", "vpc"]): pick(NAMES)}],
             "target": pick([{"type": "port", "port": pick(NAMES)}, {"type": "erspan", "address": "192.0.2.200", "session_id": random.randint(0, 9)}]),
@@ -176,7 +181,7 @@ def test_random_changes(cloud):
             most = max(most, check(cloud))
             seen |= {item.split("\x1f")[0] for host in cloud.hosts.values() for item in state_of(host)}
     assert most > 20, "the test has something to compare"
-    assert seen >= {*CHECKED, "snat", "dnat", "listener", "backend", "route", "mirror"}, seen
+    assert seen >= {*CHECKED, "snat", "dnat", "listener", "backend", "route", "mirror", "flow_log"}, seen
     exported = cloud.call("export")["resources"]
     assert counts(cloud.call("apply", resources=exported, wait=True))["unchanged"] == len(exported)
 

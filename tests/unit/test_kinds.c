@@ -416,6 +416,53 @@ static const struct bad mirror_bad[] = {
 	{NULL},
 };
 
+/* ---- flow_log ---- */
+
+static const struct good flow_log_good[] = {
+	GOOD_COMMON,
+	{"scope", "{\"subnet\":\"s\"}"},
+	{"scope", "{\"port\":\"p\"}"},
+	{"collector", "\"tcp://collector.example.net:4739\""},
+	{"collector", "\"udp://[fd00::1]:65535\""},
+	{"collector", "\"file:/var/log/flows.json\""},
+	{"format", "\"json\""},
+	{"interval_s", "1"},
+	{"interval_s", "3600"},
+	{"sample", "1000000"},
+	{"verdicts", "\"accepted\""},
+	{"verdicts", "\"denied\""},
+	{"biflow", "true"},
+	{"nat_events", "false"},
+	{NULL},
+};
+
+static const struct bad flow_log_bad[] = {
+	BAD_COMMON,
+	{"scope", "null", NULL, "is required"},
+	{"scope", "{}", NULL, "give vpc, subnet or port"},
+	{"scope", "{\"vpc\":\"a\",\"port\":\"b\"}", NULL, "give one of"},
+	{"collector", "null", NULL, "is required"},
+	{"collector", "\"udp://host\"", NULL, "HOST:PORT"},
+	{"collector", "\"udp://:4739\"", NULL, "HOST:PORT"},
+	{"collector", "\"udp://host:0\"", NULL, "HOST:PORT"},
+	{"collector", "\"tcp://host:65536\"", NULL, "HOST:PORT"},
+	{"collector", "\"tcp://host:80x\"", NULL, "HOST:PORT"},
+	{"collector", "\"tcp://[10.0.0.1]:80\"", NULL, "HOST:PORT"},
+	{"collector", "\"tcp://fd00::1:80\"", NULL, "HOST:PORT"},
+	{"collector", "\"tcp://a b:80\"", NULL, "HOST:PORT"},
+	{"collector", "\"http://host:80\"", NULL, "file:PATH"},
+	{"collector", "\"file:flows\"", NULL, "absolute"},
+	{"collector", "\"file:/var/../etc/passwd\"", NULL, "absolute"},
+	{"collector", "\"file:/var/log/\"", NULL, "absolute"},
+	{"format", "\"netflow\"", NULL, "unknown value"},
+	{"interval_s", "0", NULL, "1 to 3600"},
+	{"sample", "0", NULL, "1 to 1000000"},
+	{"verdicts", "\"none\"", NULL, "unknown value"},
+	{"biflow", "1", NULL, "must be"},
+	{"nat_events", "1", NULL, "must be"},
+	{NULL},
+};
+
 static const struct good route_good[] = {
 	GOOD_COMMON,
 	{"vpc", "\"other\""},
@@ -587,6 +634,10 @@ static const struct table tables[] = {
 		"{\"name\":\"x\",\"sources\":[{\"port\":\"web1\"}],\"target\":{\"type\":"
 		"\"port\",\"port\":\"analyser\"}}",
 		mirror_good, mirror_bad},
+	{"flow_log",
+		"{\"name\":\"x\",\"scope\":{\"vpc\":\"v\"},\"collector\":\"udp://"
+		"192.0.2.10:4739\"}",
+		flow_log_good, flow_log_bad},
 	GATEWAY_TABLES,
 	{"indicator_list", "{\"name\":\"x\",\"entries\":[]}", indicator_list_good,
 		indicator_list_bad},

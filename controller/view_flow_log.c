@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Flow logs as they are shown: each node that has one says what became of its records. */
+#include "emission.h"
+#include "fan_out.h"
+#include "flow_log.h"
+#include "mem.h"
+#include "node.h"
+#include "reconcile.h"
+#include "wanted.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_MS 1000
+#define REASON_MAX 512
+
+struct shown {
+	struct api_call *call;
+	json_t *result;
+};
+
+static bool is_told(const struct node *node, const struct object *log)
+{
+	const struct item *item;
+	char key[640];
+
+	snprintf(key, sizeof(key), "flow_log\x1f%s", log->name);
+	item = wanted_find(node, key);
+	return item != NULL && item->known && item->known_hash == item->hash;
+}
+
+/* What is wrong with it on a node, in `reason`; the worse of two is kept. */
+enum worse { FINE, LATER, WRONG };
+
+static enum worse state_on(
+	const struct node *node, const struct object *log, const json_t *said, char *reason)
+{
+	const char *rejected = reconcile_rejection(node, "flow_log", log->name);
+	const char *why = resource_text(said, "reason");
+
+	if (rejected != NULL) {
+		snprintf(reason, REASON_MAX, "node `%s`: %.400s", node->name, rejected);
+		return WRONG;
+	}
+	if (!node_is_connected(node) || !is_told(node, log)) {
+		snprintf(reason, REASON_MAX, "node `%s` %s", node->name,
+			node_is_connected(node) ? "was not told yet" : "is away");
+		return LATER;
+	}
+	if (why == NULL || *why == '\0')
+		return FINE;
+	snprintf(reason, REASON_MAX, "node `%s`: %.400s", node->name, why);
+	return WRONG;
+}
+
+static const json_t *answer_of(
+	const struct fan_out *fan, const struct node *node, const struct object *log)
+{
+	const json_t *items =
+		fan != NULL ? json_object_get(fan_out_result(fan, node->name), "items") : NULL;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach ((json_t *)items, i, item) {
+		const char *name = resource_text(item, "name");
+
+		if (name != NULL && strcmp(name, log->name) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+static json_t *status_of(struct controller *c, const struct object *log, const struct fan_out *fan)
+{
+	static const char *const names[] = {"active", "pending", "error"};
+	char reason[REASON_MAX] = "", why[REASON_MAX] = "";
+	json_t *nodes = mem_json(json_array());
+	json_int_t records = 0, lost = 0;
+	enum worse worst = FINE;
+	bool any = false;
+
+	NODES_FOREACH(c, node)
+	{
+		const json_t *said = answer_of(fan, node, log);
+		enum worse worse;
+
+		if (!emission_vpc_is_relevant(node, flow_log_vpc(log)))
+			continue;
+		any = true;
+		worse = state_on(node, log, said, why);
+		if (worse > worst) {
+			worst = worse;
+			memcpy(reason, why, sizeof(reason));
+		}
+		if (said == NULL)
+			continue;
+		records += resource_integer(said, "records", 0);
+		lost += resource_integer(said, "lost", 0);
+		json_array_append_new(
+			nodes, json_pack("{s:s, s:I, s:I, s:O}", "node", node->name, "records",
+				       resource_integer(said, "records", 0), "lost",
+				       resource_integer(said, "lost", 0), "reason",
+				       json_object_get(said, "reason")));
+	}
+	if (!any) {
+		worst = LATER;
+		snprintf(reason, sizeof(reason), "no node has a port or a service of the VPC");
+	}
+	return json_pack("{s:s, s:s, s:I, s:I, s:o}", "state", names[worst], "reason", reason,
+		"records", records, "lost", lost, "nodes", nodes);
+}
+
+json_t *flow_log_status(struct controller *c, const struct object *log)
+{
+	return status_of(c, log, NULL);
+}
+
+static void show(const struct shown *s, const struct fan_out *fan, json_t *object)
+{
+	const struct object *log = model_find(
+		&s->call->c->model, s->call->method->kind, resource_text(object, "name"));
+
+	if (log != NULL)
+		json_object_set_new(object, "status", status_of(s->call->c, log, fan));
+}
+
+static void answered(struct fan_out *fan, void *arg)
+{
+	struct shown *s = arg;
+	json_t *items = json_object_get(s->result, "items"), *object;
+	size_t i;
+
+	if (items == NULL)
+		show(s, fan, s->result);
+	json_array_foreach (items, i, object)
+		show(s, fan, object);
+	api_reply(s->call, s->result);
+	free(s);
+}
+
+void flow_log_reply(struct api_call *call, json_t *result)
+{
+	json_t *items = json_object_get(result, "items");
+	struct shown *s = mem_calloc(1, sizeof(*s));
+	struct fan_out *fan;
+
+	*s = (struct shown){.call = call, .result = result};
+	fan = fan_out_new(call->c, TIMEOUT_MS, answered, s);
+	NODES_FOREACH(call->c, node)
+	{
+		if (node_is_connected(node) && (items == NULL || json_array_size(items) > 0))
+			fan_out_ask(fan, node, "flow_log.status", mem_json(json_object()));
+	}
+	fan_out_wait(fan);
+}
