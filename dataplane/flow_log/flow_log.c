@@ -239,8 +239,8 @@ void flow_log_turn(uint32_t now_ms)
 void flow_log_stop(void)
 {
 	if (session_watched() != NULL) {
+		flow_watch_tell_all();
 		flow_watch_stop();
-		flow_ring_drain();
 		flow_denied_turn(clock_ms(), true);
 	}
 	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++)

@@ -180,6 +180,14 @@ static void set_ports(struct entry *e, const struct rte_mbuf *m, const struct pk
 	e->dport = rte_cpu_to_be_16((uint16_t)(icmp[0] << 8 | icmp[1]));
 }
 
+/* ARP, too, may come above a rate. */
+static bool is_ip(const struct rte_mbuf *m)
+{
+	rte_be16_t type = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type;
+
+	return type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+}
+
 void flow_log_denied(const struct rte_mbuf *m, const struct pkt *p)
 {
 	struct entry wanted = {.in = p->in,
@@ -191,7 +199,8 @@ void flow_log_denied(const struct rte_mbuf *m, const struct pkt *p)
 	uint64_t hash;
 	struct entry *e;
 
-	if (!is_denial((enum drop_reason)p->reason) || (p->flags & PKT_F_LATER) ||
+	if (!is_denial((enum drop_reason)p->reason) || !is_ip(m) ||
+		(p->flags & (PKT_F_LATER | PKT_F_ICMP_ERROR)) ||
 		logs_of(p->vpc, receiver_vpc(p)) == 0)
 		return;
 	parse_addrs(m, p, &wanted.src, &wanted.dst);

@@ -131,6 +131,8 @@ void flow_ring_count_lost(uint64_t logs);
 void flow_watch_told(const struct flow_told *told);
 void flow_watch_start(void);
 void flow_watch_stop(void);
+/* As if all sessions ended now. */
+void flow_watch_tell_all(void);
 
 /* flow_log_denied.c */
 int flow_denied_init(void);

@@ -351,6 +351,16 @@ void flow_watch_start(void)
 	atomic_store_explicit(&session_watcher, &watcher, memory_order_release);
 }
 
+void flow_watch_tell_all(void)
+{
+	rcu_read_enter();
+	flow_ring_drain();
+	for (uint32_t i = 0; i < session_high_water(); i++)
+		if (session_alive(i))
+			ended(i, false);
+	rcu_read_leave();
+}
+
 void flow_watch_stop(void)
 {
 	atomic_store_explicit(&session_watcher, NULL, memory_order_release);
