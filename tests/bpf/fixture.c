@@ -67,6 +67,10 @@ int fixture_setup(void **state)
 	struct bpf_map *map;
 	int rc;
 
+	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+		fprintf(stderr, "this kernel has no BTF of itself\n");
+		exit(77);
+	}
 	libbpf_set_print(keep_words);
 	f->skeleton = inspect_bpf__open();
 	assert_non_null(f->skeleton);

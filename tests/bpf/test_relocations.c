@@ -106,6 +106,10 @@ int main(void)
 	};
 	const struct CMUnitTest given[] = {cmocka_unit_test(test_given_kernel)};
 
+	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+		fprintf(stderr, "this kernel has no BTF of itself\n");
+		return 77;
+	}
 	libbpf_set_print(watch);
 	if (getenv("VPC_KERNEL_BTF") != NULL)
 		return cmocka_run_group_tests(given, NULL, NULL);
