@@ -30,7 +30,8 @@ test: setup ## every suite, short sizes; the first three under sanitizers too
 test-long: setup ## every suite in full size, also under sanitizers and with two workers; docs/test-report.md
 	@scripts/run-tests --long --report docs/test-report.md
 
-bench: setup ## figures beside OVS-DPDK, grout and the kernel; QUICK=1 within three minutes; see docs/performance.md
+bench: ## figures beside OVS-DPDK, grout and the kernel; QUICK=1 within three minutes; see docs/performance.md
+	@scripts/setup --bench
 	@scripts/bench
 
 lint: $(BUILD)/build.ninja ## clang-format, clang-tidy, shellcheck, python syntax
