@@ -10,6 +10,7 @@
 #include "cli/export.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/plot.h"
 #include "cli/top.h"
 
 static const struct field none[] = {{}};
@@ -120,6 +121,13 @@ const struct command commands_own[] = {
 		.flags = trace_flags,
 		.examples = EXAMPLES("trace web1 tcp port 443 -c 3"),
 		.run = trace_run},
+	{.noun = "plot",
+		.help = "Draws the rate of a counter of ports over time, as a line of bars, and as "
+			"an SVG.",
+		.args = plot_args,
+		.flags = plot_flags,
+		.examples = EXAMPLES("plot tx_bytes", "plot drops --port web1 --svg drops.svg"),
+		.run = plot_run},
 	{.noun = "completion",
 		.help = "Prints what makes a shell complete commands, flags, values and names.",
 		.args = completion_args,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -337,6 +338,22 @@ def test_printed(net, terminal):
     assert "view" in vpcctl.error(USAGE, "top", "weather")
     net.stop()
     vpcctl.error(NO_SERVER, "top")
+
+
+def test_plot(net, tmp_path):
+    vpcctl = Vpcctl(net)
+    rates = vpcctl.json("plot", "rx_packets", "--port", "web2", "--samples", "2")
+    assert len(rates) == 2 and all(rate == pytest.approx(3000, rel=0.5) for rate in rates)
+    assert sum(vpcctl.json("plot", "rx_packets", "--samples", "1")) > rates[0]
+    path = tmp_path / "plot.svg"
+    bars, told = vpcctl.lines("plot", "rx_bytes", "--port", "web1", "--samples", "3", "--svg", str(path))
+    assert len(bars) == 3 and set(bars) <= set("▁▂▃▄▅▆▇█") and "█" in bars
+    assert told.startswith("rx_bytes of web1: most ")
+    picture = xml.etree.ElementTree.parse(path).getroot()
+    (line,) = picture.iter("{http://www.w3.org/2000/svg}polyline")
+    assert len(line.attrib["points"].split()) == 3
+    assert "counter" in vpcctl.error(USAGE, "plot", "weather")
+    vpcctl.error(1, "plot", "drops", "--port", "nobody")
 
 
 # ---- With a real dataplane ----
