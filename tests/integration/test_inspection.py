@@ -14,7 +14,7 @@ from lib import wait_for
 from lib.cloud import build_dir, program
 from lib.process import Daemon, run
 from lib.rpc import Rpc
-from scapy.all import IP, TCP, Ether
+from scapy.all import DNS, DNSQR, IP, TCP, UDP, Ether
 
 pytestmark = pytest.mark.skipif(
     not os.path.exists(os.path.join(build_dir(), "ebpf", "vpc-inspectd")), reason="built without eBPF"
@@ -103,6 +103,39 @@ def test_a_busy_web_server_is_none(cloud):
         client.curl(web.ip4)
     # What is told in the same way comes after it.
     assert not alerts(cloud, port="client") and not alerts(cloud, port="web")
+
+
+def test_a_beacon(cloud):
+    """Calls of the same address outside, at even times; also when nobody answers there."""
+    caller, victim = cloud.machines["beacon"], cloud.machines["victim"]
+    began = time.monotonic()
+    with caller.wire() as wire:
+        for number in range(14):
+            time.sleep(max(0, began + number * 0.4 - time.monotonic()))
+            gateway = cloud.get("subnet", "s")["status"]["gateway_mac"]
+            frame = Ether(src=caller.mac, dst=gateway) / IP(src=caller.ip4, dst="198.51.100.9")
+            wire.send(frame / TCP(sport=5000 + number, dport=443, flags="S"))
+    alert = alert_of(cloud, "beacon", "beacon")
+    assert alert["source"] == caller.ip4 and "198.51.100.9" in alert["targets"][0] and victim.ip4 not in alert["targets"]
+
+
+def test_a_resolver_and_health_checks_are_none(cloud):
+    client, web, victim = (cloud.machines[name] for name in ("client", "web", "victim"))
+    cloud.create(
+        "load_balancer", name="lb", vpc="v", address="10.0.1.50",
+        listeners=[{"protocol": "tcp", "port": 80, "health_check": {"type": "tcp", "interval_ms": 200, "timeout_ms": 100},
+                    "backends": [{"port": "web"}, {"port": "scan1"}]}],
+    )
+    with client.wire() as mouth, victim.wire() as server:
+        for number in range(80):
+            names = IP(src=client.ip4, dst=victim.ip4) / UDP(sport=10000 + number, dport=53)
+            mouth.send(Ether(src=client.mac, dst=victim.mac) / names / DNS(qd=DNSQR(qname=f"host{number}.example.com")))
+            back = IP(src=victim.ip4, dst=client.ip4) / UDP(sport=53, dport=10000 + number)
+            server.receive(lambda p, n=number: UDP in p and p[UDP].sport == 10000 + n)
+            server.send(Ether(src=victim.mac, dst=client.mac) / back / DNS(qr=1, qd=DNSQR(qname=f"host{number}.example.com")))
+    for name in ("client", "web", "victim"):
+        assert not alerts(cloud, port=name), alerts(cloud, port=name)
+    cloud.delete("load_balancer", "lb")
 
 
 def test_quarantine_within_200_ms(cloud):
