@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A million endpoints through the southbound socket while a flow runs: endpoints.py [--count N] [--runs N] [--json FILE]
+"""A million endpoints through the southbound socket while a flow runs, then rules and routes: endpoints.py [--count N] [--runs N] [--json FILE]
 
     machine left - TAP - vpc-dataplane - TAP - machine right      a ping every 2 ms meanwhile; none may be lost
 
-Told: seconds from the first state.put to the answer of state.commit, CPU seconds of the control thread, memory.
+Told: seconds from the first state.put to the answer of state.commit, CPU seconds of the control thread, memory; of rules (ten in a group)
+and routes, a tenth of the number of endpoints each (at most 10,000 routes), how many a second.
 """
 
 import argparse
@@ -19,6 +20,9 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness.results import Results  # noqa: E402  pylint: disable=wrong-import-position
 from lib import Namespace, Rpc  # noqa: E402  pylint: disable=wrong-import-position
 from lib.netns import PREFIX  # noqa: E402  pylint: disable=wrong-import-position
 from lib.process import Daemon  # noqa: E402  pylint: disable=wrong-import-position
@@ -27,6 +31,8 @@ from lib.wait import wait_for  # noqa: E402  pylint: disable=wrong-import-positi
 CHUNK = 1000  # items of a state.put
 AHEAD = 4  # calls under way
 VNI = 100
+RULES_EACH = 10
+ROUTES_MOST = 10000  # in one VPC
 RULES = ["i a 1000 -1 0 65535 -1 -1 any"]
 
 
@@ -67,17 +73,31 @@ def transact(rpc, items, revision):
     rpc.call("state.commit", transaction=number, revision=revision)
 
 
-def calls(transaction, count):
+def rules(n):
+    """A group of ten rules with two items: itself, and they."""
+    ten = [f"i a {900 + k} {6 + 11 * (k % 2)} {1000 + n % 5000} {1000 + n % 5000 + k} -1 -1 any" for k in range(RULES_EACH)]
+    return ["rules", f"group-{n}", 1, ten]
+
+
+def group(n):
+    return ["group", f"group-{n}", 1]
+
+
+def route(n):
+    return ["route", VNI, f"172.{16 + (n >> 16)}.{n >> 8 & 255}.{n & 255}/32", f"route-{n}", "blackhole", None, None, None, None, 1]
+
+
+def calls(transaction, count, item):
     """The lines to send, made before the clock starts."""
     for first in range(0, count, CHUNK):
-        params = {"transaction": transaction, "items": [endpoint(n) for n in range(first, min(first + CHUNK, count))]}
+        params = {"transaction": transaction, "items": [item(n) for n in range(first, min(first + CHUNK, count))]}
         call = {"jsonrpc": "2.0", "id": f"put-{first}", "method": "state.put", "params": params}
         yield json.dumps(call, separators=(",", ":")).encode() + b"\n"
 
 
-def load(rpc, count):
+def load(rpc, count, revision, *items):
     transaction = rpc.call("state.begin")["transaction"]
-    lines = list(calls(transaction, count))
+    lines = [line for item in items for line in calls(transaction, count, item)]
     start = time.monotonic()
     for number, line in enumerate(lines):
         rpc.send_bytes(line)
@@ -85,7 +105,7 @@ def load(rpc, count):
             assert "error" not in rpc.receive()
     for _ in range(min(AHEAD, len(lines))):
         assert "error" not in rpc.receive()
-    rpc.call("state.commit", transaction=transaction, revision=2)
+    rpc.call("state.commit", transaction=transaction, revision=revision)
     return time.monotonic() - start
 
 
@@ -118,13 +138,20 @@ def one_run(build, count, directory, spaces):
         pid = daemon.pid  # `ip netns exec` becomes the program
         cpu, memory = cpu_seconds(pid), resident_mb(pid)
         pinger = left.popen("ping", "-n", "-q", "-i", "0.002", "10.0.0.11", stdout=-1)
-        seconds = load(rpc, count)
+        seconds = load(rpc, count, 2, endpoint)
+        used, held = cpu_seconds(pid) - cpu, resident_mb(pid) - memory
+        groups, routes = count // 10 // RULES_EACH, min(count // 10, ROUTES_MOST)
+        rules_s = load(rpc, groups, 3, group, rules)
+        routes_s = load(rpc, routes, 4, route)
         pinger.send_signal(2)
         lost = re.search(r"(\d+) packets transmitted, (\d+) received", pinger.communicate(timeout=20)[0])
         return {
             "seconds": round(seconds, 2),
-            "cpu_seconds": round(cpu_seconds(pid) - cpu, 2),
-            "mb": resident_mb(pid) - memory,
+            "cpu_seconds": round(used, 2),
+            "mb": held,
+            "endpoints_per_s": round(count / seconds),
+            "rules_per_s": round(groups * RULES_EACH / rules_s),
+            "routes_per_s": round(routes / routes_s),
             "pings": int(lost[1]),
             "lost": int(lost[1]) - int(lost[2]),
         }
@@ -151,9 +178,8 @@ def main():
             space.delete()
     median = {key: statistics.median(r[key] for r in results) for key in results[0]}
     print(f"{args.count} endpoints: {median['seconds']} s, {median['cpu_seconds']} s of CPU, {median['mb']} MB; lost {median['lost']} of {median['pings']} pings")
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(results, f)
+    print(" ".join(f"{key} {median[key]:,.0f}" for key in ("endpoints_per_s", "rules_per_s", "routes_per_s")))
+    Results(args.json).put("endpoints", {"count": args.count, "runs": results})
     return 1 if any(r["lost"] for r in results) else 0
 
 

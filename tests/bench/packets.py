@@ -58,18 +58,33 @@ def one(peer, cell, args, options=None):
     why = peer.why_not(cell)
     if why:
         return {"left_out": why}
+    workers = len((options or {}).get("workers", [1]))
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        dump = os.path.join(directory, "out.pcap")
+        # One thread at a time can write a dump.
+        dump = os.path.join(directory, "out.pcap") if peer.name != "ceiling" and workers == 1 else None
         try:
-            with peer(cell, dump=None if peer.name == "ceiling" else dump, **(options or {})) as run:
+            with peer(cell, dump=dump, **(options or {})) as run:
                 seen = (2.2 if cell.stateful else 1.2) * cell.flows + 1000
                 measure.wait(lambda: run.taken() > seen, 60, run.describe)
-                if peer.name != "ceiling":
+                if dump:
                     check.check(cell, run.frames())
-                return measure.summary(measure.rates(run.taken, run.pid, args.seconds, args.runs))
+                return measure.summary(measure.rates(run.taken, run.pid, args.seconds, args.runs, workers))
         except Exception as e:  # pylint: disable=broad-except
             # A peer that does not start must not cost the figures of the others.
             return {"failed": f"{type(e).__name__}: {e}"[:2000]}
+
+
+def scaling(args):
+    """Ours with one worker and with two, each with a queue of its own."""
+    found = {}
+    for workers in ([1], [0, 1]):
+        found[len(workers)] = one(peers.Ours, Cell("chain"), args, {"workers": workers})
+    rates = [found[n].get("median") for n in (1, 2)]
+    if all(rates):
+        print(f"two workers: {rates[1] / 1e6:.2f} Mpps, {rates[1] / rates[0]:.2f} times one (each scaled to whole CPUs)")
+    else:
+        print(f"two workers: {found}")
+    return found
 
 
 def main():
@@ -106,6 +121,8 @@ def main():
         rows.append(row)
         print(table.line(row, present, hz), flush=True)
         results.put("packets", {"versions": versions(present), "missing": {p.name: r for p, r in chosen if r}, "rows": rows})
+    if not explicit and not QUICK:
+        results.put("scaling", scaling(args))
     for text in table.notes(rows, present):
         print(text)
     print(f"{time.monotonic() - began:.0f} s; figures in {results.path}")

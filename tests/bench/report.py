@@ -10,6 +10,7 @@ A part that the run does not have stays as it is.
 import argparse
 import os
 import re
+import statistics
 import sys
 
 sys.dont_write_bytecode = True
@@ -49,6 +50,7 @@ def shares_note(rows):
 
 
 def packets(part, machine):
+    scaled = Results(machine["json"]).get("scaling", {}) or {}
     names = [n for n in ("ovs", "grout", "kernel") if any("median" in row["peers"].get(n, {}) for row in part["rows"])]
     versions = {n: v for n, v in part.get("versions", {}).items() if v}
     with_versions = [f"{TITLES[n]} {versions.get(n, '')}".strip() for n in names]
@@ -67,6 +69,9 @@ def packets(part, machine):
     alone = [row["peers"]["ceiling"] for row in part["rows"] if "median" in row["peers"].get("ceiling", {})]
     if alone:
         lines.append(f"\nSource and sink alone: {min(a['median'] for a in alone) / 1e6:.0f} to {max(a['median'] for a in alone) / 1e6:.0f} Mpps.")
+    two = scaled.get("2", {})
+    if "median" in two and "median" in scaled.get("1", {}):
+        lines.append(f"\nTwo workers, `chain`, 10,000 flows: {mpps(two)} Mpps, {two['median'] / scaled['1']['median']:.2f} times one.")
     return "\n".join(lines) + "\n" + shares_note(part["rows"])
 
 
@@ -101,7 +106,15 @@ def about(machine):
     )
 
 
-MAKERS = {"packets": packets, "setup": setup, "latency": latency}
+def endpoints(part, _machine):
+    median = {key: statistics.median(run[key] for run in part["runs"]) for key in part["runs"][0]}
+    lines = ["| through the southbound socket | a second |", "|---|---:|"]
+    lines += [f"| {what} | {median[key]:,.0f} |" for what, key in (("endpoints", "endpoints_per_s"), ("rules", "rules_per_s"), ("routes", "routes_per_s"))]
+    told = f"\n{part['count']:,} endpoints took {median['seconds']:.1f} s ({median['cpu_seconds']:.1f} s of CPU) and {median['mb']:.0f} MB; "
+    return "\n".join(lines) + "\n" + told + f"{median['lost']:.0f} of {median['pings']:.0f} pings were lost meanwhile.\n"
+
+
+MAKERS = {"endpoints": endpoints, "packets": packets, "setup": setup, "latency": latency}
 
 
 def main():
@@ -113,6 +126,7 @@ def main():
     machine = results.get("machine")
     if machine is None:
         sys.exit(f"{results.path} has no figures: make bench")
+    machine["json"] = results.path
     with open(PAGE, encoding="utf-8") as f:
         page = f.read()
     for name, make in MAKERS.items():
@@ -123,7 +137,7 @@ def main():
             continue
         made = "\n" + about(machine) + "\n" + make(part, machine) + "\n"
         page = mark.sub(lambda m, made=made: m[1] + made + m[2], page)
-        print(f"{name}: {len(part['rows'])} lines")
+        print(f"{name}: {len(part.get('rows', part.get('runs')))} lines")
     if args.check:
         return 0
     with open(PAGE, "w", encoding="utf-8") as f:

@@ -364,8 +364,11 @@ static int infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_tx_queues = COUNTS_QUEUES;
 	if (plan->good)
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_CHECKSUM;
-	if (plan->rss)
+	if (plan->rss) {
 		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
+		/* Each queue makes flows of its own, as if they had been spread. */
+		info->flow_type_rss_offloads = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
+	}
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (plan->offload)
 		info->tx_offload_capa |=

@@ -57,10 +57,10 @@ def thread_seconds(pid):
 
 
 class Window:
-    """Something that grows, watched for a while: its rate for each second of CPU that the busiest thread of `pid` had."""
+    """Something that grows, watched for a while: its rate for each second of CPU that the busiest threads of `pid`, its workers, had."""
 
-    def __init__(self, read, pid):
-        self.read, self.pid = read, pid
+    def __init__(self, read, pid, workers=1):
+        self.read, self.pid, self.workers = read, pid, workers
         self.cpu = thread_seconds(pid)
         self.start, self.first = time.monotonic(), read()
 
@@ -68,16 +68,16 @@ class Window:
         """(rate, share of its CPU that the thread had); the rate is scaled to a whole CPU when that was not the case."""
         seconds = time.monotonic() - self.start
         grown = self.read() - self.first
-        share = max((now - self.cpu.get(thread, 0) for thread, now in thread_seconds(self.pid).items()), default=0)
-        share = min(1.0, share / seconds)
+        spent = sorted((now - self.cpu.get(thread, 0) for thread, now in thread_seconds(self.pid).items()), reverse=True)
+        share = min(1.0, sum(spent[: self.workers]) / self.workers / seconds)
         return grown / seconds / (share if 0.02 < share < FULL else 1.0), share
 
 
-def rates(read, pid, seconds, runs):
+def rates(read, pid, seconds, runs, workers=1):
     """So many windows of so many seconds, the undisturbed ones first in choice: [(rate, share)]."""
     good, rest = [], []
     for _ in range(2 * runs):
-        window = Window(read, pid)
+        window = Window(read, pid, workers)
         time.sleep(seconds)
         rate, share = window.close()
         (good if share >= FULL else rest).append((rate, share))
