@@ -159,6 +159,8 @@ def good_params(method):
         return GENERAL[method["name"]]
     if verb == "create":
         return GOOD[kind]
+    if kind == "alert" and verb != "list":
+        return {"name": "a0000000001"}  # the server makes them; fields are looked at before names
     if kind in EXISTING and verb not in ("list", "delete"):
         return {"name": EXISTING[kind]}
     return {}
