@@ -14,8 +14,8 @@
 #include "flow_log/ipfix.h"
 #include "lib/log.h"
 
-/* About three megabytes, of which is used what waits. */
-#define QUEUE_SIZE 8192u
+/* About six megabytes, of which is used what has ever waited. */
+#define QUEUE_SIZE 16384u
 #define BATCH 32u
 /* Records wait so long for others, to share a message with them. */
 #define GATHER_MS 200u
@@ -276,6 +276,8 @@ static void take(struct flow_sink *s)
 		s->head = (s->head + 1) % QUEUE_SIZE;
 		s->count--;
 	}
+	if (s->count == 0)
+		s->head = 0; /* memory that was used already */
 }
 
 /* Waits for records, and a little for more. With the lock. False: closed, and nothing is left or there is no more time for it. */
