@@ -69,7 +69,8 @@ static bool is_parent(const struct kind *kind)
 		const struct field *parent =
 			child->parent ? field_find(child->fields, child->parent) : NULL;
 
-		if (parent && !(parent->flags & FIELD_LIST) && !strcmp(parent->ref, kind->name))
+		if (parent && parent->type == FIELD_REF && !(parent->flags & FIELD_LIST) &&
+			!strcmp(parent->ref, kind->name))
 			return true;
 	}
 	return false;
