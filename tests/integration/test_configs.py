@@ -148,7 +148,8 @@ def test_topologies_are_applied_and_unapplied(make_cloud):
 
 
 def test_no_file_is_left_out():
-    tested = {"meson.build", "inspect.yaml", "vpc-inspectd.service.in", *EXAMPLES, *(f"{unit}.service.in" for unit in UNITS), *TOPOLOGIES, SYSUSERS, TMPFILES}
+    elsewhere = {"extcap/vpc", "grafana/vpc.json", "prometheus/vpc.rules.yml", "prometheus/vpc.rules.test.yml"}  # test_capture.py, test_dashboards.py
+    tested = {"meson.build", "inspect.yaml", "vpc-inspectd.service.in", *elsewhere, *EXAMPLES, *(f"{unit}.service.in" for unit in UNITS), *TOPOLOGIES, SYSUSERS, TMPFILES}
     present = set()
     for folder, _, files in os.walk(CONFIGS):
         present |= {os.path.relpath(os.path.join(folder, name), CONFIGS) for name in files}
