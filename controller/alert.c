@@ -134,10 +134,26 @@ static json_t *targets_of(const json_t *params)
 	return targets;
 }
 
+/* By its name or, as vpc-inspectd says it, by its number. NULL: by neither. */
+static const char *protocol_name(const json_t *protocol, char text[16])
+{
+	json_int_t number = json_integer_value(protocol);
+
+	if (!json_is_integer(protocol))
+		return json_string_value(protocol);
+	if (number == 6 || number == 17)
+		return number == 6 ? "tcp" : "udp";
+	if (number == 1 || number == 58)
+		return number == 1 ? "icmp" : "icmpv6";
+	snprintf(text, 16, "%d", (int)(number & 0xff));
+	return text;
+}
+
 /* "tcp 10.0.1.10:4000 10.0.1.11:22", from its parts. */
 static void flow_text(const json_t *flow, char *text, size_t size)
 {
-	const char *protocol = resource_text(flow, "protocol"),
+	char number[16];
+	const char *protocol = protocol_name(json_object_get(flow, "protocol"), number),
 		   *source = resource_text(flow, "source");
 	const char *target = resource_text(flow, "target");
 

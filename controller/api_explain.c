@@ -109,11 +109,15 @@ static void finish(struct explanation *e, const char *verdict, const char *reaso
 		"before", e->before, "after", forward && e->after != NULL ? e->after : json_null(),
 		"steps", e->steps));
 
-	if (e->first != NULL)
+	if (e->first != NULL && node_exists(e->call->c, e->first))
 		api_live(e->call, result, e->first, json_incref(e->first_in),
 			json_incref(e->first_packet));
-	else
+	else if (e->first == NULL)
 		api_reply(e->call, result);
+	else {
+		json_decref(result);
+		api_fail(e->call, ERROR_UNAVAILABLE, NULL, "the node is not there any more");
+	}
 	explanation_free(e);
 }
 

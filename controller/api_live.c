@@ -87,9 +87,12 @@ static bool is_example(const json_t *explanation)
 	json_t *steps = json_object_get(explanation, "steps"), *step;
 	size_t i;
 
-	json_array_foreach (steps, i, step)
-		if (strstr(resource_text(step, "decision"), "for example") != NULL)
+	json_array_foreach (steps, i, step) {
+		const char *decision = resource_text(step, "decision");
+
+		if (decision != NULL && strstr(decision, "for example") != NULL)
 			return true;
+	}
 	return false;
 }
 
@@ -172,6 +175,10 @@ static void follow(struct probe *p, const json_t *out)
 		finish_at(p, next == NULL ? "vtep" : "node", object != NULL ? object->name : vtep);
 		return;
 	}
+	if (!json_is_integer(json_object_get(out, "vni"))) {
+		fail(p, ERROR_UNAVAILABLE, "a node does not say which VNI the probe left with");
+		return;
+	}
 	json_decref(p->in);
 	p->in = mem_json(json_pack("{s:s, s:O}", "vtep",
 		object_text(p->node->object, "vtep") != NULL ? p->node->name : "", "vni",
@@ -236,6 +243,11 @@ static void on_armed(struct fan_out *fan, void *arg)
 
 	if (fan_out_failed(fan) != NULL) {
 		fail(p, ERROR_UNAVAILABLE, fan_out_failed(fan));
+		return;
+	}
+	/* It was not asked itself, so it may have gone meanwhile. */
+	if (!node_exists(p->call->c, p->node)) {
+		fail(p, ERROR_UNAVAILABLE, "the node is not there any more");
 		return;
 	}
 	ask(p);

@@ -22,6 +22,16 @@ struct nodes *nodes_new(void)
 	return nodes;
 }
 
+bool node_exists(const struct controller *c, const struct node *wanted)
+{
+	NODES_FOREACH(c, node)
+	{
+		if (node == wanted)
+			return true;
+	}
+	return false;
+}
+
 struct node *node_find(const struct controller *c, const char *name)
 {
 	return name != NULL ? strmap_get(&c->nodes->by_name, name) : NULL;

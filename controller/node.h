@@ -102,6 +102,8 @@ struct nodes {
 struct nodes *nodes_new(void);
 void nodes_free(struct nodes *nodes);
 struct node *node_find(const struct controller *c, const char *name);
+/* For who has kept one over a call that it was no part of. */
+bool node_exists(const struct controller *c, const struct node *node);
 bool node_is_connected(const struct node *node);
 
 /* After a change of the node's object: makes, changes or ends the node. */

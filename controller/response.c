@@ -145,6 +145,8 @@ const char *response_objection(
 
 	if (port == NULL)
 		return "the source is no port of ours";
+	if (strcmp(object_tenant(port), object_tenant(inspection)) != 0)
+		return "the port is another tenant's";
 	MODEL_FOREACH(model, kind_find("alert"), alert)
 	{
 		const char *its = object_text(alert, "port");

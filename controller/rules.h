@@ -106,6 +106,9 @@ enum net_family balancer_family(const struct object *balancer);
 const char *backend_address(
 	const struct model *model, const json_t *backend, enum net_family family);
 
+/* The address that a mirror sends to; NULL: none. */
+const char *mirror_collector(const struct object *mirror);
+
 /* Another node that has the node's `rpc` or `vtep`, which *field is then; NULL: none. */
 struct object *node_rival(const struct model *model, const struct object *node, const char **field);
 

@@ -34,11 +34,28 @@ static bool sources_check(const struct object *mirror, struct resource_error *er
 	return true;
 }
 
+/* What a machine sends, forged or not, would arrive there as from a host of ours, in whichever VPC the mirror says. */
+static bool collector_check(
+	const struct model *model, const struct object *mirror, struct resource_error *error)
+{
+	const char *address = mirror_collector(mirror);
+	const struct object *node = address != NULL ? strmap_get(&model->vteps, address) : NULL;
+
+	return node == NULL ||
+	       resource_fail(error, "/target/address",
+		       "%s is the VTEP of node `%s`: a collector is none", address, node->name);
+}
+
+const char *mirror_collector(const struct object *mirror)
+{
+	return resource_text(json_object_get(mirror->json, "target"), "address");
+}
+
 static bool mirror_check(
 	const struct model *model, const struct object *mirror, struct resource_error *error)
 {
-	(void)model;
-	return filter_check(mirror, error) && sources_check(mirror, error);
+	return filter_check(mirror, error) && sources_check(mirror, error) &&
+	       collector_check(model, mirror, error);
 }
 
 const struct kind_rules rules_mirror = {

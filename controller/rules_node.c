@@ -56,14 +56,35 @@ static void node_release(struct model *model, struct object *node)
 	}
 }
 
+/* See collector_check() of rules_mirror.c. */
+static bool collector_check(
+	const struct model *model, const struct object *node, struct resource_error *error)
+{
+	const char *vtep = object_text(node, "vtep");
+
+	if (vtep == NULL)
+		return true;
+	MODEL_FOREACH(model, kind_find("mirror"), mirror)
+	{
+		const char *address = mirror_collector(mirror);
+
+		if (address != NULL && strcmp(address, vtep) == 0)
+			return resource_fail_code(error, ERROR_CONFLICT, "/vtep",
+				"%s is the collector of mirror `%s`", vtep, mirror->name);
+	}
+	return true;
+}
+
 static bool node_check(
 	const struct model *model, const struct object *node, struct resource_error *error)
 {
 	const char *field, *path;
 	const struct object *rival = node_rival(model, node, &field);
 
-	if (rival == NULL || model->configuring)
+	if (model->configuring)
 		return true;
+	if (rival == NULL)
+		return collector_check(model, node, error);
 	path = strcmp(field, "rpc") == 0 ? "/rpc" : "/vtep";
 	return resource_fail_code(error, ERROR_CONFLICT, path, "%s is that of node `%s` too",
 		object_text(node, field), rival->name);

@@ -162,12 +162,14 @@ static int begin(struct capture *c, struct packet_filter *filter)
 		packet_filter_free(filter);
 		return rc;
 	}
-	c->observer = observer_new(&spec);
+	/* Workers may take packets for it as soon as it is started. */
+	c->observer = observer_prepare(&spec);
 	if (c->observer == NULL)
 		return -errno;
 	capture_marks_open(c);
 	if (c->path)
 		capture_path_open(c);
+	observer_start(c->observer);
 	return 0;
 }
 

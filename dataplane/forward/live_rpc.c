@@ -93,11 +93,11 @@ static void remove_session(struct probe *p)
 
 	rcu_read_enter();
 	ref = p->has_flow ? session_of(&p->flow) : SESSION_NONE;
+	if (ref != SESSION_NONE) {
+		ref >>= 1;
+		(void)session_remove_bulk(&ref, 1);
+	}
 	rcu_read_leave();
-	if (ref == SESSION_NONE)
-		return;
-	ref >>= 1;
-	(void)session_remove_bulk(&ref, 1);
 }
 
 /* ---- Waiting ---- */

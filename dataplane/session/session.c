@@ -201,8 +201,12 @@ static void fill(uint32_t index, const struct session_new *new)
 		note_use(&accounts);
 		account_begin(index, new->accounts);
 	}
-	if (unlikely(new->history != NULL) && session_watched() != NULL)
-		session_watched()->resumed(index);
+	if (unlikely(new->history != NULL)) {
+		const struct session_watcher *watcher = session_watched();
+
+		if (watcher != NULL)
+			watcher->resumed(index);
+	}
 }
 
 void session_prefetch(const struct session_key *key)

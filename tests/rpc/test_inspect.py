@@ -14,11 +14,11 @@ from lib.wait import wait_for
 VPC = {"kind": "vpc", "name": "v", "cidrs": ["10.0.0.0/16"]}
 SUBNET = {"kind": "subnet", "name": "s", "vpc": "v", "cidr": "10.0.1.0/24"}
 GROUPS = [
-    {"kind": "security_group", "name": "web", "rules": [{"direction": "ingress", "protocol": "tcp", "ports": "80"}]},
+    {"kind": "security_group", "name": "web", "rules": [{"direction": "ingress", "protocol": 6, "ports": "80"}]},
     {"kind": "security_group", "name": "forensics", "rules": [{"direction": "ingress", "remote_cidr": "10.0.9.0/24"}]},
 ]
 SEALED = "!quarantine"
-FLOW = {"protocol": "tcp", "source": "10.0.1.10", "source_port": 4000, "target": "10.0.1.11", "target_port": 22}
+FLOW = {"protocol": 6, "source": "10.0.1.10", "source_port": 4000, "target": "10.0.1.11", "target_port": 22}
 
 
 def port(name, node, address):

@@ -5,7 +5,7 @@ import random
 import time
 
 import pytest
-from harness import RpcError
+from harness import CODES, RpcError
 from lib.wait import SLOWNESS, wait_for
 
 VPC = {"kind": "vpc", "name": "v", "cidrs": ["10.0.0.0/16", "fd00::/48"]}
@@ -700,3 +700,19 @@ def test_applied_tells_the_truth_after_a_restart(cluster):
     a.start()
     settled(controller)
     assert "p" in a.of("port")
+
+
+def test_a_collector_is_no_vtep(cluster):
+    """What a machine sends would arrive there as from a host of ours, in any VPC."""
+    controller, _ = cluster("host-a", "host-b")
+    controller.apply(VPC, SUBNET, GROUP, port("pa", "host-a"), wait=True)
+    vtep = controller.call("node.get", name="host-b")["vtep"]
+    mirror = {"name": "m", "sources": [{"port": "pa"}]}
+    for target in ({"type": "vxlan", "address": vtep, "vni": 10001}, {"type": "erspan", "address": vtep, "session_id": 1}):
+        with pytest.raises(RpcError) as e:
+            controller.call("mirror.create", **mirror, target=target)
+        assert e.value.code == CODES["invalid"] and e.value.data["path"] == "/target/address"
+    controller.call("mirror.create", **mirror, target={"type": "vxlan", "address": "203.0.113.9", "vni": 10001})
+    with pytest.raises(RpcError) as e:
+        controller.call("node.create", name="late", vtep="203.0.113.9")
+    assert e.value.code == CODES["conflict"]
