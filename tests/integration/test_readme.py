@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that README.md shows, against the cloud of the demo that it shows them on.
+"""The commands that README.md shows, and those that the demo tells people to try, against the cloud that the demo leaves up.
 
 One shell runs all of them in their order. A command has to succeed, and to say what the page says it says: the first
 word of each line of output, in their order (numbers, times and addresses that are drawn by lot differ).
@@ -9,13 +9,14 @@ import importlib.machinery
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
 from lib.cloud import ROOT, build_dir
+from lib.demo import demo, stop
 from lib.process import run
 
-DEMO = os.path.join(ROOT, "scripts", "demo")
 DONE = "=== done"
 # The kept cloud is where the demo left it, elsewhere built than the page assumes.
 HERE = {"$PWD/build/": f"{build_dir()}/"}
@@ -47,13 +48,15 @@ def missing(told, said):
 
 @pytest.fixture(scope="module", name="kept_demo")
 def _kept_demo(only_demo):  # pylint: disable=unused-argument
-    done = run([DEMO], check=False, timeout_s=300, env={**os.environ, "KEEP": "1"})
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    yield
-    run([DEMO, "--stop"], check=False)
-    exported = "/tmp/vpc-demo-export.yaml"
-    if os.path.exists(exported):
-        os.unlink(exported)
+    """What it printed. At the end it is stopped, and stopped once more, when nothing is up."""
+    try:
+        yield demo(keep=True)
+    finally:
+        stop()
+        stop()
+        exported = "/tmp/vpc-demo-export.yaml"
+        if os.path.exists(exported):
+            os.unlink(exported)
 
 
 class Shell:
@@ -96,6 +99,22 @@ def test_commands(kept_demo):  # pylint: disable=unused-argument
         assert tried >= 15
     finally:
         shell.close()
+
+
+def test_commands_to_try(kept_demo):
+    """Each command that a kept demo tells people to try works."""
+    lines = [line.strip() for line in kept_demo.splitlines() if line.startswith("  ")]
+    vpcctl = next(shlex.split(line)[1] for line in lines if line.startswith("alias")).removeprefix("v=")
+    tried = 0
+    for line in lines:
+        for command in line.split("; "):
+            if command.startswith("v "):
+                run(shlex.split(vpcctl) + shlex.split(command)[1:])
+                tried += 1
+            elif command.startswith("ip netns exec"):
+                run(shlex.split(command) + (["-c1"] if " ping " in command else []))
+                tried += 1
+    assert tried >= 8
 
 
 def mentions():
