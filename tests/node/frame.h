@@ -29,6 +29,10 @@ struct frame_spec {
 	uint16_t fragment; /* raw flags and offset of IPv4 */
 };
 
+/* The two ends of a frame: FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .dport = 80). */
+#define FROM(mac, address) .smac = (mac), .src = (address)
+#define TO(mac, address) .dmac = (mac), .dst = (address)
+
 void frame_build(struct frame *f, const struct frame_spec *s);
 /* The same as an expression: FRAME(.src = "10.0.0.1", ...) lives as long as its block. */
 const struct frame *frame_make(struct frame *f, const struct frame_spec *s);

@@ -78,13 +78,11 @@ void nat_dropped(const char *port, const struct frame *f, enum drop_reason reaso
 
 /* Frames between machine a (or another of VPC prod) and the outside; what a test says replaces what is said here. */
 #pragma GCC diagnostic ignored "-Woverride-init"
-#define FROM_A(...) FRAME(.smac = MAC_A, .dmac = GW, .src = A4, .dst = SERVER, __VA_ARGS__)
-#define FROM_B(...) FRAME(.smac = MAC_B, .dmac = GW, .src = B4, .dst = SERVER, __VA_ARGS__)
-#define FROM_A6(...) FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = SERVER6, __VA_ARGS__)
-#define FROM_OUTSIDE(...)                                                                          \
-	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = E50, __VA_ARGS__)
-#define FROM_OUTSIDE6(...)                                                                         \
-	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER6, .dst = E50_6, __VA_ARGS__)
+#define FROM_A(...) FRAME(FROM(MAC_A, A4), TO(GW, SERVER), __VA_ARGS__)
+#define FROM_B(...) FRAME(FROM(MAC_B, B4), TO(GW, SERVER), __VA_ARGS__)
+#define FROM_A6(...) FRAME(FROM(MAC_A, A6), TO(GW, SERVER6), __VA_ARGS__)
+#define FROM_OUTSIDE(...) FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, E50), __VA_ARGS__)
+#define FROM_OUTSIDE6(...) FRAME(FROM(HOP_MAC, SERVER6), TO(EXT_MAC, E50_6), __VA_ARGS__)
 
 /* The outside port of a UDP or TCP packet from a. */
 uint16_t nat_port_of(uint8_t proto, uint16_t sport, const char *dst, uint16_t dport);

@@ -61,18 +61,10 @@ static void packet(struct frame *f, struct program *p, const struct leg *l)
 	static const uint8_t tcp_flags[] = {0x02, 0x12, 0x10, 0x18, 0x11, 0x04};
 	uint8_t what = next(p), flow = next(p) & 3, kind = what & 15;
 	uint8_t proto = kind < 12 ? protos[kind % 3] : protos[kind - 8];
-	struct frame_spec s = {.smac = l->smac,
-		.dmac = l->dmac,
-		.src = l->src,
-		.dst = l->dst,
-		.sport = (uint16_t)(l->sport + flow),
-		.dport = l->dport,
-		.ip_id = flow,
-		.tcp_flags = tcp_flags[(what >> 4) % 6],
-		.seq = what & 0x80,
-		.ack = what & 0x40,
-		.mss = what & 0x10 ? 1460 : 0,
-		.payload = (uint16_t)(next(p) * 7)};
+	struct frame_spec s = {FROM(l->smac, l->src), TO(l->dmac, l->dst),
+		.sport = (uint16_t)(l->sport + flow), .dport = l->dport, .ip_id = flow,
+		.tcp_flags = tcp_flags[(what >> 4) % 6], .seq = what & 0x80, .ack = what & 0x40,
+		.mss = what & 0x10 ? 1460 : 0, .payload = (uint16_t)(next(p) * 7)};
 
 	s.proto = proto == IPPROTO_ICMP && is_v6(l) ? IPPROTO_ICMPV6 : proto;
 	s.icmp_type = is_v6(l) ? 128 + (what >> 7) : what & 0x80 ? 0 : 8;
@@ -85,17 +77,10 @@ static void error(struct frame *f, struct program *p, const struct leg *l)
 {
 	const struct leg *other = &legs[next(p) % LEGS];
 	uint8_t type = next(p);
-	struct frame_spec s = {.smac = l->smac,
-		.dmac = l->dmac,
-		.src = l->src,
-		.dst = l->dst,
-		.icmp_code = next(p) & 15};
-	struct leg quoted = {.smac = MAC_A,
-		.dmac = GW,
-		.src = l->dst,
-		.dst = l->src,
-		.sport = l->dport,
-		.dport = l->sport};
+	struct frame_spec s = {
+		FROM(l->smac, l->src), TO(l->dmac, l->dst), .icmp_code = next(p) & 15};
+	struct leg quoted = {
+		FROM(MAC_A, l->dst), TO(GW, l->src), .sport = l->dport, .dport = l->sport};
 	struct frame q;
 
 	s.icmp_type = is_v6(l) ? (uint8_t)(1 + type % 5) : (uint8_t[]){3, 11, 12, 4, 5}[type % 5];

@@ -37,10 +37,10 @@ static void tunnelled(const struct frame *f)
 	assert_int_equal(graph_dropped_any(), 0);
 }
 
-#define A_TO_R .smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.20"
-#define A_TO_R6 .smac = MAC_A, .dmac = MAC_R, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:1::20"
-#define R_TO_A .smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20", .dst = "10.0.1.10"
-#define A_TO_B .smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11"
+#define A_TO_R FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20")
+#define A_TO_R6 FROM(MAC_A, "fd00:1:0:1::10"), TO(MAC_R, "fd00:1:0:1::20")
+#define R_TO_A FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10")
+#define A_TO_B FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11")
 
 static json_int_t end(const char *node, const char *text)
 {

@@ -79,17 +79,14 @@ static int teardown(void **state)
 
 /* The frame of `spec` between a machine inside and the server outside, as it is at either side. */
 #define INSIDE_OUT(v6, ...)                                                                        \
-	FRAME(.smac = MAC_A, .dmac = GW, .src = (v6) ? A6 : A4, .dst = (v6) ? SERVER6 : SERVER,    \
-		__VA_ARGS__)
+	FRAME(FROM(MAC_A, (v6) ? A6 : A4), TO(GW, (v6) ? SERVER6 : SERVER), __VA_ARGS__)
 #define OUTSIDE_OUT(v6, ...)                                                                       \
-	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = (v6) ? E6 : E4,                             \
-		.dst = (v6) ? SERVER6 : SERVER, .ttl = 63, __VA_ARGS__)
+	FRAME(FROM(EXT_MAC, (v6) ? E6 : E4), TO(HOP_MAC, (v6) ? SERVER6 : SERVER), .ttl = 63,      \
+		__VA_ARGS__)
 #define OUTSIDE_IN(v6, ...)                                                                        \
-	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = (v6) ? SERVER6 : SERVER,                    \
-		.dst = (v6) ? E6 : E4, __VA_ARGS__)
+	FRAME(FROM(HOP_MAC, (v6) ? SERVER6 : SERVER), TO(EXT_MAC, (v6) ? E6 : E4), __VA_ARGS__)
 #define INSIDE_IN(v6, ...)                                                                         \
-	FRAME(.smac = GW, .dmac = MAC_A, .src = (v6) ? SERVER6 : SERVER, .dst = (v6) ? A6 : A4,    \
-		.ttl = 63, __VA_ARGS__)
+	FRAME(FROM(GW, (v6) ? SERVER6 : SERVER), TO(MAC_A, (v6) ? A6 : A4), .ttl = 63, __VA_ARGS__)
 
 /* Out and back, in and back; by the road and by the session. */
 static void check_both_ways(bool v6, uint8_t proto)
@@ -162,8 +159,7 @@ static void test_groups_hold(void **state)
 		INSIDE_IN(0, .sport = 9, .dport = 80));
 	graph_expect_drop(EXT, OUTSIDE_IN(0, .sport = 9, .dport = 81), DROP_POLICY_INGRESS);
 	graph_expect_drop(EXT,
-		FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = "198.51.100.10", .dst = E4,
-			.sport = 9, .dport = 80),
+		FRAME(FROM(HOP_MAC, "198.51.100.10"), TO(EXT_MAC, E4), .sport = 9, .dport = 80),
 		DROP_POLICY_INGRESS);
 }
 
@@ -173,10 +169,10 @@ static void test_machine_elsewhere(void **state)
 	(void)state;
 	graph_items("[" BOUND("er", "203.0.113.21", "10.0.1.20") "]");
 	for (int n = 0; n < 2; n++) {
-		const struct frame *in = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER,
-			.dst = "203.0.113.21", .sport = 9, .dport = 80);
-		const struct frame *there = FRAME(.smac = GW, .dmac = MAC_R, .src = SERVER,
-			.dst = "10.0.1.20", .sport = 9, .dport = 80, .ttl = 63);
+		const struct frame *in = FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, "203.0.113.21"),
+			.sport = 9, .dport = 80);
+		const struct frame *there = FRAME(FROM(GW, SERVER), TO(MAC_R, "10.0.1.20"),
+			.sport = 9, .dport = 80, .ttl = 63);
 		const uint8_t *got;
 		uint16_t len;
 
@@ -187,19 +183,19 @@ static void test_machine_elsewhere(void **state)
 		assert_int_equal(len, there->len + 50);
 		assert_memory_equal(got + 50, there->bytes, there->len);
 		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = MAC_R, .dmac = GW, .src = "10.0.1.20",
-					  .dst = SERVER, .sport = 80, .dport = 9, .ttl = 63),
+			TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(GW, SERVER), .sport = 80,
+					  .dport = 9, .ttl = 63),
 				100),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = "203.0.113.21",
-				.dst = SERVER, .sport = 80, .dport = 9, .ttl = 63));
+			FRAME(FROM(EXT_MAC, "203.0.113.21"), TO(HOP_MAC, SERVER), .sport = 80,
+				.dport = 9, .ttl = 63));
 		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = GW, .dmac = GW, .src = "10.0.1.20", .dst = SERVER,
-					  .sport = 7, .dport = 8, .ttl = 63),
+			TUNNELLED(FRAME(FROM(GW, "10.0.1.20"), TO(GW, SERVER), .sport = 7,
+					  .dport = 8, .ttl = 63),
 				100),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = "203.0.113.21",
-				.dst = SERVER, .sport = 7, .dport = 8, .ttl = 63));
+			FRAME(FROM(EXT_MAC, "203.0.113.21"), TO(HOP_MAC, SERVER), .sport = 7,
+				.dport = 8, .ttl = 63));
 	}
 	assert_int_equal(session_used(), 2);
 }
@@ -207,8 +203,8 @@ static void test_machine_elsewhere(void **state)
 /* Its gateway is another node: to there as it is, and from there only because that is a gateway. */
 static void test_gateway_elsewhere(void **state)
 {
-	const struct frame *there = FRAME(.smac = GW, .dmac = GW, .src = A4, .dst = SERVER,
-		.sport = 7, .dport = 8, .ttl = 63);
+	const struct frame *there =
+		FRAME(FROM(GW, A4), TO(GW, SERVER), .sport = 7, .dport = 8, .ttl = 63);
 	const uint8_t *got;
 	uint16_t len;
 
@@ -244,17 +240,13 @@ static void test_own_address(void **state)
 			const char *self = v6 ? A6 : A4, *eip = v6 ? E6 : E4;
 
 			graph_expect_pass("a",
-				FRAME(.smac = MAC_A, .dmac = GW, .src = self, .dst = eip,
-					.sport = 7, .dport = 80),
-				"a",
-				FRAME(.smac = GW, .dmac = MAC_A, .src = eip, .dst = self,
-					.sport = 7, .dport = 80, .ttl = 63));
+				FRAME(FROM(MAC_A, self), TO(GW, eip), .sport = 7, .dport = 80), "a",
+				FRAME(FROM(GW, eip), TO(MAC_A, self), .sport = 7, .dport = 80,
+					.ttl = 63));
 			graph_expect_pass("a",
-				FRAME(.smac = MAC_A, .dmac = GW, .src = self, .dst = eip,
-					.sport = 80, .dport = 7),
-				"a",
-				FRAME(.smac = GW, .dmac = MAC_A, .src = eip, .dst = self,
-					.sport = 80, .dport = 7, .ttl = 63));
+				FRAME(FROM(MAC_A, self), TO(GW, eip), .sport = 80, .dport = 7), "a",
+				FRAME(FROM(GW, eip), TO(MAC_A, self), .sport = 80, .dport = 7,
+					.ttl = 63));
 		}
 	assert_int_equal(session_used(), 2);
 }
@@ -271,24 +263,22 @@ static void test_other_tenants_address(void **state)
 				   *theirs = v6 ? "2001:db8::22" : "203.0.113.22";
 
 			graph_expect_pass("a",
-				FRAME(.smac = MAC_A, .dmac = GW, .src = inside, .dst = theirs,
-					.sport = 7, .dport = 80),
+				FRAME(FROM(MAC_A, inside), TO(GW, theirs), .sport = 7, .dport = 80),
 				"a2",
-				FRAME(.smac = GW2, .dmac = MAC_A2, .src = ours, .dst = inside,
-					.sport = 7, .dport = 80, .ttl = 63));
+				FRAME(FROM(GW2, ours), TO(MAC_A2, inside), .sport = 7, .dport = 80,
+					.ttl = 63));
 			graph_expect_pass("a2",
-				FRAME(.smac = MAC_A2, .dmac = GW2, .src = inside, .dst = ours,
-					.sport = 80, .dport = 7),
+				FRAME(FROM(MAC_A2, inside), TO(GW2, ours), .sport = 80, .dport = 7),
 				"a",
-				FRAME(.smac = GW, .dmac = MAC_A, .src = theirs, .dst = inside,
-					.sport = 80, .dport = 7, .ttl = 63));
+				FRAME(FROM(GW, theirs), TO(MAC_A, inside), .sport = 80, .dport = 7,
+					.ttl = 63));
 		}
 	assert_int_equal(session_used(), 2);
 	graph_items(A_WITH("0", "0", "\"203.0.113.22/32\", \"2001:db8::22/128\"", "false"));
 	for (int v6 = 0; v6 < 2; v6++)
 		graph_expect_drop("a",
-			FRAME(.smac = MAC_A, .dmac = GW, .src = v6 ? A6 : A4,
-				.dst = v6 ? "2001:db8::22" : "203.0.113.22", .sport = 7,
+			FRAME(FROM(MAC_A, v6 ? A6 : A4),
+				TO(GW, v6 ? "2001:db8::22" : "203.0.113.22"), .sport = 7,
 				.dport = 80),
 			DROP_EIP_DENIED);
 }
@@ -348,18 +338,16 @@ static void test_address_changes_hands(void **state)
 	begin_flows(0);
 	graph_both("[" BOUND("new", E4, "10.0.1.11") "]", "[[\"eip\", \"ea\"]]");
 	graph_expect_pass(EXT, OUTSIDE_IN(0, .sport = 10, .dport = 80), "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = SERVER, .dst = "10.0.1.11", .sport = 10,
-			.dport = 80, .ttl = 63));
+		FRAME(FROM(GW, SERVER), TO(MAC_B, "10.0.1.11"), .sport = 10, .dport = 80,
+			.ttl = 63));
 	graph_expect_drop("a", INSIDE_OUT(0, .sport = 7, .dport = 8), DROP_NO_ROUTE);
 	/* And a machine changes its address: what runs by the old one ends. */
 	graph_items("[" BOUND("new", "203.0.113.30", "10.0.1.11") "]");
 	graph_expect_drop(EXT, OUTSIDE_IN(0, .sport = 10, .dport = 80), DROP_NOT_FOR_US);
 	graph_expect_pass("b",
-		FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = SERVER, .sport = 80,
-			.dport = 10),
-		EXT,
-		FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = "203.0.113.30", .dst = SERVER,
-			.sport = 80, .dport = 10, .ttl = 63));
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, SERVER), .sport = 80, .dport = 10), EXT,
+		FRAME(FROM(EXT_MAC, "203.0.113.30"), TO(HOP_MAC, SERVER), .sport = 80, .dport = 10,
+			.ttl = 63));
 }
 
 /* What changes beside does not harm running flows. */
@@ -560,11 +548,8 @@ static void test_usage(void **state)
 	expect_figures("ea", 5);
 	expect_figures("ea6", 0);
 	/* To its own address: out once and in once, either way. */
-	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = E6, .sport = 7, .dport = 80),
-		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = E6, .dst = A6, .sport = 7, .dport = 80,
-			.ttl = 63));
+	graph_expect_pass("a", FRAME(FROM(MAC_A, A6), TO(GW, E6), .sport = 7, .dport = 80), "a",
+		FRAME(FROM(GW, E6), TO(MAC_A, A6), .sport = 7, .dport = 80, .ttl = 63));
 	graph_pass_time(1);
 	assert_int_equal(figures("ea6").rx_packets, 1);
 	assert_int_equal(figures("ea6").tx_packets, 1);

@@ -113,12 +113,8 @@ static bool arrives(uint16_t sport)
 	struct frame f;
 	uint16_t len;
 
-	frame_build(&f, &(struct frame_spec){.smac = "02:aa:00:00:00:01",
-				.dmac = "02:aa:00:00:00:02",
-				.src = "10.0.1.10",
-				.dst = "10.0.1.11",
-				.sport = sport,
-				.dport = 53});
+	f = *FRAME(FROM("02:aa:00:00:00:01", "10.0.1.10"), TO("02:aa:00:00:00:02", "10.0.1.11"),
+		.sport = sport, .dport = 53);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	return graph_sent("b", &len) != NULL;
@@ -175,12 +171,8 @@ static void test_dhcp6_is_heard(void **state)
 	struct frame f;
 
 	(void)state;
-	frame_build(&f, &(struct frame_spec){.smac = "02:aa:00:00:00:01",
-				.dmac = "33:33:00:01:00:02",
-				.src = "fe80::aa:ff:fe00:1",
-				.dst = "ff02::1:2",
-				.sport = 546,
-				.dport = 547});
+	f = *FRAME(FROM("02:aa:00:00:00:01", "fe80::aa:ff:fe00:1"),
+		TO("33:33:00:01:00:02", "ff02::1:2"), .sport = 546, .dport = 547);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	assert_int_equal(graph_dropped_any(), 0);

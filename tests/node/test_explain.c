@@ -163,14 +163,8 @@ static void test_ports_that_carry_nothing(void **state)
 		{SILENT("a", MAC_A, "10.0.1.10", "false", "stub"), "a", "the port is disabled"},
 		{SILENT("b", MAC_B, "10.0.1.11", "false", "stub"), "b", "the port is disabled"},
 	};
-	const struct frame_spec s = {.smac = MAC_A,
-		.dmac = MAC_B,
-		.src = "10.0.1.10",
-		.dst = "10.0.1.11",
-		.proto = IPPROTO_TCP,
-		.sport = 1,
-		.dport = 80,
-		.ttl = 64};
+	const struct frame_spec s = {FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"),
+		.proto = IPPROTO_TCP, .sport = 1, .dport = 80, .ttl = 64};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

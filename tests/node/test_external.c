@@ -190,26 +190,15 @@ static int teardown(void **state)
 /* From a to `dst`, and what of it leaves by `mac`. */
 static const struct frame *outbound(struct frame *f, const char *dst, uint16_t sport, bool v6)
 {
-	return frame_make(f, &(struct frame_spec){.smac = MAC_A,
-				     .dmac = GW,
-				     .src = v6 ? A6 : A,
-				     .dst = dst,
-				     .sport = sport,
-				     .dport = 53,
-				     .payload = 30});
+	return frame_make(f, &(struct frame_spec){FROM(MAC_A, v6 ? A6 : A), TO(GW, dst),
+				     .sport = sport, .dport = 53, .payload = 30});
 }
 
 static const struct frame *left(
 	struct frame *f, const char *dst, uint16_t sport, bool v6, const char *mac)
 {
-	return frame_make(f, &(struct frame_spec){.smac = EXT_MAC,
-				     .dmac = mac,
-				     .src = v6 ? A6 : A,
-				     .dst = dst,
-				     .sport = sport,
-				     .dport = 53,
-				     .payload = 30,
-				     .ttl = 63});
+	return frame_make(f, &(struct frame_spec){FROM(EXT_MAC, v6 ? A6 : A), TO(mac, dst),
+				     .sport = sport, .dport = 53, .payload = 30, .ttl = 63});
 }
 
 static void send_out(const char *dst, uint16_t sport, bool v6)
@@ -307,20 +296,18 @@ static void test_ping(void **state)
 		uint8_t proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 
 		graph_expect_pass(EXT,
-			FRAME(.smac = SECOND_MAC, .dmac = EXT_MAC, .src = from[v6], .dst = own[v6],
-				.proto = proto, .icmp_type = v6 ? 128 : 8, .icmp_id = 7,
-				.payload = 20),
+			FRAME(FROM(SECOND_MAC, from[v6]), TO(EXT_MAC, own[v6]), .proto = proto,
+				.icmp_type = v6 ? 128 : 8, .icmp_id = 7, .payload = 20),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = SECOND_MAC, .src = own[v6], .dst = from[v6],
-				.proto = proto, .icmp_type = v6 ? 129 : 0, .icmp_id = 7,
-				.payload = 20));
+			FRAME(FROM(EXT_MAC, own[v6]), TO(SECOND_MAC, from[v6]), .proto = proto,
+				.icmp_type = v6 ? 129 : 0, .icmp_id = 7, .payload = 20));
 		graph_expect_drop(EXT,
-			FRAME(.smac = SECOND_MAC, .dmac = EXT_MAC, .src = from[v6], .dst = own[v6],
-				.dport = 22, .proto = IPPROTO_TCP),
+			FRAME(FROM(SECOND_MAC, from[v6]), TO(EXT_MAC, own[v6]), .dport = 22,
+				.proto = IPPROTO_TCP),
 			DROP_NOT_FOR_US);
 		graph_expect_drop(EXT,
-			FRAME(.smac = SECOND_MAC, .dmac = MAC_B, .src = from[v6], .dst = own[v6],
-				.proto = proto, .icmp_type = v6 ? 128 : 8),
+			FRAME(FROM(SECOND_MAC, from[v6]), TO(MAC_B, own[v6]), .proto = proto,
+				.icmp_type = v6 ? 128 : 8),
 			DROP_NOT_FOR_US);
 	}
 }
@@ -456,23 +443,17 @@ static void test_scan(void **state)
 
 static const struct frame *inbound(struct frame *f, uint16_t sport, const char *mac)
 {
-	return frame_make(f, &(struct frame_spec){.smac = mac,
-				     .dmac = EXT_MAC,
-				     .src = SERVER,
-				     .dst = A,
-				     .sport = sport,
-				     .dport = 80,
-				     .payload = 10});
+	return frame_make(f, &(struct frame_spec){FROM(mac, SERVER), TO(EXT_MAC, A), .sport = sport,
+				     .dport = 80, .payload = 10});
 }
 
 static void expect_answer_by(uint16_t sport, const char *mac)
 {
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = A, .dst = SERVER, .sport = 80,
-			.dport = sport, .payload = 10),
+		FRAME(FROM(MAC_A, A), TO(GW, SERVER), .sport = 80, .dport = sport, .payload = 10),
 		EXT,
-		FRAME(.smac = EXT_MAC, .dmac = mac, .src = A, .dst = SERVER, .sport = 80,
-			.dport = sport, .payload = 10, .ttl = 63));
+		FRAME(FROM(EXT_MAC, A), TO(mac, SERVER), .sport = 80, .dport = sport, .payload = 10,
+			.ttl = 63));
 }
 
 /* A dedicated line: what comes in for the VPC's ranges is delivered; answers take the gateway that it came by while that is there. */
@@ -482,8 +463,8 @@ static void test_inward(void **state)
 
 	(void)state;
 	graph_expect_pass(EXT, inbound(&f, 4000, SECOND_MAC), "a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER, .dst = A, .sport = 4000,
-			.dport = 80, .payload = 10, .ttl = 63));
+		FRAME(FROM(GW, SERVER), TO(MAC_A, A), .sport = 4000, .dport = 80, .payload = 10,
+			.ttl = 63));
 	expect_answer_by(4000, SECOND_MAC);
 	watch(true, false);
 	expect_answer_by(4000, FIRST_MAC);
@@ -495,12 +476,10 @@ static void test_inward(void **state)
 	graph_discard_sent(EXT);
 	expect_answer_by(4000, FIRST_MAC);
 	/* What is no machine's, or no VPC's, goes nowhere. */
-	graph_expect_drop(EXT,
-		FRAME(.smac = FIRST_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = "10.0.1.99"),
-		DROP_NO_ROUTE);
-	graph_expect_drop(EXT,
-		FRAME(.smac = FIRST_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = "10.77.1.9"),
-		DROP_NOT_FOR_US);
+	graph_expect_drop(
+		EXT, FRAME(FROM(FIRST_MAC, SERVER), TO(EXT_MAC, "10.0.1.99")), DROP_NO_ROUTE);
+	graph_expect_drop(
+		EXT, FRAME(FROM(FIRST_MAC, SERVER), TO(EXT_MAC, "10.77.1.9")), DROP_NOT_FOR_US);
 	/* Without the route it ends. */
 	graph_delete("[[\"route\", 100, \"0.0.0.0/0\"]]");
 	graph_expect_drop(EXT, inbound(&f, 4001, FIRST_MAC), DROP_NOT_FOR_US);
@@ -509,8 +488,8 @@ static void test_inward(void **state)
 /* RFC 1191, RFC 1812 4.3: larger than the VPC's packets may be, or at the end of its time; from our own address, to whence it came. */
 static void test_errors(void **state)
 {
-	const struct frame *big = FRAME(.smac = SECOND_MAC, .dmac = EXT_MAC, .src = SERVER,
-		.dst = A, .sport = 5000, .dport = 80, .payload = 1460, .fragment = 0x4000);
+	const struct frame *big = FRAME(FROM(SECOND_MAC, SERVER), TO(EXT_MAC, A), .sport = 5000,
+		.dport = 80, .payload = 1460, .fragment = 0x4000);
 	const uint8_t *got;
 	uint16_t len;
 
@@ -527,8 +506,8 @@ static void test_errors(void **state)
 	assert_int_equal(got[40] << 8 | got[41], 1450);
 	graph_expect_dropped(DROP_TOO_BIG, 1);
 	graph_send(EXT,
-		FRAME(.smac = SECOND_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = A, .sport = 5001,
-			.dport = 80, .ttl = 1)
+		FRAME(FROM(SECOND_MAC, SERVER), TO(EXT_MAC, A), .sport = 5001, .dport = 80,
+			.ttl = 1)
 			->bytes,
 		42);
 	graph_run();

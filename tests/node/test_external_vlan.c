@@ -80,11 +80,10 @@ static const struct frame *tag(struct frame *to, const struct frame *f, uint16_t
 }
 #define TAGGED(f, tci) tag(&(struct frame){.len = 0}, f, tci)
 
-#define OUT .smac = MAC_A, .dmac = GW, .src = A, .dst = SERVER, .sport = 5, .dport = 6
-#define GONE                                                                                       \
-	.smac = EXT_MAC, .dmac = HOP_MAC, .src = A, .dst = SERVER, .sport = 5, .dport = 6, .ttl = 63
-#define IN .smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = A, .sport = 6, .dport = 5
-#define COME .smac = GW, .dmac = MAC_A, .src = SERVER, .dst = A, .sport = 6, .dport = 5, .ttl = 63
+#define OUT FROM(MAC_A, A), TO(GW, SERVER), .sport = 5, .dport = 6
+#define GONE FROM(EXT_MAC, A), TO(HOP_MAC, SERVER), .sport = 5, .dport = 6, .ttl = 63
+#define IN FROM(HOP_MAC, SERVER), TO(EXT_MAC, A), .sport = 6, .dport = 5
+#define COME FROM(GW, SERVER), TO(MAC_A, A), .sport = 6, .dport = 5, .ttl = 63
 
 static void expect_tagged(const struct frame *want)
 {
@@ -124,8 +123,8 @@ static void test_apart(void **state)
 }
 
 #define PING(s, d, from, to, type)                                                                 \
-	FRAME(.smac = s, .dmac = d, .src = from, .dst = to, .proto = IPPROTO_ICMP,                 \
-		.icmp_type = type, .icmp_id = 3, .payload = 8)
+	FRAME(FROM(s, from), TO(d, to), .proto = IPPROTO_ICMP, .icmp_type = type, .icmp_id = 3,    \
+		.payload = 8)
 
 /* A tag of 0 has a priority and no network of its own (802.1Q 9.6). */
 static void test_priority_tag(void **state)

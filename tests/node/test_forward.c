@@ -30,31 +30,13 @@ static int teardown(void **state)
 static void test_bridged_unchanged(void **state)
 {
 	static const struct frame_spec specs[] = {
-		{.smac = MAC_A,
-			.dmac = MAC_B,
-			.src = "10.0.1.10",
-			.dst = "10.0.1.11",
-			.sport = 1000,
-			.dport = 53,
+		{FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1000, .dport = 53,
 			.payload = 20},
-		{.smac = MAC_A,
-			.dmac = MAC_B,
-			.src = "fd00:1:0:1::10",
-			.dst = "fd00:1:0:1::11",
-			.sport = 1000,
+		{FROM(MAC_A, "fd00:1:0:1::10"), TO(MAC_B, "fd00:1:0:1::11"), .sport = 1000,
 			.dport = 53},
-		{.smac = MAC_A,
-			.dmac = MAC_B,
-			.src = "10.0.1.10",
-			.dst = "10.0.1.11",
-			.proto = IPPROTO_ICMP,
+		{FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_ICMP,
 			.icmp_type = 8},
-		{.smac = MAC_A,
-			.dmac = MAC_B,
-			.src = "10.0.1.10",
-			.dst = "10.0.1.11",
-			.proto = 47,
-			.payload = 30},
+		{FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = 47, .payload = 30},
 	};
 	struct frame f;
 
@@ -77,37 +59,17 @@ static void test_routed_once(void **state)
 	struct frame there, back, want;
 
 	(void)state;
-	frame_build(&there, &(struct frame_spec){.smac = MAC_A,
-				    .dmac = GW,
-				    .src = "10.0.1.10",
-				    .dst = "10.0.2.10",
-				    .sport = 7,
-				    .dport = 8});
-	frame_build(&want, &(struct frame_spec){.smac = GW,
-				   .dmac = MAC_C,
-				   .src = "10.0.1.10",
-				   .dst = "10.0.2.10",
-				   .sport = 7,
-				   .dport = 8,
-				   .ttl = 63});
+	there = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 7, .dport = 8);
+	want = *FRAME(
+		FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 7, .dport = 8, .ttl = 63);
 	for (int packet = 0; packet < 2; packet++) {
 		graph_send("a", there.bytes, there.len);
 		graph_run();
 		graph_expect_sent("c", &want);
 	}
-	frame_build(&back, &(struct frame_spec){.smac = MAC_C,
-				   .dmac = GW,
-				   .src = "10.0.2.10",
-				   .dst = "10.0.1.10",
-				   .sport = 8,
-				   .dport = 7});
-	frame_build(&want, &(struct frame_spec){.smac = GW,
-				   .dmac = MAC_A,
-				   .src = "10.0.2.10",
-				   .dst = "10.0.1.10",
-				   .sport = 8,
-				   .dport = 7,
-				   .ttl = 63});
+	back = *FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), .sport = 8, .dport = 7);
+	want = *FRAME(
+		FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7, .ttl = 63);
 	graph_send("c", back.bytes, back.len);
 	graph_run();
 	graph_expect_sent("a", &want);
@@ -121,12 +83,7 @@ static void test_tunnel_both_ways(void **state)
 	uint16_t len;
 
 	(void)state;
-	frame_build(&inner, &(struct frame_spec){.smac = MAC_A,
-				    .dmac = MAC_R,
-				    .src = "10.0.1.10",
-				    .dst = "10.0.1.20",
-				    .sport = 7,
-				    .dport = 8});
+	inner = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 7, .dport = 8);
 	for (int packet = 0; packet < 2; packet++) {
 		graph_send("a", inner.bytes, inner.len);
 		graph_run();
@@ -147,12 +104,7 @@ static void test_tunnel_both_ways(void **state)
 		assert_memory_equal(got + 42, "\x08\0\0\0\0\0\x64\0", 8); /* I flag, VNI 100 */
 		assert_memory_equal(got + 50, inner.bytes, inner.len);
 	}
-	frame_build(&answer, &(struct frame_spec){.smac = MAC_R,
-				     .dmac = MAC_A,
-				     .src = "10.0.1.20",
-				     .dst = "10.0.1.10",
-				     .sport = 8,
-				     .dport = 7});
+	answer = *FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7);
 	frame_vxlan(&outer, &answer, "192.0.2.2", "192.0.2.1", 100);
 	graph_send(GRAPH_UNDERLAY, outer.bytes, outer.len);
 	graph_run();
@@ -165,24 +117,14 @@ static void test_underlay_strangers(void **state)
 	struct frame inner, outer;
 
 	(void)state;
-	frame_build(&inner, &(struct frame_spec){.smac = MAC_R,
-				    .dmac = MAC_A,
-				    .src = "10.0.1.20",
-				    .dst = "10.0.1.10",
-				    .sport = 8,
-				    .dport = 7});
+	inner = *FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7);
 	frame_vxlan(&outer, &inner, "192.0.2.9", "192.0.2.1", 100);
 	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VTEP);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 101);
 	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_UNKNOWN_VNI);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.7", 100);
 	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_NOT_FOR_US);
-	frame_build(&inner, &(struct frame_spec){.smac = MAC_B,
-				    .dmac = MAC_A,
-				    .src = "10.0.1.11",
-				    .dst = "10.0.1.10",
-				    .sport = 8,
-				    .dport = 7});
+	inner = *FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 100);
 	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_WRONG_VTEP);
 	frame_vxlan(&outer, &inner, "192.0.2.2", "192.0.2.1", 100);
@@ -195,19 +137,9 @@ static void test_spoofed(void **state)
 	struct frame f;
 
 	(void)state;
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = MAC_B,
-				.src = "10.0.1.12",
-				.dst = "10.0.1.11",
-				.sport = 1,
-				.dport = 2});
+	f = *FRAME(FROM(MAC_A, "10.0.1.12"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 	graph_expect_drop("a", &f, DROP_SPOOFED);
-	frame_build(&f, &(struct frame_spec){.smac = MAC_C,
-				.dmac = MAC_B,
-				.src = "10.0.1.10",
-				.dst = "10.0.1.11",
-				.sport = 1,
-				.dport = 2});
+	f = *FRAME(FROM(MAC_C, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 	graph_expect_drop("a", &f, DROP_SPOOFED);
 	assert_int_equal(session_used(), 0);
 }
@@ -218,12 +150,7 @@ static void test_spoofed_into_session(void **state)
 	struct frame f;
 
 	(void)state;
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = MAC_B,
-				.src = "10.0.1.10",
-				.dst = "10.0.1.11",
-				.sport = 1,
-				.dport = 2});
+	f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	graph_expect_sent("b", &f);
@@ -243,29 +170,11 @@ static void test_rule_cuts_running_flow(void **state)
 	struct frame udp, syn, ack;
 
 	(void)state;
-	frame_build(&udp, &(struct frame_spec){.smac = MAC_A,
-				  .dmac = MAC_B,
-				  .src = "10.0.1.10",
-				  .dst = "10.0.1.11",
-				  .sport = 1,
-				  .dport = 2});
-	frame_build(&syn, &(struct frame_spec){.smac = MAC_A,
-				  .dmac = MAC_B,
-				  .src = "10.0.1.10",
-				  .dst = "10.0.1.11",
-				  .proto = IPPROTO_TCP,
-				  .sport = 1,
-				  .dport = 2,
-				  .seq = 100});
-	frame_build(&ack, &(struct frame_spec){.smac = MAC_A,
-				  .dmac = MAC_B,
-				  .src = "10.0.1.10",
-				  .dst = "10.0.1.11",
-				  .proto = IPPROTO_TCP,
-				  .sport = 1,
-				  .dport = 2,
-				  .seq = 101,
-				  .tcp_flags = 0x10});
+	udp = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
+	syn = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+		.sport = 1, .dport = 2, .seq = 100);
+	ack = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+		.sport = 1, .dport = 2, .seq = 101, .tcp_flags = 0x10);
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
 	graph_expect_sent("b", &udp);
@@ -292,12 +201,7 @@ static void test_rule_cuts_silent_flow(void **state)
 	struct frame udp;
 
 	(void)state;
-	frame_build(&udp, &(struct frame_spec){.smac = MAC_A,
-				  .dmac = MAC_B,
-				  .src = "10.0.1.10",
-				  .dst = "10.0.1.11",
-				  .sport = 1,
-				  .dport = 2});
+	udp = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 	graph_send("a", udp.bytes, udp.len);
 	graph_run();
 	graph_expect_sent("b", &udp);
@@ -311,13 +215,8 @@ static void test_malformed(void **state)
 	struct frame f;
 
 	(void)state;
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = MAC_B,
-				.src = "10.0.1.10",
-				.dst = "10.0.1.11",
-				.sport = 1,
-				.dport = 2,
-				.payload = 40});
+	f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2,
+		.payload = 40);
 	f.bytes[24] ^= 1;
 	graph_expect_drop("a", &f, DROP_BAD_CHECKSUM);
 	f.bytes[24] ^= 1;
@@ -336,43 +235,17 @@ static void test_mss_clamped(void **state)
 	struct frame f, want;
 
 	(void)state;
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = GW,
-				.src = "10.0.1.10",
-				.dst = "10.0.2.10",
-				.proto = IPPROTO_TCP,
-				.sport = 1,
-				.dport = 2,
-				.mss = 1460});
-	frame_build(&want, &(struct frame_spec){.smac = GW,
-				   .dmac = MAC_C,
-				   .src = "10.0.1.10",
-				   .dst = "10.0.2.10",
-				   .proto = IPPROTO_TCP,
-				   .sport = 1,
-				   .dport = 2,
-				   .mss = 1410,
-				   .ttl = 63});
+	f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .proto = IPPROTO_TCP, .sport = 1,
+		.dport = 2, .mss = 1460);
+	want = *FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .proto = IPPROTO_TCP,
+		.sport = 1, .dport = 2, .mss = 1410, .ttl = 63);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	graph_expect_sent("c", &want);
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = GW,
-				.src = "10.0.1.10",
-				.dst = "10.0.2.10",
-				.proto = IPPROTO_TCP,
-				.sport = 3,
-				.dport = 2,
-				.mss = 536});
-	frame_build(&want, &(struct frame_spec){.smac = GW,
-				   .dmac = MAC_C,
-				   .src = "10.0.1.10",
-				   .dst = "10.0.2.10",
-				   .proto = IPPROTO_TCP,
-				   .sport = 3,
-				   .dport = 2,
-				   .mss = 536,
-				   .ttl = 63});
+	f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .proto = IPPROTO_TCP, .sport = 3,
+		.dport = 2, .mss = 536);
+	want = *FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .proto = IPPROTO_TCP,
+		.sport = 3, .dport = 2, .mss = 536, .ttl = 63);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	graph_expect_sent("c", &want);

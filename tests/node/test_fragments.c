@@ -43,8 +43,8 @@ static const struct frame *piece(
 }
 #define PIECE(from, n, rest) piece(&(struct frame){.len = 0}, whole, from, n, rest)
 #define WHOLE(...)                                                                                 \
-	FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11", .sport = 1,    \
-		.dport = 2, .payload = 392, __VA_ARGS__)
+	FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2,            \
+		.payload = 392, __VA_ARGS__)
 
 static void pass(const struct frame *f)
 {
@@ -83,8 +83,8 @@ static void test_last_first(void **state)
 /* Through a tunnel all take the same path: one source port (RFC 7348 4). */
 static void test_same_path(void **state)
 {
-	const struct frame *whole = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.20", .sport = 1, .dport = 2, .payload = 392, .ip_id = 3);
+	const struct frame *whole = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"),
+		.sport = 1, .dport = 2, .payload = 392, .ip_id = 3);
 	const struct frame *pieces[] = {
 		PIECE(0, 200, true), PIECE(200, 104, true), PIECE(304, 96, false)};
 	uint8_t port[2];
@@ -92,8 +92,8 @@ static void test_same_path(void **state)
 	(void)state;
 	/* Buffers that have carried other flows. */
 	for (uint16_t n = 0; n < 40; n++) {
-		const struct frame *other = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-			.dst = "10.0.1.20", .sport = (uint16_t)(100 + n), .dport = 2);
+		const struct frame *other = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"),
+			.sport = (uint16_t)(100 + n), .dport = 2);
 
 		graph_send("a", other->bytes, other->len);
 		graph_run();
@@ -140,8 +140,8 @@ static void test_hostile(void **state)
 	whole = WHOLE(.ip_id = 7);
 	graph_expect_drop(
 		"a", piece(&(struct frame){.len = 0}, whole, 65528, 96, false), DROP_FRAGMENT);
-	tcp = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-		.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 100, .ip_id = 8);
+	tcp = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+		.sport = 1, .dport = 2, .payload = 100, .ip_id = 8);
 	graph_expect_drop("a", piece(&(struct frame){.len = 0}, tcp, 8, 96, true), DROP_FRAGMENT);
 	graph_expect_drop("a", piece(&(struct frame){.len = 0}, tcp, 0, 16, true), DROP_MALFORMED);
 	/* A first one dropped on the way in counts as none. */
@@ -166,8 +166,8 @@ static void test_strangers(void **state)
 
 static void test_ipv6(void **state)
 {
-	const struct frame *plain = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "fd00:1:0:1::10",
-		.dst = "fd00:1:0:1::11", .sport = 1, .dport = 2, .payload = 200);
+	const struct frame *plain = FRAME(FROM(MAC_A, "fd00:1:0:1::10"),
+		TO(MAC_B, "fd00:1:0:1::11"), .sport = 1, .dport = 2, .payload = 200);
 	static const uint8_t atomic[7] = {0}, first[7] = {0, 0, 1, 0, 0, 0, 3},
 			     last[7] = {0, 0, 208, 0, 0, 0, 3};
 	struct frame f, g;

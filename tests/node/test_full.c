@@ -28,23 +28,15 @@ static int teardown(void **state)
 
 static const struct frame *flow(struct frame *f, unsigned int n)
 {
-	frame_build(f, &(struct frame_spec){.smac = MAC_A,
-			       .dmac = MAC_B,
-			       .src = "10.0.1.10",
-			       .dst = "10.0.1.11",
-			       .sport = (uint16_t)(1000 + n),
-			       .dport = 9});
+	*f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = (uint16_t)(1000 + n),
+		.dport = 9);
 	return f;
 }
 
 static const struct frame *answer(struct frame *f, unsigned int n)
 {
-	frame_build(f, &(struct frame_spec){.smac = MAC_B,
-			       .dmac = MAC_A,
-			       .src = "10.0.1.11",
-			       .dst = "10.0.1.10",
-			       .sport = 9,
-			       .dport = (uint16_t)(1000 + n)});
+	*f = *FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .sport = 9,
+		.dport = (uint16_t)(1000 + n));
 	return f;
 }
 

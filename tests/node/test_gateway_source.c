@@ -41,11 +41,11 @@ static int teardown(void **state)
 }
 
 #define CHECK4                                                                                     \
-	.smac = GW, .dmac = MAC_S, .src = "10.0.1.1", .dst = "10.0.1.50", .proto = IPPROTO_TCP,    \
-	.sport = 5000, .dport = 80
+	FROM(GW, "10.0.1.1"), TO(MAC_S, "10.0.1.50"), .proto = IPPROTO_TCP, .sport = 5000,         \
+						      .dport = 80
 #define CHECK6                                                                                     \
-	.smac = GW, .dmac = MAC_S, .src = "fd00:1:0:1::1", .dst = "fd00:1:0:1::50",                \
-	.proto = IPPROTO_TCP, .sport = 5000, .dport = 80
+	FROM(GW, "fd00:1:0:1::1"), TO(MAC_S, "fd00:1:0:1::50"), .proto = IPPROTO_TCP,              \
+								.sport = 5000, .dport = 80
 
 static void test_a_gateways_check_passes(void **state)
 {
@@ -57,9 +57,8 @@ static void test_a_gateways_check_passes(void **state)
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(FRAME(CHECK6), 100), "shut", FRAME(CHECK6));
 	/* The answer goes to who asked. */
 	graph_send("shut",
-		FRAME(.smac = MAC_S, .dmac = GW, .src = "10.0.1.50", .dst = "10.0.1.1",
-			.proto = IPPROTO_TCP, .sport = 80, .dport = 5000, .tcp_flags = 0x12,
-			.ack = 1)
+		FRAME(FROM(MAC_S, "10.0.1.50"), TO(GW, "10.0.1.1"), .proto = IPPROTO_TCP,
+			.sport = 80, .dport = 5000, .tcp_flags = 0x12, .ack = 1)
 			->bytes,
 		54);
 	graph_run();
@@ -69,13 +68,13 @@ static void test_a_gateways_check_passes(void **state)
 	assert_memory_equal(got + 42, "\x08\0\0\0\0\0\x64\0", 8);
 	/* Nobody else of that node passes the groups. */
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = GW, .dmac = MAC_S, .src = "198.51.100.7",
-				  .dst = "10.0.1.50", .sport = 1, .dport = 80),
+		TUNNELLED(FRAME(FROM(GW, "198.51.100.7"), TO(MAC_S, "10.0.1.50"), .sport = 1,
+				  .dport = 80),
 			100),
 		DROP_POLICY_INGRESS);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_S, .src = "10.0.1.20",
-				  .dst = "10.0.1.50", .sport = 1, .dport = 80),
+		TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_S, "10.0.1.50"), .sport = 1,
+				  .dport = 80),
 			100),
 		DROP_POLICY_INGRESS);
 }
@@ -83,16 +82,16 @@ static void test_a_gateways_check_passes(void **state)
 /* An error from the machine is about what the gateway has sent, and goes there. */
 static void test_errors_about_it_return(void **state)
 {
-	const struct frame *check = FRAME(.smac = GW, .dmac = MAC_S, .src = "10.0.1.1",
-		.dst = "10.0.1.50", .sport = 5000, .dport = 53, .payload = 11);
+	const struct frame *check = FRAME(FROM(GW, "10.0.1.1"), TO(MAC_S, "10.0.1.50"),
+		.sport = 5000, .dport = 53, .payload = 11);
 	const uint8_t *got;
 
 	(void)state;
 	graph_items(gateway);
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(check, 100), "shut", check);
 	graph_send("shut",
-		ICMP_ERROR(check, .smac = MAC_S, .dmac = GW, .src = "10.0.1.50", .dst = "10.0.1.1",
-			.icmp_type = 3, .icmp_code = 3)
+		ICMP_ERROR(check, FROM(MAC_S, "10.0.1.50"), TO(GW, "10.0.1.1"), .icmp_type = 3,
+			.icmp_code = 3)
 			->bytes,
 		14 + 20 + 8 + 39);
 	graph_run();
@@ -101,10 +100,10 @@ static void test_errors_about_it_return(void **state)
 	assert_int_equal(got[50 + 14 + 20], 3);
 	/* About nothing that was sent. */
 	graph_expect_drop("shut",
-		ICMP_ERROR(FRAME(.smac = GW, .dmac = MAC_S, .src = "10.0.1.1", .dst = "10.0.1.50",
-				   .sport = 1, .dport = 2),
-			.smac = MAC_S, .dmac = GW, .src = "10.0.1.50", .dst = "10.0.1.1",
-			.icmp_type = 3, .icmp_code = 3),
+		ICMP_ERROR(
+			FRAME(FROM(GW, "10.0.1.1"), TO(MAC_S, "10.0.1.50"), .sport = 1, .dport = 2),
+			FROM(MAC_S, "10.0.1.50"), TO(GW, "10.0.1.1"), .icmp_type = 3,
+			.icmp_code = 3),
 		DROP_NO_SESSION);
 }
 
@@ -131,24 +130,23 @@ static void test_no_port_forges_it(void **state)
 		const char *port = forgers[i].port, *mac = forgers[i].mac;
 
 		graph_expect_drop(port,
-			FRAME(.smac = mac, .dmac = MAC_S, .src = "10.0.1.1", .dst = "10.0.1.50",
-				.sport = 1, .dport = 80),
+			FRAME(FROM(mac, "10.0.1.1"), TO(MAC_S, "10.0.1.50"), .sport = 1,
+				.dport = 80),
 			DROP_SPOOFED);
 		graph_expect_drop(port,
-			FRAME(.smac = mac, .dmac = MAC_S, .src = "fd00:1:0:1::1",
-				.dst = "fd00:1:0:1::50", .sport = 1, .dport = 80),
+			FRAME(FROM(mac, "fd00:1:0:1::1"), TO(MAC_S, "fd00:1:0:1::50"), .sport = 1,
+				.dport = 80),
 			DROP_SPOOFED);
 		graph_expect_drop(port,
-			FRAME(.smac = mac, .dmac = GW, .src = "10.0.2.1", .dst = "10.0.2.10",
-				.sport = 1, .dport = 80),
+			FRAME(FROM(mac, "10.0.2.1"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 80),
 			DROP_SPOOFED);
 		graph_expect_drop(port,
-			FRAME(.smac = mac, .dmac = MAC_R, .src = "10.0.1.1", .dst = "10.0.1.20",
-				.sport = 1, .dport = 80),
+			FRAME(FROM(mac, "10.0.1.1"), TO(MAC_R, "10.0.1.20"), .sport = 1,
+				.dport = 80),
 			DROP_SPOOFED);
 		/* Another address that is nobody's it may use. */
 		graph_send(port,
-			FRAME(.smac = mac, .dmac = MAC_A, .src = "10.0.1.99", .dst = "10.0.1.10",
+			FRAME(FROM(mac, "10.0.1.99"), TO(MAC_A, "10.0.1.10"),
 				.sport = (uint16_t)(i + 1), .dport = 80)
 				->bytes,
 			42);
@@ -169,8 +167,8 @@ static void test_not_over_a_peering(void **state)
 		    "[], 1]," PORT_ITEM("x", "200", "far", "02:dd:00:00:00:01", "\"10.2.1.10\"",
 			    "\"any\"", "false", "") "]");
 	graph_expect_drop("x",
-		FRAME(.smac = "02:dd:00:00:00:01", .dmac = GW2, .src = "10.0.1.1",
-			.dst = "10.0.1.50", .sport = 1, .dport = 80),
+		FRAME(FROM("02:dd:00:00:00:01", "10.0.1.1"), TO(GW2, "10.0.1.50"), .sport = 1,
+			.dport = 80),
 		DROP_SPOOFED);
 }
 

@@ -27,9 +27,9 @@ static int teardown(void **state)
 }
 
 #define RULES(rules) "[[\"group\", \"any\", 9], [\"rules\", \"any\", 0, [" rules "]]]"
-#define A_TO_B .smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11"
-#define B_TO_A .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10"
-#define R_TO_B .smac = MAC_R, .dmac = MAC_B, .src = "10.0.1.20", .dst = "10.0.1.11"
+#define A_TO_B FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11")
+#define B_TO_A FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10")
+#define R_TO_B FROM(MAC_R, "10.0.1.20"), TO(MAC_B, "10.0.1.11")
 
 static void pass(const struct frame *f)
 {
@@ -55,10 +55,7 @@ static void test_kinds_of_rules(void **state)
 			{A_TO_B, .proto = IPPROTO_ICMP, .icmp_type = 13}},
 		{RULES("\"i a 1 -1 0 65535 -1 -1 cidr 10.0.1.10/32\""),
 			{A_TO_B, .sport = 1, .dport = 1},
-			{.smac = MAC_A,
-				.dmac = MAC_B,
-				.src = "fd00:1:0:1::10",
-				.dst = "fd00:1:0:1::11"}},
+			{FROM(MAC_A, "fd00:1:0:1::10"), TO(MAC_B, "fd00:1:0:1::11")}},
 		{RULES("\"i a 1 -1 0 65535 -1 -1 group any\", \"i d 1 17 9 9 -1 -1 any\""),
 			{A_TO_B, .sport = 1, .dport = 1}, {A_TO_B, .sport = 1, .dport = 9}},
 		{RULES("\"i d 2 -1 0 65535 -1 -1 any\", \"i a 1 17 7 7 -1 -1 any\""),
@@ -120,10 +117,10 @@ static void test_membership(void **state)
 /* Groups of a next hop are not those of the addresses behind it. */
 static void test_next_hop_is_no_remote(void **state)
 {
-	const struct frame *to_hop = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2);
-	const struct frame *beyond = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "198.51.100.1", .sport = 1, .dport = 2);
+	const struct frame *to_hop =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 2);
+	const struct frame *beyond =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "198.51.100.1"), .sport = 1, .dport = 2);
 
 	(void)state;
 	graph_items(
@@ -135,8 +132,8 @@ static void test_next_hop_is_no_remote(void **state)
 			"true", "") "," PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"",
 			"\"strict\"", "true", "") "]");
 	graph_expect_pass("a", to_hop, "c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 1,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 2,
+			.ttl = 63));
 	graph_expect_drop("a", beyond, DROP_POLICY_EGRESS);
 }
 

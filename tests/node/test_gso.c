@@ -56,27 +56,16 @@ static void open_tcp(const struct way *w, bool v6)
 	bool tunnel = strcmp(w->to, GRAPH_UNDERLAY) == 0;
 	struct frame f, outer;
 
-	frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-				.dmac = w->dmac,
-				.src = v6 ? "fd00:1:0:1::10" : "10.0.1.10",
-				.dst = v6 ? w->dst6 : w->dst4,
-				.proto = IPPROTO_TCP,
-				.sport = 7,
-				.dport = 8,
-				.seq = 999});
+	f = *FRAME(FROM(MAC_A, v6 ? "fd00:1:0:1::10" : "10.0.1.10"),
+		TO(w->dmac, v6 ? w->dst6 : w->dst4), .proto = IPPROTO_TCP, .sport = 7, .dport = 8,
+		.seq = 999);
 	graph_send("a", f.bytes, f.len);
 	graph_run();
 	graph_discard_sent(w->to);
-	frame_build(&f, &(struct frame_spec){.smac = w->dmac_out,
-				.dmac = w->ttl_out == 64 ? MAC_A : GW,
-				.src = v6 ? w->dst6 : w->dst4,
-				.dst = v6 ? "fd00:1:0:1::10" : "10.0.1.10",
-				.proto = IPPROTO_TCP,
-				.sport = 8,
-				.dport = 7,
-				.seq = 0,
-				.ack = 1000,
-				.tcp_flags = 0x12});
+	f = *FRAME(FROM(w->dmac_out, v6 ? w->dst6 : w->dst4),
+		TO(w->ttl_out == 64 ? MAC_A : GW, v6 ? "fd00:1:0:1::10" : "10.0.1.10"),
+		.proto = IPPROTO_TCP, .sport = 8, .dport = 7, .seq = 0, .ack = 1000,
+		.tcp_flags = 0x12);
 	frame_vxlan(&outer, &f, "192.0.2.2", "192.0.2.1", 100);
 	if (tunnel)
 		f = outer;
@@ -88,18 +77,9 @@ static void open_tcp(const struct way *w, bool v6)
 
 static void build(struct frame *f, const struct way *w, bool v6, uint8_t proto, uint16_t payload)
 {
-	frame_build(f, &(struct frame_spec){.smac = MAC_A,
-			       .dmac = w->dmac,
-			       .src = v6 ? "fd00:1:0:1::10" : "10.0.1.10",
-			       .dst = v6 ? w->dst6 : w->dst4,
-			       .proto = proto,
-			       .sport = 7,
-			       .dport = 8,
-			       .seq = 1000,
-			       .ack = 1,
-			       .tcp_flags = 0x19,
-			       .ip_id = 40,
-			       .payload = payload});
+	*f = *FRAME(FROM(MAC_A, v6 ? "fd00:1:0:1::10" : "10.0.1.10"),
+		TO(w->dmac, v6 ? w->dst6 : w->dst4), .proto = proto, .sport = 7, .dport = 8,
+		.seq = 1000, .ack = 1, .tcp_flags = 0x19, .ip_id = 40, .payload = payload);
 }
 
 /* gso_size 0: only the checksum is partial. */
@@ -265,8 +245,8 @@ static void test_too_big_segments(void **state)
 /* The gateway reads whole checksums: a ping whose checksum is partial does not exist, an ARP with flags neither. */
 static void test_flags_that_lie(void **state)
 {
-	struct frame f = *FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2, .payload = 300);
+	struct frame f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1,
+		.dport = 2, .payload = 300);
 	static const struct {
 		struct vnet_hdr hdr;
 		bool ok;
@@ -318,9 +298,8 @@ static void test_flags_that_lie(void **state)
 static void test_headers_in_pieces(void **state)
 {
 	static const uint16_t cuts[] = {1, 14, 34, 53, 55, 200};
-	struct frame f =
-		*FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-			.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .mss = 1400, .payload = 900);
+	struct frame f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"),
+		.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .mss = 1400, .payload = 900);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {

@@ -30,14 +30,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define OUT(...)                                                                                   \
-	FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = SERVER, .dport = 53,           \
-		__VA_ARGS__)
+#define OUT(...) FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, SERVER), .dport = 53, __VA_ARGS__)
 #define OUT_THERE(...)                                                                             \
-	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER, .dport = 53,           \
-		.ttl = 63, __VA_ARGS__)
-#define HAIRPIN(...)                                                                               \
-	FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = EIP, .dport = 53, __VA_ARGS__)
+	FRAME(FROM(EXT_MAC, SNAT), TO(HOP_MAC, SERVER), .dport = 53, .ttl = 63, __VA_ARGS__)
+#define HAIRPIN(...) FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, EIP), .dport = 53, __VA_ARGS__)
 
 static void expect(unsigned int taken, unsigned int released, unsigned int sessions)
 {
@@ -135,11 +131,9 @@ static void test_taken_tuple(void **state)
 	expect(12, 10, 2);
 	/* Each answer goes to its own. */
 	graph_expect_pass(EXT,
-		FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = SNAT, .sport = 53,
-			.dport = 7001),
-		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER, .dst = "10.0.1.10", .sport = 53,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SNAT), .sport = 53, .dport = 7001), "a",
+		FRAME(FROM(GW, SERVER), TO(MAC_A, "10.0.1.10"), .sport = 53, .dport = 2,
+			.ttl = 63));
 }
 
 static uint16_t other_port(uint16_t sport)
@@ -204,11 +198,10 @@ static void test_without_holds(void **state)
 	(void)state;
 	for (int n = 0; n < 2; n++) {
 		graph_expect_pass("b",
-			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = SERVER,
-				.sport = 1, .dport = 2),
+			FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, SERVER), .sport = 1, .dport = 2),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = EIP, .dst = SERVER,
-				.sport = 1, .dport = 2, .ttl = 63));
+			FRAME(FROM(EXT_MAC, EIP), TO(HOP_MAC, SERVER), .sport = 1, .dport = 2,
+				.ttl = 63));
 		outside_bump();
 	}
 	expect(0, 0, 1);

@@ -29,29 +29,11 @@ static void make_frames(void)
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		uint16_t port = (uint16_t)(1 + i);
 		const struct frame_spec specs[KINDS] = {
-			{.smac = MAC_A,
-				.dmac = GW,
-				.src = "10.0.1.10",
-				.dst = SERVER,
-				.sport = port,
-				.dport = 53},
-			{.smac = HOP_MAC,
-				.dmac = EXT_MAC,
-				.src = SERVER,
-				.dst = SNAT,
-				.sport = 53,
+			{FROM(MAC_A, "10.0.1.10"), TO(GW, SERVER), .sport = port, .dport = 53},
+			{FROM(HOP_MAC, SERVER), TO(EXT_MAC, SNAT), .sport = 53,
 				.dport = (uint16_t)(1000 + port)},
-			{.smac = MAC_A,
-				.dmac = GW,
-				.src = "10.0.1.10",
-				.dst = EIP,
-				.sport = port,
-				.dport = 54},
-			{.smac = MAC_B,
-				.dmac = GW,
-				.src = "10.0.1.11",
-				.dst = SNAT,
-				.sport = 54,
+			{FROM(MAC_A, "10.0.1.10"), TO(GW, EIP), .sport = port, .dport = 54},
+			{FROM(MAC_B, "10.0.1.11"), TO(GW, SNAT), .sport = 54,
 				.dport = (uint16_t)(1000 + port)},
 		};
 		static const char *const ports[KINDS] = {"a", EXT, "a", "b"};

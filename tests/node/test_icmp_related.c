@@ -25,19 +25,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define B_TO_A .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10"
-#define B6_TO_A6 .smac = MAC_B, .dmac = MAC_A, .src = "fd00:1:0:1::11", .dst = "fd00:1:0:1::10"
+#define B_TO_A FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10")
+#define B6_TO_A6 FROM(MAC_B, "fd00:1:0:1::11"), TO(MAC_A, "fd00:1:0:1::10")
 #define PORT_UNREACHABLE .icmp_type = 3, .icmp_code = 3
 
 static const struct frame *open_flow(struct frame *f)
 {
-	frame_build(f, &(struct frame_spec){.smac = MAC_A,
-			       .dmac = MAC_B,
-			       .src = "10.0.1.10",
-			       .dst = "10.0.1.11",
-			       .sport = 1000,
-			       .dport = 53,
-			       .payload = 12});
+	*f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1000, .dport = 53,
+		.payload = 12);
 	graph_expect_pass("a", f, "b", f);
 	return f;
 }
@@ -68,8 +63,8 @@ static void test_error_passes(void **state)
 
 static void test_error_passes_v6(void **state)
 {
-	const struct frame *asked = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "fd00:1:0:1::10",
-		.dst = "fd00:1:0:1::11", .sport = 1000, .dport = 53);
+	const struct frame *asked = FRAME(FROM(MAC_A, "fd00:1:0:1::10"),
+		TO(MAC_B, "fd00:1:0:1::11"), .sport = 1000, .dport = 53);
 	const struct frame *error = ICMP_ERROR(asked, B6_TO_A6, .icmp_type = 1, .icmp_code = 4);
 
 	(void)state;
@@ -80,19 +75,19 @@ static void test_error_passes_v6(void **state)
 
 static void test_routed_error(void **state)
 {
-	const struct frame *asked = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 7, .dport = 8);
-	const struct frame *arrives = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 7, .dport = 8, .ttl = 63);
+	const struct frame *asked =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 7, .dport = 8);
+	const struct frame *arrives = FRAME(
+		FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 7, .dport = 8, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass("a", asked, "c", arrives);
 	graph_expect_pass("c",
-		ICMP_ERROR(arrives, .smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-			.dst = "10.0.1.10", PORT_UNREACHABLE),
+		ICMP_ERROR(
+			arrives, FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), PORT_UNREACHABLE),
 		"a",
-		ICMP_ERROR(arrives, .smac = GW, .dmac = MAC_A, .src = "10.0.2.10",
-			.dst = "10.0.1.10", PORT_UNREACHABLE, .ttl = 63));
+		ICMP_ERROR(arrives, FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.10"), PORT_UNREACHABLE,
+			.ttl = 63));
 }
 
 /* About a flow that is not, or that is not the sender's. */
@@ -105,24 +100,23 @@ static void test_unrelated(void **state)
 	asked = open_flow(&f);
 	/* Nobody's flow. */
 	graph_expect_drop("b",
-		ICMP_ERROR(FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-				   .dst = "10.0.1.11", .sport = 1001, .dport = 53),
+		ICMP_ERROR(FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1001,
+				   .dport = 53),
 			B_TO_A, PORT_UNREACHABLE),
 		DROP_NO_SESSION);
 	/* c about the flow of a and b, with its own address: it is no end of it. */
 	graph_expect_drop("c",
-		ICMP_ERROR(asked, .smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.10",
-			PORT_UNREACHABLE),
+		ICMP_ERROR(asked, FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), PORT_UNREACHABLE),
 		DROP_SPOOFED);
 	/* b under another's name. */
 	graph_expect_drop("b",
-		ICMP_ERROR(asked, .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.12",
-			.dst = "10.0.1.10", PORT_UNREACHABLE),
+		ICMP_ERROR(
+			asked, FROM(MAC_B, "10.0.1.12"), TO(MAC_A, "10.0.1.10"), PORT_UNREACHABLE),
 		DROP_SPOOFED);
 	/* To somebody else than who sent the quoted packet: would be carried to a past all rules. */
 	graph_expect_drop("b",
-		ICMP_ERROR(asked, .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11",
-			.dst = "10.0.9.9", PORT_UNREACHABLE),
+		ICMP_ERROR(
+			asked, FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.9.9"), PORT_UNREACHABLE),
 		DROP_NO_SESSION);
 	graph_expect_pass("a", asked, "b", asked);
 }
@@ -130,12 +124,12 @@ static void test_unrelated(void **state)
 /* From the underlay the source must live behind that VTEP, as with any other packet. */
 static void test_from_a_tunnel(void **state)
 {
-	const struct frame *asked = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.20", .sport = 7, .dport = 8);
-	const struct frame *error = ICMP_ERROR(asked, .smac = MAC_R, .dmac = MAC_A,
-		.src = "10.0.1.20", .dst = "10.0.1.10", PORT_UNREACHABLE);
-	const struct frame *gateways = ICMP_ERROR(asked, .smac = GW, .dmac = MAC_A,
-		.src = "10.0.1.1", .dst = "10.0.1.10", .icmp_type = 3, .icmp_code = 4);
+	const struct frame *asked =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 7, .dport = 8);
+	const struct frame *error = ICMP_ERROR(
+		asked, FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), PORT_UNREACHABLE);
+	const struct frame *gateways = ICMP_ERROR(asked, FROM(GW, "10.0.1.1"),
+		TO(MAC_A, "10.0.1.10"), .icmp_type = 3, .icmp_code = 4);
 
 	(void)state;
 	graph_send("a", asked->bytes, asked->len);
@@ -145,13 +139,13 @@ static void test_from_a_tunnel(void **state)
 	/* The other node's gateway answers for ours. */
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(gateways, 100), "a", gateways);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(ICMP_ERROR(asked, .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11",
-				  .dst = "10.0.1.10", PORT_UNREACHABLE),
+		TUNNELLED(ICMP_ERROR(asked, FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"),
+				  PORT_UNREACHABLE),
 			100),
 		DROP_WRONG_VTEP);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(ICMP_ERROR(asked, .smac = MAC_R, .dmac = MAC_A, .src = "198.51.100.1",
-				  .dst = "10.0.1.10", PORT_UNREACHABLE),
+		TUNNELLED(ICMP_ERROR(asked, FROM(MAC_R, "198.51.100.1"), TO(MAC_A, "10.0.1.10"),
+				  PORT_UNREACHABLE),
 			100),
 		DROP_WRONG_VTEP);
 }

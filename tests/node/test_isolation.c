@@ -26,9 +26,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define A_TO_B .smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11"
-#define B_TO_A .smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10"
-#define A6_TO_B6 .smac = MAC_A, .dmac = MAC_B, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:1::11"
+#define A_TO_B FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11")
+#define B_TO_A FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10")
+#define A6_TO_B6 FROM(MAC_A, "fd00:1:0:1::10"), TO(MAC_B, "fd00:1:0:1::11")
 
 /* Only echo requests are let in: an answer that nobody asked for is none, whatever its identifier says. */
 static void test_echo_reply_unasked(void **state)
@@ -100,43 +100,39 @@ static void test_not_for_routers(void **state)
 		"null, "
 		"null, 1]]");
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "224.0.0.5", .sport = 1,
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "224.0.0.5"), .sport = 1, .dport = 2),
+		DROP_BROADCAST);
+	graph_expect_drop("a",
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "255.255.255.255"), .sport = 1, .dport = 2),
+		DROP_BROADCAST);
+	graph_expect_drop("a",
+		FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(GW, "ff02::1"), .sport = 1, .dport = 2),
+		DROP_BROADCAST);
+	graph_expect_drop("a",
+		FRAME(FROM(MAC_A, "fe80::aa:ff:fe00:1"), TO(GW, "fd00:1:0:2::10"), .sport = 1,
 			.dport = 2),
-		DROP_BROADCAST);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "255.255.255.255",
-			.sport = 1, .dport = 2),
-		DROP_BROADCAST);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "ff02::1",
-			.sport = 1, .dport = 2),
-		DROP_BROADCAST);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "fe80::aa:ff:fe00:1",
-			.dst = "fd00:1:0:2::10", .sport = 1, .dport = 2),
 		DROP_NO_ROUTE);
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "fe80::1",
-			.sport = 1, .dport = 2),
+		FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(GW, "fe80::1"), .sport = 1, .dport = 2),
 		DROP_NO_ROUTE);
 	/* The default route is there. */
-	const struct frame *out = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "198.51.100.1", .sport = 1, .dport = 2);
+	const struct frame *out =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "198.51.100.1"), .sport = 1, .dport = 2);
 
 	graph_expect_pass("a", out, "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.1.10", .dst = "198.51.100.1",
-			.sport = 1, .dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_B, "198.51.100.1"), .sport = 1, .dport = 2,
+			.ttl = 63));
 }
 
 /* Another subnet is reached through the gateway, by the first packet and by all others. */
 static void test_no_way_around_the_gateway(void **state)
 {
-	const struct frame *around = FRAME(.smac = MAC_A, .dmac = MAC_C, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2);
-	const struct frame *routed = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2);
-	const struct frame *arrives = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2, .ttl = 63);
+	const struct frame *around =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 2);
+	const struct frame *routed =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 2);
+	const struct frame *arrives = FRAME(
+		FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 2, .ttl = 63);
 
 	(void)state;
 	graph_expect_drop("a", around, DROP_NO_ROUTE);
@@ -149,10 +145,10 @@ static void test_no_way_around_the_gateway(void **state)
 static void test_gateway_or_direct(void **state)
 {
 	const struct frame *direct = FRAME(A_TO_B, .sport = 1, .dport = 2);
-	const struct frame *via = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
-	const struct frame *routed = FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2, .ttl = 63);
+	const struct frame *via =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.11"), .sport = 1, .dport = 2);
+	const struct frame *routed = FRAME(
+		FROM(GW, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass("a", via, "b", routed);
@@ -186,9 +182,8 @@ static void test_overlapping_vpcs(void **state)
 	graph_expect_pass("b", back, "a", back);
 	assert_int_equal(session_used(), 2);
 	/* c lives in the other VPC only. */
-	graph_expect_drop("a2",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.2.10"),
-		DROP_NO_ROUTE);
+	graph_expect_drop(
+		"a2", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10")), DROP_NO_ROUTE);
 }
 
 /* A tenant's own VXLAN is a UDP packet like any other, to addresses of its VPC. */
@@ -215,40 +210,32 @@ static void test_underlay_lies(void **state)
 {
 	(void)state;
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10"),
-			100),
+		TUNNELLED(FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10")), 100),
 		DROP_WRONG_VTEP);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(
-			FRAME(.smac = GW, .dmac = MAC_A, .src = "198.51.100.1", .dst = "10.0.1.10"),
-			100),
+		TUNNELLED(FRAME(FROM(GW, "198.51.100.1"), TO(MAC_A, "10.0.1.10")), 100),
 		DROP_WRONG_VTEP);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(
-			FRAME(.smac = MAC_R, .dmac = MAC_B, .src = "10.0.1.20", .dst = "10.0.1.10"),
-			100),
+		TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_B, "10.0.1.10")), 100),
 		DROP_NO_ROUTE);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = MAC_R, .dmac = GW, .src = "10.0.1.20", .dst = "10.0.1.20"),
-			100),
+		TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(GW, "10.0.1.20")), 100),
 		DROP_NO_ROUTE);
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = MAC_R, .dmac = "ff:ff:ff:ff:ff:ff", .src = "10.0.1.20",
-				  .dst = "10.0.1.255"),
+		TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO("ff:ff:ff:ff:ff:ff", "10.0.1.255")),
 			100),
 		DROP_BROADCAST);
 	/* Of another host's flow: the session knows whence it comes. */
 	graph_items("[[\"vtep\", \"third\", \"192.0.2.3\", false]]");
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.20", .sport = 1, .dport = 2);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 1, .dport = 2);
 	struct frame outer;
 
 	graph_send("a", f->bytes, f->len);
 	graph_run();
 	assert_non_null(graph_sent(GRAPH_UNDERLAY, NULL));
 	frame_vxlan(&outer,
-		FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20", .dst = "10.0.1.10",
-			.sport = 2, .dport = 1),
+		FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1),
 		"192.0.2.3", "192.0.2.1", 100);
 	graph_expect_drop(GRAPH_UNDERLAY, &outer, DROP_WRONG_VTEP);
 }
@@ -256,13 +243,9 @@ static void test_underlay_lies(void **state)
 static void test_mapped_addresses(void **state)
 {
 	(void)state;
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "::ffff:10.0.1.10",
-			.dst = "fd00:1:0:1::11"),
+	graph_expect_drop("a", FRAME(FROM(MAC_A, "::ffff:10.0.1.10"), TO(MAC_B, "fd00:1:0:1::11")),
 		DROP_MALFORMED);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "fd00:1:0:1::10",
-			.dst = "::ffff:10.0.1.11"),
+	graph_expect_drop("a", FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(MAC_B, "::ffff:10.0.1.11")),
 		DROP_MALFORMED);
 }
 

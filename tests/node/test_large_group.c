@@ -88,8 +88,8 @@ static int64_t change_one(int part, int allowed, const struct frame *f)
 
 static void one_changed_rule_is_obeyed_at_once(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 9);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 9);
 	int64_t best = INT64_MAX;
 
 	(void)state;

@@ -53,15 +53,13 @@ static uint32_t connections(const char *address)
 }
 
 /* A client's packet to the VIP; with `more`. */
-#define TO_VIP(...)                                                                                \
-	FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = VIP, .dport = 80, __VA_ARGS__)
+#define TO_VIP(...) FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, VIP), .dport = 80, __VA_ARGS__)
 #define AT(dmac_, dst_, ...)                                                                       \
-	FRAME(.smac = GW, .dmac = dmac_, .src = "10.0.1.10", .dst = dst_, .dport = 8080,           \
-		.ttl = 63, __VA_ARGS__)
+	FRAME(FROM(GW, "10.0.1.10"), TO(dmac_, dst_), .dport = 8080, .ttl = 63, __VA_ARGS__)
 /* In the client's subnet: from its MAC, as what is bridged, so that both agree about the answers. */
 #define AT_B(...)                                                                                  \
-	FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11", .dport = 8080, \
-		.ttl = 63, __VA_ARGS__)
+	FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .dport = 8080, .ttl = 63,          \
+		__VA_ARGS__)
 #define AT_C(...) AT(MAC_C, "10.0.2.10", __VA_ARGS__)
 
 /* Sends a's UDP packet from that port to the VIP; which machine it came to: 'b', 'c', 'a', 't' (the tunnel), or 0. */
@@ -111,18 +109,17 @@ static void test_there_and_back(void **state)
 		graph_expect_pass("a", TO_VIP(.sport = 7, .payload = 33), "c",
 			AT_C(.sport = 7, .payload = 33));
 		graph_expect_pass("c",
-			FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.10",
-				.sport = 8080, .dport = 7),
+			FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), .sport = 8080,
+				.dport = 7),
 			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
-				.sport = 80, .dport = 7, .ttl = 63));
+			FRAME(FROM(GW, VIP), TO(MAC_A, "10.0.1.10"), .sport = 80, .dport = 7,
+				.ttl = 63));
 	}
 	assert_int_equal(session_used(), 1);
 	assert_int_equal(connections("10.0.2.10"), 1);
 	/* Another port of the address, and another protocol. */
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = VIP, .sport = 7,
-			.dport = 81),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, VIP), .sport = 7, .dport = 81),
 		DROP_LB_NO_LISTENER);
 	graph_expect_drop("a", TO_VIP(.proto = IPPROTO_TCP, .sport = 7), DROP_LB_NO_LISTENER);
 }
@@ -136,17 +133,16 @@ static void test_ipv6(void **state)
 	graph_items("[" BALANCER("lb", VIP6) "," LISTENER("lb", "6", "80", "maglev", "0", "", "0",
 		"0", "false", NO_CHECK) "," BACKEND("lb", "6", "80", C6, "8080", "1") "]");
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = VIP6, .proto = IPPROTO_TCP,
-			.sport = 7, .dport = 80),
+		FRAME(FROM(MAC_A, A6), TO(GW, VIP6), .proto = IPPROTO_TCP, .sport = 7, .dport = 80),
 		"c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = A6, .dst = C6, .proto = IPPROTO_TCP,
-			.sport = 7, .dport = 8080, .ttl = 63));
+		FRAME(FROM(GW, A6), TO(MAC_C, C6), .proto = IPPROTO_TCP, .sport = 7, .dport = 8080,
+			.ttl = 63));
 	graph_expect_pass("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = C6, .dst = A6, .proto = IPPROTO_TCP,
-			.sport = 8080, .dport = 7, .tcp_flags = 0x12, .ack = 1),
+		FRAME(FROM(MAC_C, C6), TO(GW, A6), .proto = IPPROTO_TCP, .sport = 8080, .dport = 7,
+			.tcp_flags = 0x12, .ack = 1),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = VIP6, .dst = A6, .proto = IPPROTO_TCP,
-			.sport = 80, .dport = 7, .tcp_flags = 0x12, .ack = 1, .ttl = 63));
+		FRAME(FROM(GW, VIP6), TO(MAC_A, A6), .proto = IPPROTO_TCP, .sport = 80, .dport = 7,
+			.tcp_flags = 0x12, .ack = 1, .ttl = 63));
 }
 
 /* On another node, which is not told anything about the balancer. */
@@ -157,8 +153,8 @@ static void test_back_end_behind_a_tunnel(void **state)
 	(void)state;
 	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_R("1") "]");
 	frame_vxlan(at_r,
-		FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.20",
-			.sport = 7, .dport = 8080, .ttl = 63),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 7, .dport = 8080,
+			.ttl = 63),
 		"192.0.2.1", "192.0.2.2", 100);
 	for (uint16_t n = 0; n < 2; n++) {
 		uint16_t len;
@@ -171,12 +167,10 @@ static void test_back_end_behind_a_tunnel(void **state)
 		assert_int_equal(len, at_r->len);
 		assert_memory_equal(bytes + 50, at_r->bytes + 50, len - 50);
 		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-					  .dst = "10.0.1.10", .sport = 8080, .dport = 7),
+			TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"),
+					  .sport = 8080, .dport = 7),
 				100),
-			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
-				.sport = 80, .dport = 7));
+			"a", FRAME(FROM(GW, VIP), TO(MAC_A, "10.0.1.10"), .sport = 80, .dport = 7));
 	}
 }
 
@@ -187,17 +181,14 @@ static void test_back_end_calls_itself(void **state)
 	graph_items("[" BALANCER("lb", VIP) "," LB_UDP("round_robin", "0") "," ON_B("1") "]");
 	for (int n = 0; n < 2; n++) {
 		graph_expect_pass("b",
-			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = VIP, .sport = 7,
-				.dport = 80),
-			"b",
-			FRAME(.smac = GW, .dmac = MAC_B, .src = VIP, .dst = "10.0.1.11", .sport = 7,
-				.dport = 8080, .ttl = 63));
+			FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, VIP), .sport = 7, .dport = 80), "b",
+			FRAME(FROM(GW, VIP), TO(MAC_B, "10.0.1.11"), .sport = 7, .dport = 8080,
+				.ttl = 63));
 		graph_expect_pass("b",
-			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = VIP,
-				.sport = 8080, .dport = 7),
+			FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, VIP), .sport = 8080, .dport = 7),
 			"b",
-			FRAME(.smac = GW, .dmac = MAC_B, .src = VIP, .dst = "10.0.1.11",
-				.sport = 80, .dport = 7, .ttl = 63));
+			FRAME(FROM(GW, VIP), TO(MAC_B, "10.0.1.11"), .sport = 80, .dport = 7,
+				.ttl = 63));
 	}
 	assert_int_equal(session_used(), 1);
 }
@@ -323,13 +314,11 @@ static void test_open_connections_outlive_a_failed_check(void **state)
 	b = lb_backend_find("lb", IPPROTO_TCP, RTE_BE16(80), &addr, RTE_BE16(8080));
 	graph_expect_pass("a", TCP_TO_VIP(.sport = 1), "b", TCP_AT_B(.sport = 1));
 	graph_expect_pass("b",
-		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",
-			.proto = IPPROTO_TCP, .sport = 8080, .dport = 1, .seq = 9, .ack = 1,
-			.tcp_flags = 0x12),
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP,
+			.sport = 8080, .dport = 1, .seq = 9, .ack = 1, .tcp_flags = 0x12),
 		"a",
-		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10",
-			.proto = IPPROTO_TCP, .sport = 80, .dport = 1, .seq = 9, .ack = 1,
-			.tcp_flags = 0x12));
+		FRAME(FROM(MAC_B, VIP), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP, .sport = 80,
+			.dport = 1, .seq = 9, .ack = 1, .tcp_flags = 0x12));
 	graph_expect_pass("a", TCP_TO_VIP(.sport = 2), "b", TCP_AT_B(.sport = 2));
 	lb_health_set(b, LB_HEALTH_DOWN, "HTTP 503");
 	graph_expect_pass("a", TCP_TO_VIP(.sport = 1, .seq = 1, .ack = 10, .tcp_flags = 0x10), "b",
@@ -365,11 +354,9 @@ static void test_allow_list(void **state)
 	graph_expect_drop("a", TO_VIP(.sport = 2), DROP_LB_NOT_ALLOWED);
 	assert_int_equal(session_used(), 0);
 	graph_expect_pass("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = VIP, .sport = 1,
-			.dport = 80),
-		"b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
-			.dport = 8080, .ttl = 63));
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, VIP), .sport = 1, .dport = 80), "b",
+		FRAME(FROM(GW, "10.0.2.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 8080,
+			.ttl = 63));
 }
 
 /* A client that comes back, from another port. */
@@ -425,9 +412,8 @@ static void test_taken_away(void **state)
 		NO_CHECK) "," BACKEND("lc", "17", "80", "10.0.2.10", "8080", "1") "]");
 	assert_int_equal(sent_to(1), 'b');
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.101",
-			.sport = 1, .dport = 80),
-		"c", AT_C(.sport = 1));
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.101"), .sport = 1, .dport = 80), "c",
+		AT_C(.sport = 1));
 	graph_delete("[" KEY_B ", [\"listener\", \"lb\", 17, 80]]");
 	graph_expect_drop("a", TO_VIP(.sport = 1), DROP_LB_NO_LISTENER);
 	assert_int_equal(session_used(), 1);
@@ -520,11 +506,11 @@ static void test_usage(void **state)
 		graph_expect_pass("a", TO_VIP(.sport = 7, .payload = 100), "c",
 			AT_C(.sport = 7, .payload = 100));
 	graph_expect_pass("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.10",
-			.sport = 8080, .dport = 7, .payload = 1000),
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), .sport = 8080, .dport = 7,
+			.payload = 1000),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = VIP, .dst = "10.0.1.10", .sport = 80,
-			.dport = 7, .ttl = 63, .payload = 1000));
+		FRAME(FROM(GW, VIP), TO(MAC_A, "10.0.1.10"), .sport = 80, .dport = 7, .ttl = 63,
+			.payload = 1000));
 	graph_pass_time(10);
 	for (int n = 0; n < 2; n++) {
 		memset(&sum, 0, sizeof(sum));

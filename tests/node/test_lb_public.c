@@ -45,18 +45,17 @@ static int teardown(void **state)
 }
 
 #define IN(v6, ...)                                                                                \
-	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = (v6) ? SERVER6 : SERVER,                    \
-		.dst = (v6) ? PUBLIC6 : PUBLIC, .proto = IPPROTO_TCP, __VA_ARGS__)
+	FRAME(FROM(HOP_MAC, (v6) ? SERVER6 : SERVER), TO(EXT_MAC, (v6) ? PUBLIC6 : PUBLIC),        \
+		.proto = IPPROTO_TCP, __VA_ARGS__)
 #define IN_HERE(v6, ...)                                                                           \
-	FRAME(.smac = GW, .dmac = MAC_C, .src = (v6) ? SERVER6 : SERVER,                           \
-		.dst = (v6) ? "fd00:1:0:2::10" : "10.0.2.10", .proto = IPPROTO_TCP, .ttl = 63,     \
-		__VA_ARGS__)
+	FRAME(FROM(GW, (v6) ? SERVER6 : SERVER), TO(MAC_C, (v6) ? "fd00:1:0:2::10" : "10.0.2.10"), \
+		.proto = IPPROTO_TCP, .ttl = 63, __VA_ARGS__)
 #define BACK(v6, ...)                                                                              \
-	FRAME(.smac = MAC_C, .dmac = GW, .src = (v6) ? "fd00:1:0:2::10" : "10.0.2.10",             \
-		.dst = (v6) ? SERVER6 : SERVER, .proto = IPPROTO_TCP, __VA_ARGS__)
+	FRAME(FROM(MAC_C, (v6) ? "fd00:1:0:2::10" : "10.0.2.10"), TO(GW, (v6) ? SERVER6 : SERVER), \
+		.proto = IPPROTO_TCP, __VA_ARGS__)
 #define BACK_THERE(v6, ...)                                                                        \
-	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = (v6) ? PUBLIC6 : PUBLIC,                    \
-		.dst = (v6) ? SERVER6 : SERVER, .proto = IPPROTO_TCP, .ttl = 63, __VA_ARGS__)
+	FRAME(FROM(EXT_MAC, (v6) ? PUBLIC6 : PUBLIC), TO(HOP_MAC, (v6) ? SERVER6 : SERVER),        \
+		.proto = IPPROTO_TCP, .ttl = 63, __VA_ARGS__)
 
 static void test_there_and_back(void **state)
 {
@@ -106,19 +105,17 @@ static void test_hairpin(void **state)
 {
 	(void)state;
 	graph_expect_pass("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = PUBLIC,
-			.proto = IPPROTO_TCP, .sport = 1000, .dport = 80),
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, PUBLIC), .proto = IPPROTO_TCP, .sport = 1000,
+			.dport = 80),
 		"c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = SNAT, .dst = "10.0.2.10",
-			.proto = IPPROTO_TCP, .sport = 2000, .dport = 8080, .ttl = 63));
+		FRAME(FROM(GW, SNAT), TO(MAC_C, "10.0.2.10"), .proto = IPPROTO_TCP, .sport = 2000,
+			.dport = 8080, .ttl = 63));
 	graph_expect_pass("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = SNAT,
-			.proto = IPPROTO_TCP, .sport = 8080, .dport = 2000, .ack = 1,
-			.tcp_flags = 0x12),
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, SNAT), .proto = IPPROTO_TCP, .sport = 8080,
+			.dport = 2000, .ack = 1, .tcp_flags = 0x12),
 		"c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = PUBLIC, .dst = "10.0.2.10",
-			.proto = IPPROTO_TCP, .sport = 80, .dport = 1000, .ack = 1,
-			.tcp_flags = 0x12, .ttl = 63));
+		FRAME(FROM(GW, PUBLIC), TO(MAC_C, "10.0.2.10"), .proto = IPPROTO_TCP, .sport = 80,
+			.dport = 1000, .ack = 1, .tcp_flags = 0x12, .ttl = 63));
 	assert_int_equal(session_used(), 1);
 }
 

@@ -54,37 +54,36 @@ static void arp_request(struct frame *f)
 
 static void ping_gateway(struct frame *f)
 {
-	*f = *FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
-		.proto = IPPROTO_ICMP, .icmp_type = 8, .icmp_id = 1, .payload = 20);
+	*f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.1"), .proto = IPPROTO_ICMP,
+		.icmp_type = 8, .icmp_id = 1, .payload = 20);
 }
 
 static void ping_gateway6(struct frame *f)
 {
-	*f = *FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:1::1",
-		.proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 1, .payload = 20);
+	*f = *FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(GW, "fd00:1:0:1::1"), .proto = IPPROTO_ICMPV6,
+		.icmp_type = 128, .icmp_id = 1, .payload = 20);
 }
 
 /* A message that the server refuses; it counts as much as any. */
 static void dhcp_message(struct frame *f)
 {
-	*f = *FRAME(.smac = MAC_A, .dmac = "ff:ff:ff:ff:ff:ff", .src = "0.0.0.0",
-		.dst = "255.255.255.255", .sport = 68, .dport = 67, .payload = 300);
+	*f = *FRAME(FROM(MAC_A, "0.0.0.0"), TO("ff:ff:ff:ff:ff:ff", "255.255.255.255"), .sport = 68,
+		.dport = 67, .payload = 300);
 }
 
 static void new_flow(struct frame *f)
 {
 	static uint16_t port;
 
-	*f = *FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.2.10",
-		.sport = ++port, .dport = 9);
+	*f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = ++port, .dport = 9);
 }
 
 static void new_flow6(struct frame *f)
 {
 	static uint16_t port;
 
-	*f = *FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:2::10",
-		.sport = ++port, .dport = 9);
+	*f = *FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(GW, "fd00:1:0:2::10"), .sport = ++port,
+		.dport = 9);
 }
 
 /* How many of `n` are not refused for their number. */
@@ -136,8 +135,8 @@ static void test_a_second(void **state)
 
 static void test_other_ports_and_running_flows(void **state)
 {
-	const struct frame *running = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 65000, .dport = 9);
+	const struct frame *running =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 65000, .dport = 9);
 
 	(void)state;
 	limit_set(LIMIT_FLOWS, RATE);
@@ -147,14 +146,12 @@ static void test_other_ports_and_running_flows(void **state)
 	pass(new_flow, 200);
 	assert_int_equal(pass(new_flow, 10), 0);
 	graph_expect_pass("a", running, "c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10",
-			.sport = 65000, .dport = 9, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 65000, .dport = 9,
+			.ttl = 63));
 	graph_expect_pass("b",
-		FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = "10.0.2.10", .sport = 1,
-			.dport = 9),
-		"c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.11", .dst = "10.0.2.10", .sport = 1,
-			.dport = 9, .ttl = 63));
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 9), "c",
+		FRAME(FROM(GW, "10.0.1.11"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 9,
+			.ttl = 63));
 	assert_int_equal(graph_port_drops("b"), 0);
 }
 
@@ -162,8 +159,8 @@ static void test_other_ports_and_running_flows(void **state)
  * obeyed at once. */
 static void test_denied_again_and_again(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 9);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 9);
 
 	(void)state;
 	graph_items("[[\"rules\", \"any\", 0, []]]");
@@ -179,8 +176,8 @@ static void test_denied_again_and_again(void **state)
 	graph_pass_time(1000);
 	graph_items("[[\"rules\", \"any\", 0, [" RULE_ANY "]]]");
 	graph_expect_pass("a", f, "c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 1,
-			.dport = 9, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 9,
+			.ttl = 63));
 }
 
 #define SECOND_VPC                                                                                 \
@@ -207,10 +204,10 @@ static unsigned int flows_made(unsigned int n)
 static void test_shares(void **state)
 {
 	const uint32_t capacity = session_capacity();
-	const struct frame *answer = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.10", .sport = 9, .dport = 65000);
-	const struct frame *asked = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 65000, .dport = 9);
+	const struct frame *answer =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), .sport = 9, .dport = 65000);
+	const struct frame *asked =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 65000, .dport = 9);
 	struct session_view view;
 	uint32_t cursor = 0;
 

@@ -28,11 +28,8 @@ static int teardown(void **state)
 }
 
 #define C_ITEM PORT("c", "db", MAC_C, "10.0.2.10", "fd00:1:0:2::10")
-#define R_TO_C                                                                                     \
-	.smac = GW, .dmac = MAC_C, .src = "10.0.1.20", .dst = "10.0.2.10", .sport = 3, .dport = 4, \
-	.ttl = 63
-#define C_TO_R                                                                                     \
-	.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = "10.0.1.20", .sport = 4, .dport = 3
+#define R_TO_C FROM(GW, "10.0.1.20"), TO(MAC_C, "10.0.2.10"), .sport = 3, .dport = 4, .ttl = 63
+#define C_TO_R FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.20"), .sport = 4, .dport = 3
 
 static void expect_tunnelled_to(const char *last_octet)
 {
@@ -46,10 +43,10 @@ static void expect_tunnelled_to(const char *last_octet)
 /* Its VTEP gets another address, then the endpoint another VTEP. */
 static void test_vtep_changes(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.20", .sport = 1, .dport = 2);
-	const struct frame *answer = FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-		.dst = "10.0.1.10", .sport = 2, .dport = 1);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 1, .dport = 2);
+	const struct frame *answer =
+		FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1);
 	struct frame from3;
 
 	(void)state;
@@ -79,16 +76,15 @@ static void test_initiator_moves_here_and_back(void **state)
 	const struct frame *syn = FRAME(R_TO_C, .proto = IPPROTO_TCP, .seq = 100);
 	const struct frame *syn_ack =
 		FRAME(C_TO_R, .proto = IPPROTO_TCP, .seq = 500, .ack = 101, .tcp_flags = 0x12);
-	const struct frame *ack = FRAME(.smac = MAC_R, .dmac = GW, .src = "10.0.1.20",
-		.dst = "10.0.2.10", .sport = 3, .dport = 4, .proto = IPPROTO_TCP, .seq = 101,
-		.ack = 501, .tcp_flags = 0x10);
+	const struct frame *ack = FRAME(FROM(MAC_R, "10.0.1.20"), TO(GW, "10.0.2.10"), .sport = 3,
+		.dport = 4, .proto = IPPROTO_TCP, .seq = 101, .ack = 501, .tcp_flags = 0x10);
 	const struct frame *ack_at_c =
 		FRAME(R_TO_C, .proto = IPPROTO_TCP, .seq = 101, .ack = 501, .tcp_flags = 0x10);
 	const struct frame *data = FRAME(C_TO_R, .proto = IPPROTO_TCP, .seq = 501, .ack = 101,
 		.tcp_flags = 0x10, .payload = 10);
-	const struct frame *data_at_r = FRAME(.smac = GW, .dmac = MAC_R, .src = "10.0.2.10",
-		.dst = "10.0.1.20", .sport = 4, .dport = 3, .proto = IPPROTO_TCP, .seq = 501,
-		.ack = 101, .tcp_flags = 0x10, .payload = 10, .ttl = 63);
+	const struct frame *data_at_r = FRAME(FROM(GW, "10.0.2.10"), TO(MAC_R, "10.0.1.20"),
+		.sport = 4, .dport = 3, .proto = IPPROTO_TCP, .seq = 501, .ack = 101,
+		.tcp_flags = 0x10, .payload = 10, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(syn, 100), "c", syn);
@@ -115,12 +111,12 @@ static void test_initiator_moves_here_and_back(void **state)
 /* The receiver moves away and comes back; replies are expected from where it is. */
 static void test_receiver_moves(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2);
-	const struct frame *at_c = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2, .ttl = 63);
-	const struct frame *answer = FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10",
-		.dst = "10.0.1.10", .sport = 2, .dport = 1, .ttl = 63);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 2);
+	const struct frame *at_c = FRAME(
+		FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 2, .ttl = 63);
+	const struct frame *answer = FRAME(
+		FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass("a", f, "c", at_c);
@@ -140,41 +136,39 @@ static void test_receiver_moves(void **state)
 /* Two ports exchange their addresses in one transaction. */
 static void test_addresses_swapped(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
+	const struct frame *f =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.11"), .sport = 1, .dport = 2);
 
 	(void)state;
 	graph_expect_pass("c", f, "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.2.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2,
+			.ttl = 63));
 	graph_items("[" PORT("a", "web", MAC_A, "10.0.1.11", "fd00:1:0:1::11") "," PORT(
 		"b", "web", MAC_B, "10.0.1.10", "fd00:1:0:1::10") "]");
 	graph_forget_announcements();
 	graph_expect_pass("c", f, "a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.11"), .sport = 1, .dport = 2,
+			.ttl = 63));
 	graph_expect_drop("b",
-		FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = "10.0.2.10", .sport = 2,
-			.dport = 1),
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, "10.0.2.10"), .sport = 2, .dport = 1),
 		DROP_SPOOFED);
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.2.10", .sport = 2,
-			.dport = 9),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 2, .dport = 9),
 		DROP_SPOOFED);
 }
 
 /* A new port takes the address of one that goes, in one transaction and in two; the name stays and the VPC changes. */
 static void test_address_taken_over(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
-	const struct frame *at = FRAME(.smac = GW, .dmac = "02:aa:00:00:00:09", .src = "10.0.2.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2, .ttl = 63);
+	const struct frame *f =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.11"), .sport = 1, .dport = 2);
+	const struct frame *at = FRAME(FROM(GW, "10.0.2.10"), TO("02:aa:00:00:00:09", "10.0.1.11"),
+		.sport = 1, .dport = 2, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass("c", f, "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.2.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2,
+			.ttl = 63));
 	graph_both("[" PORT("n", "web", "02:aa:00:00:00:09", "10.0.1.11", "fd00:1:0:1::11") "]",
 		"[[\"port\", \"b\"]]");
 	graph_forget_announcements();
@@ -207,9 +201,8 @@ static void test_drops_leave_with_the_port(void **state)
 		graph_items(items);
 		snprintf(keys, sizeof(keys), "n%d", n);
 		assert_int_equal(graph_port_drops(keys), 0);
-		graph_expect_drop(keys,
-			FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.2.10"),
-			DROP_SPOOFED);
+		graph_expect_drop(
+			keys, FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10")), DROP_SPOOFED);
 		assert_int_equal(graph_port_drops(keys), 1);
 		snprintf(keys, sizeof(keys), "[[\"port\", \"n%d\"]]", n);
 		graph_delete(keys);
@@ -219,10 +212,10 @@ static void test_drops_leave_with_the_port(void **state)
 /* An address that two ports may use: a flow of the one that does not own it survives changes elsewhere. */
 static void test_shared_address(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.50",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2);
-	const struct frame *at_c = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.50",
-		.dst = "10.0.2.10", .sport = 1, .dport = 2, .ttl = 63);
+	const struct frame *f =
+		FRAME(FROM(MAC_B, "10.0.1.50"), TO(GW, "10.0.2.10"), .sport = 1, .dport = 2);
+	const struct frame *at_c = FRAME(
+		FROM(GW, "10.0.1.50"), TO(MAC_C, "10.0.2.10"), .sport = 1, .dport = 2, .ttl = 63);
 
 	(void)state;
 	graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"", "\"any\"", "true",
@@ -241,8 +234,8 @@ static void test_shared_address(void **state)
 /* A subnet is replaced while its ports live, gets another name, another gateway. */
 static void test_subnet_replaced(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 
 	(void)state;
 	graph_expect_pass("a", f, "b", f);
@@ -250,21 +243,21 @@ static void test_subnet_replaced(void **state)
 		    "null, null, false, [], 2]]");
 	graph_expect_pass("a", f, "b", f);
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
-			.proto = IPPROTO_ICMP, .icmp_type = 8),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.1"), .proto = IPPROTO_ICMP,
+			.icmp_type = 8),
 		DROP_NO_ROUTE);
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.254",
-			.proto = IPPROTO_ICMP, .icmp_type = 8),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.254"), .proto = IPPROTO_ICMP,
+			.icmp_type = 8),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.1.254", .dst = "10.0.1.10",
-			.proto = IPPROTO_ICMP, .icmp_type = 0));
+		FRAME(FROM(GW, "10.0.1.254"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_ICMP,
+			.icmp_type = 0));
 }
 
 static void test_disabled(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
+	const struct frame *f =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2);
 
 	(void)state;
 	graph_expect_pass("a", f, "b", f);
@@ -273,8 +266,7 @@ static void test_disabled(void **state)
 		    "{\"type\": \"stub\"}, 2]]");
 	graph_expect_drop("a", f, DROP_PORT_DOWN);
 	graph_expect_drop("b",
-		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",
-			.sport = 2, .dport = 1),
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1),
 		DROP_PORT_DOWN);
 }
 

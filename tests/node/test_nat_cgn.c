@@ -151,21 +151,9 @@ static void test_exhaustion_is_told_over_the_tunnel(void **state)
 
 	(void)state;
 	NAT(.per_port = 1);
-	frame_build(&inner, &(struct frame_spec){.smac = MAC_R,
-				    .dmac = GW,
-				    .src = R4,
-				    .dst = SERVER,
-				    .sport = 5000,
-				    .dport = 53,
-				    .ttl = 63});
+	inner = *FRAME(FROM(MAC_R, R4), TO(GW, SERVER), .sport = 5000, .dport = 53, .ttl = 63);
 	nat_through(GRAPH_UNDERLAY, TUNNELLED(&inner, 100), EXT);
-	frame_build(&inner, &(struct frame_spec){.smac = MAC_R,
-				    .dmac = GW,
-				    .src = R4,
-				    .dst = SERVER,
-				    .sport = 5001,
-				    .dport = 53,
-				    .ttl = 63});
+	inner = *FRAME(FROM(MAC_R, R4), TO(GW, SERVER), .sport = 5001, .dport = 53, .ttl = 63);
 	graph_send(GRAPH_UNDERLAY, TUNNELLED(&inner, 100)->bytes, TUNNELLED(&inner, 100)->len);
 	graph_run();
 	f = graph_sent(GRAPH_UNDERLAY, NULL);

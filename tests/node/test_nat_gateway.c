@@ -184,13 +184,7 @@ static void test_machine_on_another_node(void **state)
 	(void)state;
 	for (int dependent = 0; dependent < 2; dependent++) {
 		NAT(.dependent = dependent);
-		frame_build(&inner, &(struct frame_spec){.smac = GW,
-					    .dmac = GW,
-					    .src = R4,
-					    .dst = SERVER,
-					    .sport = 5000,
-					    .dport = 53,
-					    .ttl = 63});
+		inner = *FRAME(FROM(GW, R4), TO(GW, SERVER), .sport = 5000, .dport = 53, .ttl = 63);
 		s = nat_through(GRAPH_UNDERLAY, TUNNELLED(&inner, 100), EXT);
 		assert_string_equal(s.src, E50);
 		assert_int_equal(s.ttl, 63); /* it was routed where it comes from */
@@ -227,9 +221,7 @@ static void test_gateway_on_another_node(void **state)
 	assert_memory_equal(f + 12, "\x0a\x00\x01\x0a\xc6\x33\x64\x09", 8);
 	assert_int_equal(f[20] << 8 | f[21], 5000);
 	/* c's subnet is not among the sources. */
-	nat_dropped("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10", .dst = SERVER, .sport = 1,
-			.dport = 2),
+	nat_dropped("c", FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, SERVER), .sport = 1, .dport = 2),
 		DROP_NO_ROUTE);
 }
 
@@ -298,8 +290,8 @@ static void test_from_vpc_to_vpc(void **state)
 		assert_string_equal(s.dst, "10.0.1.10");
 		assert_int_equal(s.dport, 8080);
 		s = nat_through("z",
-			FRAME(.smac = "02:cc:00:00:00:11", .dmac = "02:00:00:00:00:c8",
-				.src = "10.0.1.10", .dst = E50, .sport = 8080, .dport = s.sport),
+			FRAME(FROM("02:cc:00:00:00:11", "10.0.1.10"), TO("02:00:00:00:00:c8", E50),
+				.sport = 8080, .dport = s.sport),
 			"a");
 		assert_string_equal(s.src, "203.0.113.60");
 		assert_int_equal(s.sport, 80);

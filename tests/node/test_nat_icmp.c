@@ -13,8 +13,7 @@
 
 #define PING(...) FROM_A(.proto = IPPROTO_ICMP, .icmp_type = 8, __VA_ARGS__)
 #define PONG(...) FROM_OUTSIDE(.proto = IPPROTO_ICMP, .icmp_type = 0, __VA_ARGS__)
-#define ERROR(quoted, ...)                                                                         \
-	ICMP_ERROR(quoted, .smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = E50, __VA_ARGS__)
+#define ERROR(quoted, ...) ICMP_ERROR(quoted, FROM(HOP_MAC, SERVER), TO(EXT_MAC, E50), __VA_ARGS__)
 
 /* REQ-1: queries are translated by their id, and answers find back; by endpoint-independent mapping one id is one id to all. */
 static void test_req1_queries(void **state)
@@ -71,14 +70,8 @@ static uint16_t sent_outside(struct frame *f)
 {
 	uint16_t port = nat_port_of(IPPROTO_UDP, 5000, SERVER, 53);
 
-	frame_build(f, &(struct frame_spec){.smac = EXT_MAC,
-			       .dmac = HOP_MAC,
-			       .src = E50,
-			       .dst = SERVER,
-			       .sport = port,
-			       .dport = 53,
-			       .ttl = 60,
-			       .payload = 40});
+	*f = *FRAME(FROM(EXT_MAC, E50), TO(HOP_MAC, SERVER), .sport = port, .dport = 53, .ttl = 60,
+		.payload = 40);
 	return port;
 }
 
@@ -117,16 +110,11 @@ static void test_req5_errors_from_inside(void **state)
 		NAT(.dependent = dependent);
 		port = sent_outside(&sent);
 		assert_true(nat_lets_in(SERVER, 53, port));
-		frame_build(&received, &(struct frame_spec){.smac = GW,
-					       .dmac = MAC_A,
-					       .src = SERVER,
-					       .dst = A4,
-					       .sport = 53,
-					       .dport = 5000,
-					       .ttl = 60});
+		received = *FRAME(
+			FROM(GW, SERVER), TO(MAC_A, A4), .sport = 53, .dport = 5000, .ttl = 60);
 		s = nat_through("a",
-			ICMP_ERROR(&received, .smac = MAC_A, .dmac = GW, .src = A4, .dst = SERVER,
-				.icmp_type = 3, .icmp_code = 3),
+			ICMP_ERROR(&received, FROM(MAC_A, A4), TO(GW, SERVER), .icmp_type = 3,
+				.icmp_code = 3),
 			EXT);
 		assert_string_equal(s.src, E50);
 		assert_memory_equal(s.l4 + 8 + 16, "\xcb\x00\x71\x32", 4); /* 203.0.113.50 */
@@ -147,13 +135,8 @@ static void test_req3_bad_errors(void **state)
 	bad = *ERROR(&sent, .icmp_type = 3, .icmp_code = 1);
 	bad.bytes[14 + 20 + 2] ^= 0x55;
 	nat_dropped(EXT, &bad, DROP_BAD_CHECKSUM);
-	frame_build(&other, &(struct frame_spec){.smac = EXT_MAC,
-				    .dmac = HOP_MAC,
-				    .src = E50,
-				    .dst = SERVER,
-				    .sport = port,
-				    .dport = 99,
-				    .ttl = 60});
+	other = *FRAME(
+		FROM(EXT_MAC, E50), TO(HOP_MAC, SERVER), .sport = port, .dport = 99, .ttl = 60);
 	nat_dropped(EXT, ERROR(&other, .icmp_type = 3, .icmp_code = 1), DROP_NO_SESSION);
 	assert_true(nat_lets_in(SERVER, 53, port));
 }
@@ -169,13 +152,8 @@ static void test_errors_about_other_protocols(void **state)
 	NAT(.dependent = false);
 	port = sent_outside(&sent);
 	for (unsigned int i = 0; i < RTE_DIM(protos); i++) {
-		frame_build(&other, &(struct frame_spec){.smac = EXT_MAC,
-					    .dmac = HOP_MAC,
-					    .src = E50,
-					    .dst = SERVER,
-					    .proto = protos[i],
-					    .payload = 40,
-					    .ttl = 60});
+		other = *FRAME(FROM(EXT_MAC, E50), TO(HOP_MAC, SERVER), .proto = protos[i],
+			.payload = 40, .ttl = 60);
 		nat_dropped(EXT, ERROR(&other, .icmp_type = 3, .icmp_code = 2), DROP_NO_SESSION);
 	}
 	assert_true(nat_lets_in(SERVER, 53, port));
@@ -202,16 +180,10 @@ static void test_req7_hairpinned_errors(void **state)
 		NAT(.dependent = dependent,
 			.dnat = DNAT_ITEM("0", "e50", "17", "80", "80", A4, "8080"));
 		of_b = nat_through("b", FROM_B(.dst = E50, .sport = 6000, .dport = 80), "a").sport;
-		frame_build(&got, &(struct frame_spec){.smac = GW,
-					  .dmac = MAC_A,
-					  .src = E50,
-					  .dst = A4,
-					  .sport = of_b,
-					  .dport = 8080,
-					  .ttl = 62});
+		got = *FRAME(FROM(GW, E50), TO(MAC_A, A4), .sport = of_b, .dport = 8080, .ttl = 62);
 		s = nat_through("a",
-			ICMP_ERROR(&got, .smac = MAC_A, .dmac = GW, .src = A4, .dst = E50,
-				.icmp_type = 3, .icmp_code = 3),
+			ICMP_ERROR(
+				&got, FROM(MAC_A, A4), TO(GW, E50), .icmp_type = 3, .icmp_code = 3),
 			"b");
 		assert_string_equal(s.src, E50);
 		assert_string_equal(s.dst, B4);

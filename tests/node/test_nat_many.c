@@ -42,24 +42,14 @@ static _Atomic uint32_t told; /* ICMP errors */
 static struct rte_mbuf *packet(uint32_t i, bool out)
 {
 	bool from_a = i % 2 == 0;
-	struct frame_spec s = {.smac = from_a ? MAC_A : MAC_B,
-		.dmac = GW,
-		.src = from_a ? A4 : B4,
-		.dst = SERVER,
-		.sport = inside_port(i),
-		.dport = destination,
-		.payload = 4};
+	struct frame_spec s = {FROM(from_a ? MAC_A : MAC_B, from_a ? A4 : B4), TO(GW, SERVER),
+		.sport = inside_port(i), .dport = destination, .payload = 4};
 	struct frame f;
 	struct rte_mbuf *m;
 
 	if (!out) {
-		s = (struct frame_spec){.smac = HOP_MAC,
-			.dmac = EXT_MAC,
-			.src = SERVER,
-			.dst = E50,
-			.sport = destination,
-			.dport = outside_of[i],
-			.payload = 4};
+		s = (struct frame_spec){FROM(HOP_MAC, SERVER), TO(EXT_MAC, E50),
+			.sport = destination, .dport = outside_of[i], .payload = 4};
 	}
 	/* Which flow it is, where the test finds it again; UDP without a checksum (RFC 768). */
 	frame_build(&f, &s);

@@ -45,18 +45,11 @@ static void flow_out(struct frame *f, bool from_a)
 {
 	uint64_t r = next_random();
 	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
-	struct frame_spec s = {.smac = from_a ? MAC_A : MAC_B,
-		.dmac = GW,
-		.src = from_a ? A4 : B4,
-		.dst = r & 1   ? SERVER
-		       : r & 2 ? E50
-			       : OTHER_SERVER,
-		.proto = protos[r >> 8 & 3],
-		.sport = (uint16_t)(5000 + (r >> 16) % 200),
-		.dport = (uint16_t)(80 + (r >> 32) % 8),
-		.icmp_type = 8,
-		.icmp_id = (uint16_t)(r >> 40),
-		.seq = 1};
+	const char *dst = r & 1 ? SERVER : r & 2 ? E50 : OTHER_SERVER;
+	struct frame_spec s = {FROM(from_a ? MAC_A : MAC_B, from_a ? A4 : B4), TO(GW, dst),
+		.proto = protos[r >> 8 & 3], .sport = (uint16_t)(5000 + (r >> 16) % 200),
+		.dport = (uint16_t)(80 + (r >> 32) % 8), .icmp_type = 8,
+		.icmp_id = (uint16_t)(r >> 40), .seq = 1};
 
 	if (r >> 4 & 1 && from_a) { /* IPv6, some of it to IPv4 */
 		s.src = A6;
@@ -71,12 +64,8 @@ static void flow_in(struct frame *f)
 {
 	uint64_t r = next_random();
 	uint32_t what = atomic_load(&seen[r % SEEN]);
-	struct frame_spec s = {.smac = HOP_MAC,
-		.dmac = EXT_MAC,
-		.src = r >> 20 & 1 ? SERVER : OTHER_SERVER,
-		.dst = E50,
-		.sport = (uint16_t)what,
-		.dport = (uint16_t)(what >> 16)};
+	struct frame_spec s = {FROM(HOP_MAC, r >> 20 & 1 ? SERVER : OTHER_SERVER), TO(EXT_MAC, E50),
+		.sport = (uint16_t)what, .dport = (uint16_t)(what >> 16)};
 
 	if (r >> 21 & 1) /* to a forward */
 		s.dport = (uint16_t)(8000 + (r >> 32) % 16);

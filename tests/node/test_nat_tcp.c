@@ -235,21 +235,13 @@ static void test_req10_icmp_ends_nothing(void **state)
 
 		NAT(.dependent = dependent);
 		port = established();
-		frame_build(&sent, &(struct frame_spec){.smac = EXT_MAC,
-					   .dmac = HOP_MAC,
-					   .src = E50,
-					   .dst = SERVER,
-					   .proto = IPPROTO_TCP,
-					   .sport = port,
-					   .dport = 80,
-					   .seq = 101,
-					   .ack = 901,
-					   .tcp_flags = ACK,
-					   .ttl = 60});
+		sent = *FRAME(FROM(EXT_MAC, E50), TO(HOP_MAC, SERVER), .proto = IPPROTO_TCP,
+			.sport = port, .dport = 80, .seq = 101, .ack = 901, .tcp_flags = ACK,
+			.ttl = 60);
 		for (uint8_t code = 0; code < 4; code++)
 			nat_through(EXT,
-				ICMP_ERROR(&sent, .smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER,
-					.dst = E50, .icmp_type = 3, .icmp_code = code),
+				ICMP_ERROR(&sent, FROM(HOP_MAC, SERVER), TO(EXT_MAC, E50),
+					.icmp_type = 3, .icmp_code = code),
 				"a");
 		nat_through("a", OUT(ACK, 101, 901), EXT);
 		nat_through(EXT, IN(port, ACK, 901, 101), "a");

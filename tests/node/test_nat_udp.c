@@ -294,17 +294,12 @@ static void test_req12_icmp_error_ends_nothing(void **state)
 
 		NAT(.dependent = dependent);
 		port = nat_port_of(IPPROTO_UDP, 5000, SERVER, 53);
-		frame_build(&sent, &(struct frame_spec){.smac = EXT_MAC,
-					   .dmac = HOP_MAC,
-					   .src = E50,
-					   .dst = SERVER,
-					   .sport = port,
-					   .dport = 53,
-					   .ttl = 60});
+		sent = *FRAME(FROM(EXT_MAC, E50), TO(HOP_MAC, SERVER), .sport = port, .dport = 53,
+			.ttl = 60);
 		for (uint8_t code = 0; code < 4; code++) {
 			s = nat_through(EXT,
-				ICMP_ERROR(&sent, .smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER,
-					.dst = E50, .icmp_type = 3, .icmp_code = code),
+				ICMP_ERROR(&sent, FROM(HOP_MAC, SERVER), TO(EXT_MAC, E50),
+					.icmp_type = 3, .icmp_code = code),
 				"a");
 			assert_string_equal(s.dst, A4);
 			assert_int_equal(s.icmp_type, 3);

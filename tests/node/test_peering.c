@@ -49,16 +49,10 @@ static int teardown(void **state)
 static const char peered[] = "[" VPC1("200") "," VPC2("100") "," SUBNET2 "," PORT_P "," ENDPOINT(
 	"200", "10.2.1.20", MAC_Q, "other", "far", "q") "]";
 
-#define A_TO_P                                                                                     \
-	.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.2.1.10", .sport = 7, .dport = 8
-#define A_AT_P                                                                                     \
-	.smac = GW2, .dmac = MAC_P, .src = "10.0.1.10", .dst = "10.2.1.10", .sport = 7,            \
-	.dport = 8, .ttl = 63
-#define P_TO_A                                                                                     \
-	.smac = MAC_P, .dmac = GW2, .src = "10.2.1.10", .dst = "10.0.1.10", .sport = 8, .dport = 7
-#define P_AT_A                                                                                     \
-	.smac = GW, .dmac = MAC_A, .src = "10.2.1.10", .dst = "10.0.1.10", .sport = 8, .dport = 7, \
-	.ttl = 63
+#define A_TO_P FROM(MAC_A, "10.0.1.10"), TO(GW, "10.2.1.10"), .sport = 7, .dport = 8
+#define A_AT_P FROM(GW2, "10.0.1.10"), TO(MAC_P, "10.2.1.10"), .sport = 7, .dport = 8, .ttl = 63
+#define P_TO_A FROM(MAC_P, "10.2.1.10"), TO(GW2, "10.0.1.10"), .sport = 8, .dport = 7
+#define P_AT_A FROM(GW, "10.2.1.10"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7, .ttl = 63
 
 static void test_both_ways(void **state)
 {
@@ -111,13 +105,9 @@ static void test_not_transitive(void **state)
 			    "\"10.3.1.0/24\", \"10.3.1.1\", null, null, true, [], 1]," PORT_ITEM(
 				    "x", "300", "s3", MAC_X, "\"10.3.1.10\"", "\"any\"", "true",
 				    "") "]");
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.3.1.10"),
-		DROP_NO_ROUTE);
-	graph_expect_pass("x",
-		FRAME(.smac = MAC_X, .dmac = GW3, .src = "10.3.1.10", .dst = "10.2.1.10"), "p",
-		FRAME(.smac = GW2, .dmac = MAC_P, .src = "10.3.1.10", .dst = "10.2.1.10",
-			.ttl = 63));
+	graph_expect_drop("a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.3.1.10")), DROP_NO_ROUTE);
+	graph_expect_pass("x", FRAME(FROM(MAC_X, "10.3.1.10"), TO(GW3, "10.2.1.10")), "p",
+		FRAME(FROM(GW2, "10.3.1.10"), TO(MAC_P, "10.2.1.10"), .ttl = 63));
 }
 
 /* Peered traffic carries the receiver's VNI; answers the sender's. */
@@ -128,9 +118,7 @@ static void test_over_the_tunnel(void **state)
 	(void)state;
 	graph_items(peered);
 	graph_send("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.2.1.20", .sport = 1,
-			.dport = 2)
-			->bytes,
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.2.1.20"), .sport = 1, .dport = 2)->bytes,
 		42);
 	graph_run();
 	got = graph_sent(GRAPH_UNDERLAY, NULL);
@@ -138,16 +126,16 @@ static void test_over_the_tunnel(void **state)
 	assert_memory_equal(got + 42, "\x08\0\0\0\0\0\xc8\0", 8);
 	assert_memory_equal(got + 50, "\x02\xcc\0\0\0\x02\x02\0\0\0\0\xc8", 12);
 	graph_expect_pass(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = GW, .dmac = MAC_A, .src = "10.2.1.20", .dst = "10.0.1.10",
-				  .sport = 2, .dport = 1, .ttl = 63),
+		TUNNELLED(FRAME(FROM(GW, "10.2.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 2,
+				  .dport = 1, .ttl = 63),
 			100),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = "10.2.1.20", .dst = "10.0.1.10", .sport = 2,
-			.dport = 1, .ttl = 63));
+		FRAME(FROM(GW, "10.2.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1,
+			.ttl = 63));
 	/* Not of a VPC that is none of ours, nor from where it does not live. */
 	graph_expect_drop(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = GW, .dmac = MAC_A, .src = "10.2.1.10", .dst = "10.0.1.10",
-				  .sport = 2, .dport = 1),
+		TUNNELLED(FRAME(FROM(GW, "10.2.1.10"), TO(MAC_A, "10.0.1.10"), .sport = 2,
+				  .dport = 1),
 			100),
 		DROP_WRONG_VTEP);
 }
@@ -165,9 +153,7 @@ static void test_one_sided(void **state)
 	graph_expect_drop("a", FRAME(A_TO_P), DROP_NO_ROUTE);
 	graph_delete("[[\"port\", \"p\"], [\"subnet\", \"far\"], [\"vpc\", 200]]");
 	graph_expect_drop("a", FRAME(A_TO_P), DROP_NO_ROUTE);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.2.1.77"),
-		DROP_NO_ROUTE);
+	graph_expect_drop("a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.2.1.77")), DROP_NO_ROUTE);
 }
 
 /* The receiver moves between the node and a tunnel: its answers arrive in another VPC then. */

@@ -65,13 +65,9 @@ static const struct way a_to_b = {
 
 static const struct frame *frame_of(struct frame *f, const struct way *w, bool v6, bool back)
 {
-	frame_build(f, &(struct frame_spec){.smac = w->smac,
-			       .dmac = w->dmac,
-			       .src = v6 ? w->src6 : w->src4,
-			       .dst = v6 ? w->dst6 : w->dst4,
-			       .sport = back ? 2 : 1,
-			       .dport = back ? 1 : 2,
-			       .payload = (uint16_t)(IP_BYTES - (v6 ? 48 : 28))});
+	*f = *FRAME(FROM(w->smac, v6 ? w->src6 : w->src4), TO(w->dmac, v6 ? w->dst6 : w->dst4),
+		.sport = back ? 2 : 1, .dport = back ? 1 : 2,
+		.payload = (uint16_t)(IP_BYTES - (v6 ? 48 : 28)));
 	return f;
 }
 
@@ -279,14 +275,8 @@ static void send_gso(const struct way *w, bool tcp, uint16_t payload, uint16_t s
 	struct rte_mbuf *m;
 	struct frame f;
 
-	frame_build(&f, &(struct frame_spec){.smac = w->smac,
-				.dmac = w->dmac,
-				.src = w->src4,
-				.dst = w->dst4,
-				.sport = 5,
-				.dport = 6,
-				.payload = payload,
-				.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP});
+	f = *FRAME(FROM(w->smac, w->src4), TO(w->dmac, w->dst4), .sport = 5, .dport = 6,
+		.payload = payload, .proto = tcp ? IPPROTO_TCP : IPPROTO_UDP);
 	frame_make_partial(&f);
 	m = graph_mbuf(f.bytes, f.len);
 	assert_true(vnet_hdr_to_mbuf(&hdr, m));
@@ -331,13 +321,13 @@ static void test_gso_is_split_at_low_rates(void **state)
 		release(&a_to_b, 1000);
 		if (tcp) /* the connection */
 			graph_expect_pass("a",
-				FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-					.dst = "10.0.1.11", .proto = IPPROTO_TCP, .sport = 5,
-					.dport = 6, .seq = UINT32_MAX),
+				FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"),
+					.proto = IPPROTO_TCP, .sport = 5, .dport = 6,
+					.seq = UINT32_MAX),
 				"b",
-				FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-					.dst = "10.0.1.11", .proto = IPPROTO_TCP, .sport = 5,
-					.dport = 6, .seq = UINT32_MAX));
+				FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"),
+					.proto = IPPROTO_TCP, .sport = 5, .dport = 6,
+					.seq = UINT32_MAX));
 		send_gso(&a_to_b, tcp, 9000, 100);
 		assert_in_range(graph_waiting("b"), 64, 66);
 		assert_int_equal(graph_waiting("b") + qos_held(), 90);

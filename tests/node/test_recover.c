@@ -50,11 +50,11 @@ static int teardown(void **state)
 }
 
 #define CLIENT                                                                                     \
-	.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",                      \
-	.proto = IPPROTO_TCP, .sport = 40000, .dport = 80
+	FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP, .sport = 40000,    \
+							  .dport = 80
 #define SERVER                                                                                     \
-	.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",                      \
-	.proto = IPPROTO_TCP, .sport = 80, .dport = 40000
+	FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP, .sport = 80,       \
+							  .dport = 40000
 
 static void from_client(const struct frame *f)
 {
@@ -100,9 +100,9 @@ static void test_server_first(void **state)
 
 static void test_server_first_ipv6(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_B, .dmac = MAC_A, .src = "fd00:1:0:1::11",
-		.dst = "fd00:1:0:1::10", .proto = IPPROTO_TCP, .sport = 80, .dport = 40000,
-		.tcp_flags = ACK, .seq = 1, .ack = 1);
+	const struct frame *f = FRAME(FROM(MAC_B, "fd00:1:0:1::11"), TO(MAC_A, "fd00:1:0:1::10"),
+		.proto = IPPROTO_TCP, .sport = 80, .dport = 40000, .tcp_flags = ACK, .seq = 1,
+		.ack = 1);
 
 	(void)state;
 	graph_expect_pass("b", f, "a", f);
@@ -112,12 +112,12 @@ static void test_server_first_ipv6(void **state)
 /* r behind a tunnel, c in another subnet: c's segment is routed here, r's comes routed. */
 static void test_server_first_to_another_host(void **state)
 {
-	const struct frame *from_r = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.20",
-		.dst = "10.0.2.10", .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .ttl = 63,
-		.tcp_flags = ACK, .seq = 1000, .ack = 5007);
-	const struct frame *from_c = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.20", .proto = IPPROTO_TCP, .sport = 80, .dport = 40000,
-		.tcp_flags = ACK | PSH, .seq = 5000, .ack = 1000, .payload = 7);
+	const struct frame *from_r = FRAME(FROM(GW, "10.0.1.20"), TO(MAC_C, "10.0.2.10"),
+		.proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .ttl = 63, .tcp_flags = ACK,
+		.seq = 1000, .ack = 5007);
+	const struct frame *from_c = FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.20"),
+		.proto = IPPROTO_TCP, .sport = 80, .dport = 40000, .tcp_flags = ACK | PSH,
+		.seq = 5000, .ack = 1000, .payload = 7);
 
 	(void)state;
 	graph_send("c", from_c->bytes, from_c->len);
@@ -130,9 +130,9 @@ static void test_server_first_to_another_host(void **state)
 
 static void test_client_first_from_another_host(void **state)
 {
-	const struct frame *from_r = FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.20",
-		.dst = "10.0.2.10", .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .ttl = 63,
-		.tcp_flags = ACK, .seq = 1000, .ack = 5007);
+	const struct frame *from_r = FRAME(FROM(GW, "10.0.1.20"), TO(MAC_C, "10.0.2.10"),
+		.proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .ttl = 63, .tcp_flags = ACK,
+		.seq = 1000, .ack = 5007);
 
 	(void)state;
 	graph_expect_pass(GRAPH_UNDERLAY, TUNNELLED(from_r, 100), "c", from_r);
@@ -142,12 +142,12 @@ static void test_what_rules_refuse(void **state)
 {
 	(void)state;
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-			.proto = IPPROTO_TCP, .sport = 40000, .dport = 81, .tcp_flags = ACK),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+			.sport = 40000, .dport = 81, .tcp_flags = ACK),
 		DROP_POLICY_INGRESS);
 	graph_expect_drop("b",
-		FRAME(.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",
-			.proto = IPPROTO_TCP, .sport = 81, .dport = 40000, .tcp_flags = ACK),
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP,
+			.sport = 81, .dport = 40000, .tcp_flags = ACK),
 		DROP_POLICY_INGRESS);
 	assert_int_equal(session_used(), 0);
 }
@@ -156,9 +156,8 @@ static void test_what_rules_refuse(void **state)
 static void test_refused_stays_refused(void **state)
 {
 	const struct frame *f = FRAME(CLIENT, .tcp_flags = ACK, .seq = 1, .ack = 1);
-	const struct frame *other =
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-			.proto = IPPROTO_TCP, .sport = 40001, .dport = 80, .tcp_flags = ACK);
+	const struct frame *other = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"),
+		.proto = IPPROTO_TCP, .sport = 40001, .dport = 80, .tcp_flags = ACK);
 
 	(void)state;
 	from_client(f);
@@ -178,9 +177,8 @@ static void test_spoofed_sender(void **state)
 {
 	(void)state;
 	graph_expect_drop("c",
-		FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.1.11", .dst = "10.0.1.10",
-			.proto = IPPROTO_TCP, .sport = 80, .dport = 40000, .tcp_flags = ACK,
-			.seq = 0x70000000u),
+		FRAME(FROM(MAC_C, "10.0.1.11"), TO(GW, "10.0.1.10"), .proto = IPPROTO_TCP,
+			.sport = 80, .dport = 40000, .tcp_flags = ACK, .seq = 0x70000000u),
 		DROP_SPOOFED);
 	assert_int_equal(session_used(), 0);
 	from_server(FRAME(SERVER, .tcp_flags = ACK, .seq = 1, .ack = 1));
@@ -207,8 +205,8 @@ static void test_after_the_window(void **state)
 	recover_turn(clock_ms() + WINDOW_S * 1000);
 	from_client(f); /* its session stays */
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-			.proto = IPPROTO_TCP, .sport = 40001, .dport = 80, .tcp_flags = ACK),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+			.sport = 40001, .dport = 80, .tcp_flags = ACK),
 		DROP_NO_SESSION);
 }
 

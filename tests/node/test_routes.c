@@ -29,7 +29,7 @@ static int teardown(void **state)
 #define OUTSIDE "198.51.100.7"
 #define MAC_V "02:ee:00:00:00:01"
 
-#define FROM_A(to) .smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = to, .sport = 5, .dport = 6
+#define FROM_A(to) FROM(MAC_A, "10.0.1.10"), TO(GW, to), .sport = 5, .dport = 6
 #define ROUTE_VIA(hop)                                                                             \
 	"[\"route\", 100, \"198.51.100.0/24\", \"out\", \"endpoint\", \"" hop                      \
 	"\", null, null, null, 1]"
@@ -45,19 +45,16 @@ static void test_through_a_port(void **state)
 	graph_items("[" PORT_ITEM("b", "100", "web", MAC_B, "\"10.0.1.11\"", "\"any\"", "true",
 		"\"198.51.100.0/24\"") "," ROUTE_VIA("10.0.1.11") "]");
 	graph_expect_pass("a", FRAME(FROM_A(OUTSIDE)), "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.1.10", .dst = OUTSIDE, .sport = 5,
-			.dport = 6, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_B, OUTSIDE), .sport = 5, .dport = 6,
+			.ttl = 63));
 	graph_expect_pass("b",
-		FRAME(.smac = MAC_B, .dmac = GW, .src = OUTSIDE, .dst = "10.0.1.10", .sport = 6,
-			.dport = 5),
-		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = OUTSIDE, .dst = "10.0.1.10", .sport = 6,
-			.dport = 5, .ttl = 63));
+		FRAME(FROM(MAC_B, OUTSIDE), TO(GW, "10.0.1.10"), .sport = 6, .dport = 5), "a",
+		FRAME(FROM(GW, OUTSIDE), TO(MAC_A, "10.0.1.10"), .sport = 6, .dport = 5,
+			.ttl = 63));
 	assert_int_equal(session_used(), 1);
 	/* A neighbour may send to it directly. */
-	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "198.51.100.9"), "b",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "198.51.100.9"));
+	graph_expect_pass("a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "198.51.100.9")), "b",
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "198.51.100.9")));
 	graph_delete("[[\"route\", 100, \"198.51.100.0/24\"]]");
 	graph_expect_drop("a", FRAME(FROM_A(OUTSIDE)), DROP_NO_ROUTE);
 }
@@ -67,13 +64,13 @@ static void test_longest_prefix_under_a_flow(void **state)
 	(void)state;
 	graph_items("[" ROUTE_VIA("10.0.1.11") "]");
 	graph_expect_pass("a", FRAME(FROM_A(OUTSIDE)), "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.1.10", .dst = OUTSIDE, .sport = 5,
-			.dport = 6, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_B, OUTSIDE), .sport = 5, .dport = 6,
+			.ttl = 63));
 	graph_items("[[\"route\", 100, \"198.51.100.7/32\", \"one\", \"endpoint\", "
 		    "\"10.0.2.10\", null, null, null, 1]]");
 	graph_expect_pass("a", FRAME(FROM_A(OUTSIDE)), "c",
-		FRAME(.smac = GW, .dmac = MAC_C, .src = "10.0.1.10", .dst = OUTSIDE, .sport = 5,
-			.dport = 6, .ttl = 63));
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, OUTSIDE), .sport = 5, .dport = 6,
+			.ttl = 63));
 	graph_items("[[\"route\", 100, \"198.51.100.7/32\", \"one\", \"blackhole\", null, "
 		    "null, null, null, 2]]");
 	graph_expect_drop("a", FRAME(FROM_A(OUTSIDE)), DROP_BLACKHOLE);
@@ -83,8 +80,8 @@ static void test_longest_prefix_under_a_flow(void **state)
 /* A source behind a next hop on another node: its flow follows the hop to a third. */
 static void test_hop_moves(void **state)
 {
-	const struct frame *in = FRAME(.smac = MAC_R, .dmac = MAC_A, .src = OUTSIDE,
-		.dst = "10.0.1.10", .sport = 6, .dport = 5);
+	const struct frame *in =
+		FRAME(FROM(MAC_R, OUTSIDE), TO(MAC_A, "10.0.1.10"), .sport = 6, .dport = 5);
 	struct frame third;
 	const uint8_t *got;
 
@@ -128,8 +125,8 @@ static void test_to_a_vtep(void **state)
 /* Sources from outside come from a gateway only, as long as it is one. */
 static void test_gateway_no_more(void **state)
 {
-	const struct frame *in = FRAME(.smac = GW, .dmac = MAC_A, .src = OUTSIDE,
-		.dst = "10.0.1.10", .sport = 6, .dport = 5);
+	const struct frame *in =
+		FRAME(FROM(GW, OUTSIDE), TO(MAC_A, "10.0.1.10"), .sport = 6, .dport = 5);
 
 	(void)state;
 	graph_expect_drop(GRAPH_UNDERLAY, TUNNELLED(in, 100), DROP_WRONG_VTEP);

@@ -87,8 +87,8 @@ static void test_arp(void **state)
 static void test_arp_poison(void **state)
 {
 	struct frame f;
-	const struct frame *probe = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.11", .sport = 1, .dport = 2);
+	const struct frame *probe =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.11"), .sport = 1, .dport = 2);
 
 	(void)state;
 	who_has(&f, (const uint8_t[]){10, 0, 1, 11});
@@ -101,8 +101,8 @@ static void test_arp_poison(void **state)
 	graph_run();
 	assert_int_equal(graph_unfetched(), 0);
 	graph_expect_pass("c", probe, "b",
-		FRAME(.smac = GW, .dmac = MAC_B, .src = "10.0.2.10", .dst = "10.0.1.11", .sport = 1,
-			.dport = 2, .ttl = 63));
+		FRAME(FROM(GW, "10.0.2.10"), TO(MAC_B, "10.0.1.11"), .sport = 1, .dport = 2,
+			.ttl = 63));
 }
 
 static unsigned int claimed_by(const char *mac)
@@ -150,8 +150,8 @@ static void test_claims_in_turns(void **state)
  */
 static void test_claims_end(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.100", .sport = 1, .dport = 2);
+	const struct frame *f =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.100"), .sport = 1, .dport = 2);
 	char text[512], name[16];
 	struct frame arp;
 
@@ -166,8 +166,8 @@ static void test_claims_end(void **state)
 		claim_take();
 		graph_forget_announcements();
 		graph_expect_pass("c", f, "a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10", .dst = "10.0.1.100",
-				.sport = 1, .dport = 2, .ttl = 63));
+			FRAME(FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.100"), .sport = 1,
+				.dport = 2, .ttl = 63));
 		if (right == 0)
 			graph_items("[" PORT_ITEM("a", "100", "web", MAC_A, "\"10.0.1.10\"",
 				"\"any\"", "true", "\"10.0.1.0/30\"") "]");
@@ -197,24 +197,24 @@ static void test_ping(void **state)
 {
 	(void)state;
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
-			.proto = IPPROTO_ICMP, .icmp_type = 8, .icmp_id = 3, .payload = 56),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.1"), .proto = IPPROTO_ICMP,
+			.icmp_type = 8, .icmp_id = 3, .payload = 56),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.1.1", .dst = "10.0.1.10",
-			.proto = IPPROTO_ICMP, .icmp_type = 0, .icmp_id = 3, .payload = 56));
+		FRAME(FROM(GW, "10.0.1.1"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_ICMP,
+			.icmp_type = 0, .icmp_id = 3, .payload = 56));
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "fd00:1:0:1::10", .dst = "fd00:1:0:1::1",
+		FRAME(FROM(MAC_A, "fd00:1:0:1::10"), TO(GW, "fd00:1:0:1::1"),
 			.proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 3, .payload = 56),
 		"a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = "fd00:1:0:1::1", .dst = "fd00:1:0:1::10",
+		FRAME(FROM(GW, "fd00:1:0:1::1"), TO(MAC_A, "fd00:1:0:1::10"),
 			.proto = IPPROTO_ICMPV6, .icmp_type = 129, .icmp_id = 3, .payload = 56));
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.1",
-			.proto = IPPROTO_TCP, .sport = 1, .dport = 22),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.1"), .proto = IPPROTO_TCP,
+			.sport = 1, .dport = 22),
 		DROP_UNSUPPORTED);
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.11", .dst = "10.0.1.1",
-			.proto = IPPROTO_ICMP, .icmp_type = 8),
+		FRAME(FROM(MAC_A, "10.0.1.11"), TO(GW, "10.0.1.1"), .proto = IPPROTO_ICMP,
+			.icmp_type = 8),
 		DROP_SPOOFED);
 	assert_int_equal(session_used(), 0);
 }
@@ -222,10 +222,10 @@ static void test_ping(void **state)
 /* Time runs out at the gateway only; who is told, and of what nobody is told. */
 static void test_ttl(void **state)
 {
-	const struct frame *dying = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = "10.0.2.10", .sport = 5, .dport = 6, .ttl = 1);
-	const struct frame *bridged = FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10",
-		.dst = "10.0.1.11", .sport = 5, .dport = 6, .ttl = 1);
+	const struct frame *dying = FRAME(
+		FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .sport = 5, .dport = 6, .ttl = 1);
+	const struct frame *bridged = FRAME(
+		FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 5, .dport = 6, .ttl = 1);
 	const uint8_t *got;
 	uint16_t len;
 
@@ -243,15 +243,15 @@ static void test_ttl(void **state)
 	assert_int_equal(graph_dropped(DROP_TTL_EXPIRED), 1);
 	graph_dropped_any();
 	/* No error about an error (RFC 1122 3.2.2). */
-	const struct frame *back = FRAME(.smac = MAC_C, .dmac = GW, .src = "10.0.2.10",
-		.dst = "10.0.1.10", .sport = 6, .dport = 5);
-	const struct frame *arrived = FRAME(.smac = GW, .dmac = MAC_A, .src = "10.0.2.10",
-		.dst = "10.0.1.10", .sport = 6, .dport = 5, .ttl = 63);
+	const struct frame *back =
+		FRAME(FROM(MAC_C, "10.0.2.10"), TO(GW, "10.0.1.10"), .sport = 6, .dport = 5);
+	const struct frame *arrived = FRAME(
+		FROM(GW, "10.0.2.10"), TO(MAC_A, "10.0.1.10"), .sport = 6, .dport = 5, .ttl = 63);
 
 	graph_expect_pass("c", back, "a", arrived);
 	graph_expect_drop("a",
-		ICMP_ERROR(arrived, .smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-			.dst = "10.0.2.10", .icmp_type = 3, .icmp_code = 3, .ttl = 1),
+		ICMP_ERROR(arrived, FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"), .icmp_type = 3,
+			.icmp_code = 3, .ttl = 1),
 		DROP_TTL_EXPIRED);
 }
 
@@ -264,13 +264,8 @@ static void test_errors_are_limited(void **state)
 	(void)state;
 	graph_pass_time(60000);
 	for (uint16_t n = 0; n < 300; n++) {
-		frame_build(&f, &(struct frame_spec){.smac = MAC_A,
-					.dmac = GW,
-					.src = "10.0.1.10",
-					.dst = "10.0.2.10",
-					.sport = (uint16_t)(1000 + n),
-					.dport = 6,
-					.ttl = 1});
+		f = *FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.2.10"),
+			.sport = (uint16_t)(1000 + n), .dport = 6, .ttl = 1);
 		graph_send("a", f.bytes, f.len);
 	}
 	graph_run();
@@ -283,8 +278,8 @@ static void test_errors_are_limited(void **state)
 /* DHCP: the port's own lease; other people's servers and clients are not heard. */
 static void test_dhcp(void **state)
 {
-	struct frame f = *FRAME(.smac = MAC_A, .dmac = "ff:ff:ff:ff:ff:ff", .src = "0.0.0.0",
-		.dst = "255.255.255.255", .sport = 68, .dport = 67, .payload = 248);
+	struct frame f = *FRAME(FROM(MAC_A, "0.0.0.0"), TO("ff:ff:ff:ff:ff:ff", "255.255.255.255"),
+		.sport = 68, .dport = 67, .payload = 248);
 	uint8_t *dhcp = f.bytes + 42;
 	const uint8_t *got;
 	uint16_t len;
@@ -314,8 +309,8 @@ static void test_dhcp(void **state)
 	graph_expect_drop("a", &f, DROP_MALFORMED);
 	/* A server's words, broadcast and to one. */
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",
-			.sport = 67, .dport = 68, .payload = 250),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .sport = 67, .dport = 68,
+			.payload = 250),
 		DROP_ROGUE_DHCP);
 	assert_int_equal(session_used(), 0);
 }
@@ -324,15 +319,11 @@ static void test_dhcp(void **state)
 static void test_unreachable(void **state)
 {
 	(void)state;
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.77"),
-		DROP_NO_ROUTE);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.77"),
-		DROP_NO_ROUTE);
-	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = "10.0.1.255"),
-		DROP_NO_ROUTE);
+	graph_expect_drop("a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.77")), DROP_NO_ROUTE);
+	graph_expect_drop(
+		"a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.77")), DROP_NO_ROUTE);
+	graph_expect_drop(
+		"a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.255")), DROP_NO_ROUTE);
 }
 
 int main(void)

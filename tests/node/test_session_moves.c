@@ -48,17 +48,17 @@ static int teardown(void **state)
 
 /* a is initiator of one connection, responder of another; r is far, b is here. */
 #define A_TO_R                                                                                     \
-	.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.20",                      \
-	.proto = IPPROTO_TCP, .sport = 1000, .dport = 80
+	FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .proto = IPPROTO_TCP, .sport = 1000,     \
+							  .dport = 80
 #define R_TO_A                                                                                     \
-	.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20", .dst = "10.0.1.10",                      \
-	.proto = IPPROTO_TCP, .sport = 80, .dport = 1000
+	FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP, .sport = 80,       \
+							  .dport = 1000
 #define B_TO_A                                                                                     \
-	.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",                      \
-	.proto = IPPROTO_TCP, .sport = 2000, .dport = 80
+	FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP, .sport = 2000,     \
+							  .dport = 80
 #define A_TO_B                                                                                     \
-	.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",                      \
-	.proto = IPPROTO_TCP, .sport = 80, .dport = 2000
+	FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP, .sport = 80,       \
+							  .dport = 2000
 
 static void tunnelled(const char *port, const struct frame *f)
 {

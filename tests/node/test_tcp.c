@@ -29,11 +29,11 @@ static int teardown(void **state)
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 
 #define A_TO_B                                                                                     \
-	.smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11",                      \
-	.proto = IPPROTO_TCP, .sport = 1000, .dport = 80
+	FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP, .sport = 1000,     \
+							  .dport = 80
 #define B_TO_A                                                                                     \
-	.smac = MAC_B, .dmac = MAC_A, .src = "10.0.1.11", .dst = "10.0.1.10",                      \
-	.proto = IPPROTO_TCP, .sport = 80, .dport = 1000
+	FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP, .sport = 80,       \
+							  .dport = 1000
 
 static void from_a(const struct frame *f)
 {
@@ -80,8 +80,7 @@ static void test_no_session_without_syn(void **state)
 			continue;
 		possible = core == (SYN | ACK) || core == RST || core == (RST | ACK) ||
 			   core == (FIN | ACK) || core == ACK;
-		frame_build(&f, &(struct frame_spec){
-					A_TO_B, .tcp_flags = (uint8_t)flags, .seq = 1, .ack = 1});
+		f = *FRAME(A_TO_B, .tcp_flags = (uint8_t)flags, .seq = 1, .ack = 1);
 		graph_expect_drop("a", &f, possible ? DROP_NO_SESSION : DROP_TCP_STATE);
 		assert_int_equal(session_used(), 0);
 	}

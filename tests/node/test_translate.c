@@ -31,17 +31,16 @@ static int teardown(void **state)
 
 /* Of both families; the test says the rest. */
 #define OUT(v6, ...)                                                                               \
-	FRAME(.smac = MAC_A, .dmac = GW, .src = (v6) ? "fd00:1:0:1::10" : "10.0.1.10",             \
-		.dst = (v6) ? SERVER6 : SERVER, __VA_ARGS__)
+	FRAME(FROM(MAC_A, (v6) ? "fd00:1:0:1::10" : "10.0.1.10"), TO(GW, (v6) ? SERVER6 : SERVER), \
+		__VA_ARGS__)
 #define OUT_THERE(v6, ...)                                                                         \
-	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = (v6) ? SNAT6 : SNAT,                        \
-		.dst = (v6) ? SERVER6 : SERVER, .ttl = 63, __VA_ARGS__)
+	FRAME(FROM(EXT_MAC, (v6) ? SNAT6 : SNAT), TO(HOP_MAC, (v6) ? SERVER6 : SERVER), .ttl = 63, \
+		__VA_ARGS__)
 #define BACK(v6, ...)                                                                              \
-	FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = (v6) ? SERVER6 : SERVER,                    \
-		.dst = (v6) ? SNAT6 : SNAT, __VA_ARGS__)
+	FRAME(FROM(HOP_MAC, (v6) ? SERVER6 : SERVER), TO(EXT_MAC, (v6) ? SNAT6 : SNAT), __VA_ARGS__)
 #define BACK_HERE(v6, ...)                                                                         \
-	FRAME(.smac = GW, .dmac = MAC_A, .src = (v6) ? SERVER6 : SERVER,                           \
-		.dst = (v6) ? "fd00:1:0:1::10" : "10.0.1.10", .ttl = 63, __VA_ARGS__)
+	FRAME(FROM(GW, (v6) ? SERVER6 : SERVER), TO(MAC_A, (v6) ? "fd00:1:0:1::10" : "10.0.1.10"), \
+		.ttl = 63, __VA_ARGS__)
 
 static void test_udp_out(void **state)
 {
@@ -130,18 +129,17 @@ static void test_in(void **state)
 
 		for (int n = 0; n < 2; n++) {
 			graph_expect_pass(EXT,
-				FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = client,
-					.dst = service, .sport = 4000, .dport = 80, .payload = 12),
+				FRAME(FROM(HOP_MAC, client), TO(EXT_MAC, service), .sport = 4000,
+					.dport = 80, .payload = 12),
 				"a",
-				FRAME(.smac = GW, .dmac = MAC_A, .src = client, .dst = inside,
-					.sport = 4000, .dport = 8080, .payload = 12, .ttl = 63));
+				FRAME(FROM(GW, client), TO(MAC_A, inside), .sport = 4000,
+					.dport = 8080, .payload = 12, .ttl = 63));
 			graph_expect_pass("a",
-				FRAME(.smac = MAC_A, .dmac = GW, .src = inside, .dst = client,
-					.sport = 8080, .dport = 4000, .payload = 13),
+				FRAME(FROM(MAC_A, inside), TO(GW, client), .sport = 8080,
+					.dport = 4000, .payload = 13),
 				EXT,
-				FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = service,
-					.dst = client, .sport = 80, .dport = 4000, .payload = 13,
-					.ttl = 63));
+				FRAME(FROM(EXT_MAC, service), TO(HOP_MAC, client), .sport = 80,
+					.dport = 4000, .payload = 13, .ttl = 63));
 		}
 	}
 	assert_int_equal(session_used(), 2);
@@ -154,17 +152,17 @@ static void test_hairpin(void **state)
 	(void)state;
 	for (int n = 0; n < 2; n++) {
 		graph_expect_pass("a",
-			FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = EIP, .sport = 1,
-				.dport = 2, .payload = 5),
+			FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, EIP), .sport = 1, .dport = 2,
+				.payload = 5),
 			"b",
-			FRAME(.smac = GW, .dmac = MAC_B, .src = SNAT, .dst = "10.0.1.11",
-				.sport = 1001, .dport = 2, .payload = 5, .ttl = 63));
+			FRAME(FROM(GW, SNAT), TO(MAC_B, "10.0.1.11"), .sport = 1001, .dport = 2,
+				.payload = 5, .ttl = 63));
 		graph_expect_pass("b",
-			FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11", .dst = SNAT,
-				.sport = 2, .dport = 1001, .payload = 6),
+			FRAME(FROM(MAC_B, "10.0.1.11"), TO(GW, SNAT), .sport = 2, .dport = 1001,
+				.payload = 6),
 			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = EIP, .dst = "10.0.1.10", .sport = 2,
-				.dport = 1, .payload = 6, .ttl = 63));
+			FRAME(FROM(GW, EIP), TO(MAC_A, "10.0.1.10"), .sport = 2, .dport = 1,
+				.payload = 6, .ttl = 63));
 	}
 	assert_int_equal(session_used(), 1);
 }
@@ -172,8 +170,8 @@ static void test_hairpin(void **state)
 /* By a tunnel to the machine: what comes from there was routed where it comes from. */
 static void test_other_node(void **state)
 {
-	const struct frame *in = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = FAR,
-		.sport = 9, .dport = 10);
+	const struct frame *in =
+		FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, FAR), .sport = 9, .dport = 10);
 	struct frame to;
 	const uint8_t *got;
 	uint16_t len;
@@ -184,33 +182,28 @@ static void test_other_node(void **state)
 		graph_run();
 		got = graph_sent(GRAPH_UNDERLAY, &len);
 		assert_non_null(got);
-		frame_build(&to, &(struct frame_spec){.smac = GW,
-					 .dmac = MAC_R,
-					 .src = SERVER,
-					 .dst = "10.0.1.20",
-					 .sport = 9,
-					 .dport = 10,
-					 .ttl = 63});
+		to = *FRAME(FROM(GW, SERVER), TO(MAC_R, "10.0.1.20"), .sport = 9, .dport = 10,
+			.ttl = 63);
 		assert_int_equal(len, to.len + 50);
 		assert_memory_equal(got + 50, to.bytes, to.len);
 		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = MAC_R, .dmac = GW, .src = "10.0.1.20",
-					  .dst = SERVER, .sport = 10, .dport = 9, .ttl = 63),
+			TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(GW, SERVER), .sport = 10,
+					  .dport = 9, .ttl = 63),
 				100),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = FAR, .dst = SERVER,
-				.sport = 10, .dport = 9, .ttl = 63));
+			FRAME(FROM(EXT_MAC, FAR), TO(HOP_MAC, SERVER), .sport = 10, .dport = 9,
+				.ttl = 63));
 	}
 	outside.holds = true;
 	/* And out of there: its node has decremented. */
 	for (int n = 0; n < 3; n++) {
 		graph_expect_pass(GRAPH_UNDERLAY,
-			TUNNELLED(FRAME(.smac = GW, .dmac = GW, .src = "10.0.1.20", .dst = SERVER,
-					  .sport = 7, .dport = 8, .ttl = 63),
+			TUNNELLED(FRAME(FROM(GW, "10.0.1.20"), TO(GW, SERVER), .sport = 7,
+					  .dport = 8, .ttl = 63),
 				100),
 			EXT,
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER,
-				.sport = 1007, .dport = 8, .ttl = 63));
+			FRAME(FROM(EXT_MAC, SNAT), TO(HOP_MAC, SERVER), .sport = 1007, .dport = 8,
+				.ttl = 63));
 		outside_bump(); /* asked again it stays */
 	}
 	assert_int_equal(outside_taken, 1);
@@ -303,8 +296,8 @@ static void test_listed(void **state)
 	};
 	const struct frame *frames[] = {OUT(0, .sport = 1000, .dport = 53),
 		OUT(1, .proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 7),
-		FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = "198.51.100.10", .dst = DNAT,
-			.sport = 4000, .dport = 80)};
+		FRAME(FROM(HOP_MAC, "198.51.100.10"), TO(EXT_MAC, DNAT), .sport = 4000,
+			.dport = 80)};
 	const char *from[] = {"a", "a", EXT};
 
 	(void)state;

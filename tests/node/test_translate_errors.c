@@ -43,17 +43,8 @@ static int teardown(void **state)
 static const struct frame *packet(struct frame *f, bool v6, uint8_t proto, const char *src,
 	const char *dst, uint16_t sport, uint16_t dport, uint8_t ttl)
 {
-	struct frame_spec s = {.smac = MAC_A,
-		.dmac = GW,
-		.src = src,
-		.dst = dst,
-		.proto = proto,
-		.sport = sport,
-		.dport = dport,
-		.icmp_type = v6 ? 128 : 8,
-		.icmp_id = sport,
-		.ttl = ttl,
-		.seq = 1,
+	struct frame_spec s = {FROM(MAC_A, src), TO(GW, dst), .proto = proto, .sport = sport,
+		.dport = dport, .icmp_type = v6 ? 128 : 8, .icmp_id = sport, .ttl = ttl, .seq = 1,
 		.payload = 80};
 
 	frame_build(f, &s);
@@ -80,8 +71,8 @@ static const struct frame *error_of(
 }
 #define ERROR(quoted, bytes, ...) error_of(quoted, bytes, &(struct frame_spec){__VA_ARGS__})
 
-#define FROM_OUTSIDE(v6, from, to) .smac = HOP_MAC, .dmac = EXT_MAC, .src = from, .dst = to
-#define TO_A(v6, from) .smac = GW, .dmac = MAC_A, .src = from, .dst = A(v6), .ttl = 63
+#define FROM_OUTSIDE(v6, from, to) FROM(HOP_MAC, from), TO(EXT_MAC, to)
+#define TO_A(v6, from) FROM(GW, from), TO(MAC_A, A(v6)), .ttl = 63
 
 /* REQ-4: from the server and from a router on the way, about what a machine sent by SNAT. `bytes` of it are quoted. */
 static void about_snat(bool v6, uint8_t proto, uint16_t bytes)
@@ -168,17 +159,15 @@ static void test_from_inside(void **state)
 		memcpy(in.bytes, "\x02\xcc\0\0\0\x01\x02\xcc\0\0\0\x02", 12);
 		sent(EXT, &in, "a");
 		graph_expect_pass("a",
-			ERROR(seen, 90, .smac = MAC_A, .dmac = GW, .src = A(v6), .dst = THERE(v6),
-				UNREACHABLE(v6)),
+			ERROR(seen, 90, FROM(MAC_A, A(v6)), TO(GW, THERE(v6)), UNREACHABLE(v6)),
 			EXT,
-			ERROR(theirs, 90, .smac = EXT_MAC, .dmac = HOP_MAC, .src = service,
-				.dst = THERE(v6), .ttl = 63, UNREACHABLE(v6)));
+			ERROR(theirs, 90, FROM(EXT_MAC, service), TO(HOP_MAC, THERE(v6)), .ttl = 63,
+				UNREACHABLE(v6)));
 		graph_expect_pass("a",
-			ERROR(seen, 90, .smac = MAC_A, .dmac = GW, .src = router, .dst = THERE(v6),
-				UNREACHABLE(v6)),
+			ERROR(seen, 90, FROM(MAC_A, router), TO(GW, THERE(v6)), UNREACHABLE(v6)),
 			EXT,
-			ERROR(theirs, 90, .smac = EXT_MAC, .dmac = HOP_MAC, .src = service,
-				.dst = THERE(v6), .ttl = 63, UNREACHABLE(v6)));
+			ERROR(theirs, 90, FROM(EXT_MAC, service), TO(HOP_MAC, THERE(v6)), .ttl = 63,
+				UNREACHABLE(v6)));
 	}
 }
 
@@ -194,8 +183,8 @@ static void test_hairpin(void **state)
 
 		sent("a", PACKET(v6, IPPROTO_UDP, A(v6), eip, 700, 8, 64), "b");
 		graph_expect_pass("b",
-			ERROR(seen, 64, .smac = MAC_B, .dmac = GW, .src = B(v6),
-				.dst = v6 ? SNAT6 : SNAT, UNREACHABLE(v6)),
+			ERROR(seen, 64, FROM(MAC_B, B(v6)), TO(GW, v6 ? SNAT6 : SNAT),
+				UNREACHABLE(v6)),
 			"a", ERROR(mine, 64, TO_A(v6, eip), UNREACHABLE(v6)));
 	}
 }
@@ -216,17 +205,16 @@ static void test_from_other_node(void **state)
 	memcpy(in.bytes, "\x02\xcc\0\0\0\x01\x02\xcc\0\0\0\x02", 12);
 	sent(EXT, &in, GRAPH_UNDERLAY);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct frame *error =
-			TUNNELLED(ERROR(seen, 64, .smac = GW, .dmac = GW, .src = cases[i].from,
-					  .dst = SERVER, UNREACHABLE(0)),
-				100);
+		const struct frame *error = TUNNELLED(
+			ERROR(seen, 64, FROM(GW, cases[i].from), TO(GW, SERVER), UNREACHABLE(0)),
+			100);
 
 		if (cases[i].reason != DROP_NONE)
 			graph_expect_drop(GRAPH_UNDERLAY, error, cases[i].reason);
 		else
 			graph_expect_pass(GRAPH_UNDERLAY, error, EXT,
-				ERROR(theirs, 64, .smac = EXT_MAC, .dmac = HOP_MAC, .src = FAR,
-					.dst = SERVER, UNREACHABLE(0)));
+				ERROR(theirs, 64, FROM(EXT_MAC, FAR), TO(HOP_MAC, SERVER),
+					UNREACHABLE(0)));
 	}
 }
 

@@ -38,12 +38,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define OUT(...) FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = SERVER_IN_SIX, __VA_ARGS__)
-#define OUT_THERE(...)                                                                             \
-	FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER, .ttl = 63, __VA_ARGS__)
-#define BACK(...) FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = SNAT, __VA_ARGS__)
-#define BACK_HERE(...)                                                                             \
-	FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER_IN_SIX, .dst = A6, .ttl = 63, __VA_ARGS__)
+#define OUT(...) FRAME(FROM(MAC_A, A6), TO(GW, SERVER_IN_SIX), __VA_ARGS__)
+#define OUT_THERE(...) FRAME(FROM(EXT_MAC, SNAT), TO(HOP_MAC, SERVER), .ttl = 63, __VA_ARGS__)
+#define BACK(...) FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SNAT), __VA_ARGS__)
+#define BACK_HERE(...) FRAME(FROM(GW, SERVER_IN_SIX), TO(MAC_A, A6), .ttl = 63, __VA_ARGS__)
 
 /* As graph_expect_sent(), but the identification, which is made here; `df`: the flag must be there, or must not. */
 static void expect_v4(const char *port, const struct frame *want, bool df)
@@ -140,23 +138,22 @@ static void test_in(void **state)
 	(void)state;
 	for (int n = 0; n < 2; n++) {
 		graph_expect_pass(EXT,
-			FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = SIX,
-				.sport = 9, .dport = 80, .payload = 3),
+			FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SIX), .sport = 9, .dport = 80,
+				.payload = 3),
 			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER_IN_SIX, .dst = A6,
-				.sport = 9, .dport = 80, .payload = 3, .ttl = 63));
-		out(FRAME(.smac = MAC_A, .dmac = GW, .src = A6, .dst = SERVER_IN_SIX, .sport = 80,
-			    .dport = 9, .payload = 4),
-			FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SIX, .dst = SERVER,
-				.sport = 80, .dport = 9, .payload = 4, .ttl = 63),
+			FRAME(FROM(GW, SERVER_IN_SIX), TO(MAC_A, A6), .sport = 9, .dport = 80,
+				.payload = 3, .ttl = 63));
+		out(FRAME(FROM(MAC_A, A6), TO(GW, SERVER_IN_SIX), .sport = 80, .dport = 9,
+			    .payload = 4),
+			FRAME(FROM(EXT_MAC, SIX), TO(HOP_MAC, SERVER), .sport = 80, .dport = 9,
+				.payload = 4, .ttl = 63),
 			false);
 		graph_expect_pass(EXT,
-			FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = SIX,
-				.proto = IPPROTO_ICMP, .icmp_type = 8, .icmp_id = 5, .payload = 3),
+			FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SIX), .proto = IPPROTO_ICMP,
+				.icmp_type = 8, .icmp_id = 5, .payload = 3),
 			"a",
-			FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER_IN_SIX, .dst = A6,
-				.proto = IPPROTO_ICMPV6, .icmp_type = 128, .icmp_id = 5,
-				.payload = 3, .ttl = 63));
+			FRAME(FROM(GW, SERVER_IN_SIX), TO(MAC_A, A6), .proto = IPPROTO_ICMPV6,
+				.icmp_type = 128, .icmp_id = 5, .payload = 3, .ttl = 63));
 	}
 	assert_int_equal(session_used(), 2);
 }
@@ -422,10 +419,9 @@ static void test_errors_in(void **state)
 		bool ping = protos[p] == IPPROTO_ICMP;
 		const struct frame *there = OUT_THERE(.proto = protos[p], .icmp_type = 8,
 			.icmp_id = 2000, .sport = 2000, .dport = 80, .payload = 60);
-		const struct frame *mine = FRAME(.smac = MAC_A, .dmac = GW, .src = A6,
-			.dst = SERVER_IN_SIX, .proto = ping ? IPPROTO_ICMPV6 : protos[p],
-			.icmp_type = 128, .icmp_id = 1000, .sport = 1000, .dport = 80,
-			.payload = 60, .ttl = 63);
+		const struct frame *mine = FRAME(FROM(MAC_A, A6), TO(GW, SERVER_IN_SIX),
+			.proto = ping ? IPPROTO_ICMPV6 : protos[p], .icmp_type = 128,
+			.icmp_id = 1000, .sport = 1000, .dport = 80, .payload = 60, .ttl = 63);
 
 		out(OUT(.proto = ping ? IPPROTO_ICMPV6 : protos[p], .icmp_type = 128,
 			    .icmp_id = 1000, .sport = 1000, .dport = 80, .payload = 60),
@@ -434,17 +430,14 @@ static void test_errors_in(void **state)
 			const struct mapped *e = &errors[i];
 
 			graph_expect_pass(EXT,
-				with_word(ICMP_ERROR(there, .smac = HOP_MAC, .dmac = EXT_MAC,
-						  .src = ROUTER, .dst = SNAT, .icmp_type = e->type4,
-						  .icmp_code = e->code4),
+				with_word(
+					ICMP_ERROR(there, FROM(HOP_MAC, ROUTER), TO(EXT_MAC, SNAT),
+						.icmp_type = e->type4, .icmp_code = e->code4),
 					e->word4),
 				"a",
 				with_word(frame_icmp_error(&(struct frame){.len = 0},
-						  &(struct frame_spec){.smac = GW,
-							  .dmac = MAC_A,
-							  .src = ROUTER_IN_SIX,
-							  .dst = A6,
-							  .ttl = 63,
+						  &(struct frame_spec){FROM(GW, ROUTER_IN_SIX),
+							  TO(MAC_A, A6), .ttl = 63,
 							  .icmp_type = e->type6,
 							  .icmp_code = e->code6},
 						  mine, 84),
@@ -453,8 +446,8 @@ static void test_errors_in(void **state)
 	}
 	/* What has no like there. */
 	graph_expect_drop(EXT,
-		ICMP_ERROR(OUT_THERE(.sport = 2000, .dport = 80, .payload = 60), .smac = HOP_MAC,
-			.dmac = EXT_MAC, .src = ROUTER, .dst = SNAT, .icmp_type = 4),
+		ICMP_ERROR(OUT_THERE(.sport = 2000, .dport = 80, .payload = 60),
+			FROM(HOP_MAC, ROUTER), TO(EXT_MAC, SNAT), .icmp_type = 4),
 		DROP_UNSUPPORTED);
 }
 
@@ -471,25 +464,22 @@ static void test_errors_out(void **state)
 		{12, 0, 4, 0, 9u << 24, 6},
 		{3, 2, 4, 1, 0, 6},
 	};
-	const struct frame *in = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = SIX,
-		.sport = 9, .dport = 80, .payload = 60);
-	const struct frame *mine = FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER_IN_SIX, .dst = A6,
-		.sport = 9, .dport = 80, .payload = 60, .ttl = 63);
-	const struct frame *theirs = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER,
-		.dst = SIX, .sport = 9, .dport = 80, .payload = 60, .ttl = 63);
+	const struct frame *in = FRAME(
+		FROM(HOP_MAC, SERVER), TO(EXT_MAC, SIX), .sport = 9, .dport = 80, .payload = 60);
+	const struct frame *mine = FRAME(FROM(GW, SERVER_IN_SIX), TO(MAC_A, A6), .sport = 9,
+		.dport = 80, .payload = 60, .ttl = 63);
+	const struct frame *theirs = FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SIX), .sport = 9,
+		.dport = 80, .payload = 60, .ttl = 63);
 
 	(void)state;
 	graph_expect_pass(EXT, in, "a", mine);
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		const struct mapped *e = &errors[i];
-		const struct frame *error = with_word(frame_icmp_error(&(struct frame){.len = 0},
-							      &(struct frame_spec){.smac = MAC_A,
-								      .dmac = GW,
-								      .src = A6,
-								      .dst = SERVER_IN_SIX,
-								      .icmp_type = e->type6,
-								      .icmp_code = e->code6},
-							      mine, 84),
+		const struct frame *error = with_word(
+			frame_icmp_error(&(struct frame){.len = 0},
+				&(struct frame_spec){FROM(MAC_A, A6), TO(GW, SERVER_IN_SIX),
+					.icmp_type = e->type6, .icmp_code = e->code6},
+				mine, 84),
 			e->word6);
 		struct frame want, quoted = *theirs;
 		uint16_t len;
@@ -502,9 +492,8 @@ static void test_errors_out(void **state)
 			fail_msg("dropped:%s", graph_drop_names());
 		memcpy(quoted.bytes + 18, got + 34 + 8 + 4, 2); /* the identification is made up */
 		frame_fix_ipv4(&quoted);
-		want = *with_word(ICMP_ERROR(&quoted, .smac = EXT_MAC, .dmac = HOP_MAC, .src = SIX,
-					  .dst = SERVER, .ttl = 63, .icmp_type = e->type4,
-					  .icmp_code = e->code4),
+		want = *with_word(ICMP_ERROR(&quoted, FROM(EXT_MAC, SIX), TO(HOP_MAC, SERVER),
+					  .ttl = 63, .icmp_type = e->type4, .icmp_code = e->code4),
 			e->word4);
 		memcpy(want.bytes + 18, got + 18, 2);
 		frame_fix_ipv4(&want);
@@ -524,12 +513,8 @@ static void test_long_error(void **state)
 	(void)state;
 	out(OUT(.sport = 1000, .dport = 80, .payload = 1300), there, true);
 	error = frame_icmp_error(&(struct frame){.len = 0},
-		&(struct frame_spec){.smac = HOP_MAC,
-			.dmac = EXT_MAC,
-			.src = ROUTER,
-			.dst = SNAT,
-			.icmp_type = 3,
-			.icmp_code = 3},
+		&(struct frame_spec){
+			FROM(HOP_MAC, ROUTER), TO(EXT_MAC, SNAT), .icmp_type = 3, .icmp_code = 3},
 		there, 1328);
 	graph_send(EXT, error->bytes, error->len);
 	graph_run();

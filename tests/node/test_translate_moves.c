@@ -73,69 +73,67 @@ static void expect_tunnelled(const struct frame *want)
 
 static void test_initiator_leaves(void **state)
 {
-	const struct frame *back = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER,
-		.dst = SNAT, .sport = 53, .dport = 2000);
+	const struct frame *back =
+		FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, SNAT), .sport = 53, .dport = 2000);
 
 	(void)state;
 	graph_expect_pass("a",
-		FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = SERVER, .sport = 1000,
-			.dport = 53),
-		EXT,
-		FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER, .sport = 2000,
-			.dport = 53, .ttl = 63));
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, SERVER), .sport = 1000, .dport = 53), EXT,
+		FRAME(FROM(EXT_MAC, SNAT), TO(HOP_MAC, SERVER), .sport = 2000, .dport = 53,
+			.ttl = 63));
 	leave();
 	expect_record("i 17 10.0.1.10 1000 198.51.100.9 53 1 ", " test ");
 	assert_int_equal(session_used(), 1);
 	graph_send(EXT, back->bytes, back->len);
 	graph_run();
-	expect_tunnelled(FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER, .dst = "10.0.1.10",
-		.sport = 53, .dport = 1000, .ttl = 63));
+	expect_tunnelled(FRAME(
+		FROM(GW, SERVER), TO(MAC_A, "10.0.1.10"), .sport = 53, .dport = 1000, .ttl = 63));
 	graph_expect_pass(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = GW, .dmac = GW, .src = "10.0.1.10", .dst = SERVER,
-				  .sport = 1000, .dport = 53, .ttl = 63),
+		TUNNELLED(FRAME(FROM(GW, "10.0.1.10"), TO(GW, SERVER), .sport = 1000, .dport = 53,
+				  .ttl = 63),
 			100),
 		EXT,
-		FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = SNAT, .dst = SERVER, .sport = 2000,
-			.dport = 53, .ttl = 63));
+		FRAME(FROM(EXT_MAC, SNAT), TO(HOP_MAC, SERVER), .sport = 2000, .dport = 53,
+			.ttl = 63));
 	assert_int_equal(outside_taken, 1); /* the same session all the time */
 	assert_int_equal(outside_released, 0);
 }
 
 static void test_responder_leaves(void **state)
 {
-	const struct frame *in = FRAME(.smac = HOP_MAC, .dmac = EXT_MAC, .src = SERVER, .dst = DNAT,
-		.sport = 4000, .dport = 80);
+	const struct frame *in =
+		FRAME(FROM(HOP_MAC, SERVER), TO(EXT_MAC, DNAT), .sport = 4000, .dport = 80);
 
 	(void)state;
 	graph_expect_pass(EXT, in, "a",
-		FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER, .dst = "10.0.1.10", .sport = 4000,
-			.dport = 8080, .ttl = 63));
+		FRAME(FROM(GW, SERVER), TO(MAC_A, "10.0.1.10"), .sport = 4000, .dport = 8080,
+			.ttl = 63));
 	leave();
 	expect_record("r 17 198.51.100.9 4000 10.0.1.10 8080 1 " MAC_A " " GW " test ", " ");
 	assert_int_equal(session_used(), 1);
 	graph_send(EXT, in->bytes, in->len);
 	graph_run();
-	expect_tunnelled(FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER, .dst = "10.0.1.10",
-		.sport = 4000, .dport = 8080, .ttl = 63));
+	expect_tunnelled(FRAME(
+		FROM(GW, SERVER), TO(MAC_A, "10.0.1.10"), .sport = 4000, .dport = 8080, .ttl = 63));
 	graph_expect_pass(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10", .dst = SERVER,
-				  .sport = 8080, .dport = 4000, .ttl = 63),
+		TUNNELLED(FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, SERVER), .sport = 8080,
+				  .dport = 4000, .ttl = 63),
 			100),
 		EXT,
-		FRAME(.smac = EXT_MAC, .dmac = HOP_MAC, .src = DNAT, .dst = SERVER, .sport = 80,
-			.dport = 4000, .ttl = 63));
+		FRAME(FROM(EXT_MAC, DNAT), TO(HOP_MAC, SERVER), .sport = 80, .dport = 4000,
+			.ttl = 63));
 }
 
 /* The other side of it: the port comes to a node whose gateway is `other`. A segment from the middle of its connection passes, and
  * the answers go back there. */
 static void test_responder_comes(void **state)
 {
-	const struct frame *data = FRAME(.smac = GW, .dmac = MAC_A, .src = SERVER,
-		.dst = "10.0.1.10", .proto = IPPROTO_TCP, .sport = 4000, .dport = 8080,
-		.tcp_flags = 0x10, .seq = 1001, .ack = 501, .payload = 9, .ttl = 60);
-	const struct frame *answer = FRAME(.smac = MAC_A, .dmac = GW, .src = "10.0.1.10",
-		.dst = SERVER, .proto = IPPROTO_TCP, .sport = 8080, .dport = 4000,
-		.tcp_flags = 0x10, .seq = 501, .ack = 1010);
+	const struct frame *data = FRAME(FROM(GW, SERVER), TO(MAC_A, "10.0.1.10"),
+		.proto = IPPROTO_TCP, .sport = 4000, .dport = 8080, .tcp_flags = 0x10, .seq = 1001,
+		.ack = 501, .payload = 9, .ttl = 60);
+	const struct frame *answer =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, SERVER), .proto = IPPROTO_TCP, .sport = 8080,
+			.dport = 4000, .tcp_flags = 0x10, .seq = 501, .ack = 1010);
 	json_t *result;
 
 	(void)state;

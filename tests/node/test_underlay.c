@@ -117,26 +117,26 @@ static void connect_tcp(const char *src, const char *dst)
 {
 	uint16_t len;
 
-	send_from("a", FRAME(.smac = MAC_A, .dmac = MAC_R, .src = src, .dst = dst,
-			       .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .seq = 1000));
+	send_from("a", FRAME(FROM(MAC_A, src), TO(MAC_R, dst), .proto = IPPROTO_TCP, .sport = 40000,
+			       .dport = 80, .seq = 1000));
 	sent_inner(OVER_IPV4, &len);
 	send_from(GRAPH_UNDERLAY,
-		TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_A, .src = dst, .dst = src,
-				  .proto = IPPROTO_TCP, .sport = 80, .dport = 40000, .seq = 5000,
-				  .ack = 1001, .tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG),
+		TUNNELLED(FRAME(FROM(MAC_R, dst), TO(MAC_A, src), .proto = IPPROTO_TCP, .sport = 80,
+				  .dport = 40000, .seq = 5000, .ack = 1001,
+				  .tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG),
 			100));
 	assert_non_null(graph_sent("a", &len));
-	send_from("a", FRAME(.smac = MAC_A, .dmac = MAC_R, .src = src, .dst = dst,
-			       .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .seq = 1001,
-			       .ack = 5001, .tcp_flags = RTE_TCP_ACK_FLAG));
+	send_from(
+		"a", FRAME(FROM(MAC_A, src), TO(MAC_R, dst), .proto = IPPROTO_TCP, .sport = 40000,
+			     .dport = 80, .seq = 1001, .ack = 5001, .tcp_flags = RTE_TCP_ACK_FLAG));
 	sent_inner(OVER_IPV4, &len);
 }
 
 /* A GSO frame leaves as segments, each complete, with one source port; the last one says PSH. */
 static void check_segmented(const char *src, const char *dst, uint16_t ip_header)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = src, .dst = dst,
-		.proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .seq = 1001, .ack = 5001,
+	const struct frame *f = FRAME(FROM(MAC_A, src), TO(MAC_R, dst), .proto = IPPROTO_TCP,
+		.sport = 40000, .dport = 80, .seq = 1001, .ack = 5001,
 		.tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, .payload = 3 * SEGMENT + 500);
 	uint16_t headers = (uint16_t)(14 + ip_header + 20), port = 0;
 
@@ -169,8 +169,8 @@ static void test_gso(void **state)
 
 static void test_partial_checksum(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.20", .sport = 7, .dport = 8, .payload = 101);
+	const struct frame *f = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 7,
+		.dport = 8, .payload = 101);
 	const uint8_t *inner;
 	uint16_t len;
 
@@ -185,8 +185,8 @@ static void test_partial_checksum(void **state)
 /* RFC 6935 5: over IPv6 UDP has a checksum, which sent_inner() verifies because it is not 0. */
 static void test_over_ipv6(void **state)
 {
-	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
-		.dst = "10.0.1.30", .sport = 7, .dport = 8, .payload = 300);
+	const struct frame *f = FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.30"), .sport = 7,
+		.dport = 8, .payload = 300);
 	const uint8_t *inner;
 	uint16_t len;
 
@@ -205,8 +205,7 @@ static void test_next_hop_unknown(void **state)
 {
 	(void)state;
 	graph_expect_drop("a",
-		FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.40",
-			.sport = 7, .dport = 8),
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.40"), .sport = 7, .dport = 8),
 		DROP_NO_NEIGHBOUR);
 }
 
@@ -218,9 +217,8 @@ static void test_congestion_out(void **state)
 		const uint8_t *inner;
 		uint16_t len;
 
-		send_from("a",
-			FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10", .dst = "10.0.1.20",
-				.sport = 7, .dport = 8, .tos = (uint8_t)(0xb8 | ecn)));
+		send_from("a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_R, "10.0.1.20"), .sport = 7,
+				       .dport = 8, .tos = (uint8_t)(0xb8 | ecn)));
 		inner = sent_inner(OVER_IPV4, &len);
 		assert_int_equal(inner[15 - OVER_IPV4], ecn); /* DSCP stays inside */
 		assert_int_equal(inner[15], 0xb8 | ecn);
@@ -230,10 +228,9 @@ static void test_congestion_out(void **state)
 /* A frame from r to a in a tunnel whose outer header is marked. */
 static struct frame marked(uint8_t inner_ecn, uint8_t outer_ecn)
 {
-	struct frame outer =
-		*TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-				   .dst = "10.0.1.10", .sport = 8, .dport = 7, .tos = inner_ecn),
-			100);
+	struct frame outer = *TUNNELLED(FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"),
+						.sport = 8, .dport = 7, .tos = inner_ecn),
+		100);
 	uint8_t *ip = outer.bytes + 14;
 	rte_be16_t sum;
 
@@ -250,8 +247,8 @@ static void test_congestion_in(void **state)
 
 	(void)state;
 	send_from(GRAPH_UNDERLAY, &f);
-	graph_expect_sent("a", FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-				       .dst = "10.0.1.10", .sport = 8, .dport = 7, .tos = 3));
+	graph_expect_sent("a", FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 8,
+				       .dport = 7, .tos = 3));
 	f = marked(0, 3);
 	graph_expect_drop(GRAPH_UNDERLAY, &f, DROP_ECN);
 }
@@ -259,8 +256,8 @@ static void test_congestion_in(void **state)
 /* Ethernet's padding of a short frame is not the inner frame's. */
 static void test_padding(void **state)
 {
-	const struct frame *inner = FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-		.dst = "10.0.1.10", .sport = 8, .dport = 7);
+	const struct frame *inner =
+		FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7);
 	struct frame f = *TUNNELLED(inner, 100);
 
 	(void)state;
@@ -273,8 +270,8 @@ static void test_padding(void **state)
 /* The port is promiscuous: a frame for another host is not ours, however broken it is. */
 static void test_for_others(void **state)
 {
-	struct frame f = *TUNNELLED(FRAME(.smac = MAC_R, .dmac = MAC_A, .src = "10.0.1.20",
-					    .dst = "10.0.1.10", .sport = 8, .dport = 7),
+	struct frame f = *TUNNELLED(
+		FRAME(FROM(MAC_R, "10.0.1.20"), TO(MAC_A, "10.0.1.10"), .sport = 8, .dport = 7),
 		100);
 
 	(void)state;
