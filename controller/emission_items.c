@@ -25,11 +25,8 @@ static json_t *text_or_null(const char *text)
 
 static bool is_named(const struct node *node, const char *kind, const char *name)
 {
-	const struct item *item;
-	char key[640];
+	const struct item *item = wanted_of(node, kind, name);
 
-	snprintf(key, sizeof(key), "%s\x1f%s", kind, name);
-	item = wanted_find(node, key);
 	return item != NULL && item->refs > 0;
 }
 

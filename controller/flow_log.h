@@ -15,11 +15,6 @@ void flow_log_items(const struct node *node, const struct object *log, json_t *o
 /* Whether the VPC concerns the node has changed: so may whether its logs do. */
 void flow_log_touch_vpc(struct node *node, const struct object *vpc);
 
-/* view_flow_log.c: without asking. New reference. */
-json_t *flow_log_status(struct controller *c, const struct object *log);
-/* As view_reply(), of flow logs: their nodes are asked. Takes result. */
-void flow_log_reply(struct api_call *call, json_t *result);
-
 /* metrics_flow_log.c */
 void flow_log_metrics_ask(struct fan_out *fan, struct node *node);
 void flow_log_metrics_write(struct controller *c, const struct fan_out *fan, struct evbuffer *out);

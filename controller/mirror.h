@@ -13,9 +13,4 @@ void mirror_items(const struct node *node, const struct object *mirror, json_t *
 /* Ports of a VPC came to the node, or went: so do mirrors. */
 void mirror_touch_vpc(struct node *node, struct object *vpc);
 
-/* Without asking. New reference. */
-json_t *mirror_status(struct controller *c, const struct object *mirror);
-/* As view_reply(), of mirrors. Takes result. */
-void mirror_view_reply(struct api_call *call, json_t *result);
-
 #endif

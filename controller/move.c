@@ -115,24 +115,16 @@ static void patience(struct move *m)
 	evtimer_add(m->timer, &delay);
 }
 
-static const struct item *port_item(const struct node *node, const char *port)
-{
-	char key[128];
-
-	snprintf(key, sizeof(key), "port\x1f%s", port);
-	return wanted_find(node, key);
-}
-
 static bool has_it(const struct node *node, const char *port)
 {
-	const struct item *item = port_item(node, port);
+	const struct item *item = wanted_of(node, "port", port);
 
 	return item != NULL && item->known && item->wanted != NULL;
 }
 
 static bool has_let_go(const struct node *node, const char *port)
 {
-	const struct item *item = port_item(node, port);
+	const struct item *item = wanted_of(node, "port", port);
 
 	return node->state == NODE_SYNCED &&
 	       (item == NULL || (!item->known && item->wanted == NULL));
@@ -358,7 +350,7 @@ void move_begin(struct controller *c, const char *port, const char *from, const 
 		.kick = evtimer_new(c->base, on_kick, m)};
 	TAILQ_INSERT_TAIL(&c->moves->list, m, link);
 	patience(m);
-	if (old == NULL || !node_is_connected(old) || port_item(old, port) == NULL ||
+	if (old == NULL || !node_is_connected(old) || wanted_of(old, "port", port) == NULL ||
 		jsonrpc_client_call(old->client, "session.keep", json_pack("{s:s}", "port", port),
 			CALL_TIMEOUT_MS, on_keep, NULL) == 0)
 		m->state = MOVE_FAILED;

@@ -53,20 +53,10 @@ static void push_free(struct push *push)
 
 static void try_again(evutil_socket_t fd, short what, void *arg)
 {
-	struct node *node = arg;
-	size_t n = 0;
-	struct item **all = mem_alloc(node->items.count * sizeof(*all));
-
 	(void)fd;
 	(void)what;
-	STRMAP_FOREACH(&node->items, slot)
-	all[n++] = slot->value;
-	for (size_t i = 0; i < n; i++) {
-		item_forgive(node, all[i]);
-		item_settle(node, all[i]);
-	}
-	free(all);
-	push_start(node);
+	wanted_settle_all(arg);
+	push_start(arg);
 }
 
 static void again_after(struct node *node, unsigned seconds)

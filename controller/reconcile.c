@@ -26,17 +26,8 @@ struct key_page {
 
 static void synced(struct node *node)
 {
-	/* The queue follows `known`, which has just been learnt. Items may go while we look. */
-	size_t count = node->items.count, n = 0;
-	struct item **all = mem_alloc(count * sizeof(*all));
-
-	STRMAP_FOREACH(&node->items, slot)
-	all[n++] = slot->value;
-	for (size_t i = 0; i < n; i++) {
-		item_forgive(node, all[i]);
-		item_settle(node, all[i]);
-	}
-	free(all);
+	/* The queue follows `known`, which has just been learnt. */
+	wanted_settle_all(node);
 	node->state = NODE_SYNCED;
 	log_info("node compared", LOG_STR("node", node->name),
 		LOG_UINT("items", node->wanted_count));
@@ -148,10 +139,7 @@ bool reconcile_is_settled(const struct node *node)
 
 const char *reconcile_rejection(const struct node *node, const char *kind, const char *name)
 {
-	const struct item *item;
-	char key[640];
+	const struct item *item = wanted_of(node, kind, name);
 
-	snprintf(key, sizeof(key), "%s\x1f%s", kind, name);
-	item = wanted_find(node, key);
 	return item != NULL ? item->rejected : NULL;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view.h"
 
-#include "flow_log.h"
 #include "mem.h"
-#include "mirror.h"
 #include "node.h"
 #include "quota.h"
 #include "reconcile.h"
 #include "response.h"
 #include "rules.h"
-#include "view_service.h"
+#include "view_how.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,24 +25,6 @@ static json_t *subnet_status(const struct object *subnet)
 
 	vpc_gateway_mac(vpc_of(subnet), &mac);
 	return json_pack("{s:s}", "gateway_mac", net_mac_format(&mac, text));
-}
-
-static json_t *node_status(struct controller *c, const struct object *object)
-{
-	const struct node *node = node_find(c, object->name);
-	bool connected = node != NULL && node_is_connected(node);
-	bool has_rpc = resource_text(object->json, "rpc") !=
-		       NULL; /* a new one's link is made when it is stored */
-
-	return json_pack("{s:s, s:s, s:[], s:[]}", "state",
-		connected ? "connected"
-		: has_rpc ? "away"
-			  : "foreign",
-		"reason",
-		connected || !has_rpc ? ""
-		: node != NULL        ? node->reason
-				      : "not connected yet",
-		"tunnels", "externals");
 }
 
 static json_t *state(const char *name, const char *reason)
@@ -97,30 +77,40 @@ static json_t *port_status(struct controller *c, const struct object *port)
 	return status;
 }
 
-static bool is_service(const char *kind)
+/* The kinds that this file does not know. */
+static const struct view_how *how_of(const char *kind)
 {
-	return strcmp(kind, "eip") == 0 || strcmp(kind, "nat_gateway") == 0 ||
-	       strcmp(kind, "load_balancer") == 0;
+	static const struct {
+		const char *kind;
+		const struct view_how *how;
+	} all[] = {
+		{"node", &view_node},
+		{"eip", &view_service},
+		{"nat_gateway", &view_service},
+		{"load_balancer", &view_service},
+		{"mirror", &view_mirror},
+		{"flow_log", &view_flow_log},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i].kind, kind) == 0)
+			return all[i].how;
+	return NULL;
 }
 
 static json_t *status_of(struct controller *c, const struct object *object)
 {
 	const char *kind = object->kind->name;
+	const struct view_how *how = how_of(kind);
 
+	if (how != NULL)
+		return how->status(c, object);
 	if (strcmp(kind, "subnet") == 0)
 		return subnet_status(object);
 	if (strcmp(kind, "tenant") == 0)
 		return json_pack("{s:o}", "used", quota_used(&c->model, object));
-	if (strcmp(kind, "node") == 0)
-		return node_status(c, object);
 	if (strcmp(kind, "port") == 0)
 		return port_status(c, object);
-	if (is_service(kind))
-		return view_service_status(c, object);
-	if (strcmp(kind, "mirror") == 0)
-		return mirror_status(c, object);
-	if (strcmp(kind, "flow_log") == 0)
-		return flow_log_status(c, object);
 	if (strcmp(kind, "peering") == 0 || strcmp(kind, "alert") == 0)
 		return json_incref(json_object_get(object->json, "status"));
 	return json_object();
@@ -153,12 +143,9 @@ static void renew(struct controller *c, json_t *shown)
 static void refresh_end(struct refresh *refresh)
 {
 	struct api_call *call = refresh->call;
-	json_t *items = json_object_get(refresh->result, "items"), *shown;
-	size_t i;
+	json_t *shown;
 
-	if (items == NULL)
-		renew(call->c, refresh->result);
-	json_array_foreach (items, i, shown)
+	for (size_t i = 0; (shown = view_shown(refresh->result, i)) != NULL; i++)
 		renew(call->c, shown);
 	api_reply(call, refresh->result);
 	free(refresh);
@@ -229,24 +216,12 @@ static void ask(struct refresh *refresh, json_t *by_node)
 
 void view_reply(struct api_call *call, json_t *result, bool fresh)
 {
-	json_t *items = json_object_get(result, "items"), *by_node, *shown;
+	const struct view_how *how = how_of(call->method->kind->name);
+	json_t *by_node, *shown;
 	struct refresh *refresh;
-	size_t i;
 
-	if (strcmp(call->method->kind->name, "node") == 0) {
-		view_node_reply(call, result);
-		return;
-	}
-	if (strcmp(call->method->kind->name, "mirror") == 0) {
-		mirror_view_reply(call, result);
-		return;
-	}
-	if (is_service(call->method->kind->name)) {
-		view_service_reply(call, result);
-		return;
-	}
-	if (strcmp(call->method->kind->name, "flow_log") == 0) {
-		flow_log_reply(call, result);
+	if (how != NULL) {
+		view_ask(call, result, how);
 		return;
 	}
 	if (strcmp(call->method->kind->name, "port") != 0) {
@@ -254,9 +229,7 @@ void view_reply(struct api_call *call, json_t *result, bool fresh)
 		return;
 	}
 	by_node = json_object();
-	if (items == NULL)
-		add_name(call->c, by_node, result, fresh);
-	json_array_foreach (items, i, shown)
+	for (size_t i = 0; (shown = view_shown(result, i)) != NULL; i++)
 		add_name(call->c, by_node, shown, fresh);
 	refresh = mem_calloc(1, sizeof(*refresh));
 	*refresh = (struct refresh){.call = call, .result = result};

@@ -13,7 +13,4 @@ json_t *view_object(struct controller *c, const struct object *object);
  */
 void view_reply(struct api_call *call, json_t *result, bool fresh);
 
-/* The same for nodes, whose dataplanes are asked for their tunnels. view_node.c */
-void view_node_reply(struct api_call *call, json_t *result);
-
 #endif

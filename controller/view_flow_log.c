@@ -1,34 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flow logs as they are shown: each node that has one says what became of its records. */
 #include "emission.h"
-#include "fan_out.h"
 #include "flow_log.h"
 #include "mem.h"
 #include "node.h"
 #include "reconcile.h"
+#include "view_how.h"
 #include "wanted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_MS 1000
 #define REASON_MAX 512
-
-struct shown {
-	struct api_call *call;
-	json_t *result;
-};
-
-static bool is_told(const struct node *node, const struct object *log)
-{
-	const struct item *item;
-	char key[640];
-
-	snprintf(key, sizeof(key), "flow_log\x1f%s", log->name);
-	item = wanted_find(node, key);
-	return item != NULL && item->known && item->known_hash == item->hash;
-}
 
 /* What is wrong with it on a node, in `reason`; the worse of two is kept. */
 enum worse { FINE, LATER, WRONG };
@@ -43,7 +27,7 @@ static enum worse state_on(
 		snprintf(reason, REASON_MAX, "node `%s`: %.400s", node->name, rejected);
 		return WRONG;
 	}
-	if (!node_is_connected(node) || !is_told(node, log)) {
+	if (!node_is_connected(node) || !wanted_is_told(node, "flow_log", log->name)) {
 		snprintf(reason, REASON_MAX, "node `%s` %s", node->name,
 			node_is_connected(node) ? "was not told yet" : "is away");
 		return LATER;
@@ -71,7 +55,8 @@ static const json_t *answer_of(
 	return NULL;
 }
 
-static json_t *status_of(struct controller *c, const struct object *log, const struct fan_out *fan)
+static json_t *status_of(struct controller *c, const struct object *log, const struct fan_out *fan,
+	const json_t *gathered)
 {
 	static const char *const names[] = {"active", "pending", "error"};
 	char reason[REASON_MAX] = "", why[REASON_MAX] = "";
@@ -80,6 +65,7 @@ static json_t *status_of(struct controller *c, const struct object *log, const s
 	enum worse worst = FINE;
 	bool any = false;
 
+	(void)gathered;
 	NODES_FOREACH(c, node)
 	{
 		const json_t *said = answer_of(fan, node, log);
@@ -111,46 +97,17 @@ static json_t *status_of(struct controller *c, const struct object *log, const s
 		"records", records, "lost", lost, "nodes", nodes);
 }
 
-json_t *flow_log_status(struct controller *c, const struct object *log)
+static json_t *status(struct controller *c, const struct object *log)
 {
-	return status_of(c, log, NULL);
+	return status_of(c, log, NULL, NULL);
 }
 
-static void show(const struct shown *s, const struct fan_out *fan, json_t *object)
+static void ask(struct fan_out *fan, struct api_call *call, json_t *result)
 {
-	const struct object *log = model_find(
-		&s->call->c->model, s->call->method->kind, resource_text(object, "name"));
-
-	if (log != NULL)
-		json_object_set_new(object, "status", status_of(s->call->c, log, fan));
-}
-
-static void answered(struct fan_out *fan, void *arg)
-{
-	struct shown *s = arg;
-	json_t *items = json_object_get(s->result, "items"), *object;
-	size_t i;
-
-	if (items == NULL)
-		show(s, fan, s->result);
-	json_array_foreach (items, i, object)
-		show(s, fan, object);
-	api_reply(s->call, s->result);
-	free(s);
-}
-
-void flow_log_reply(struct api_call *call, json_t *result)
-{
-	json_t *items = json_object_get(result, "items");
-	struct shown *s = mem_calloc(1, sizeof(*s));
-	struct fan_out *fan;
-
-	*s = (struct shown){.call = call, .result = result};
-	fan = fan_out_new(call->c, TIMEOUT_MS, answered, s);
+	(void)result;
 	NODES_FOREACH(call->c, node)
-	{
-		if (node_is_connected(node) && (items == NULL || json_array_size(items) > 0))
-			fan_out_ask(fan, node, "flow_log.status", mem_json(json_object()));
-	}
-	fan_out_wait(fan);
+	if (node_is_connected(node))
+		fan_out_ask(fan, node, "flow_log.status", mem_json(json_object()));
 }
+
+const struct view_how view_flow_log = {.status = status, .ask = ask, .status_asked = status_of};

@@ -1,28 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mirrors as they are shown: with what the nodes that have them say. */
 #include "controller.h"
-#include "fan_out.h"
 #include "mem.h"
 #include "mirror.h"
 #include "node.h"
 #include "reconcile.h"
+#include "view_how.h"
 #include "wanted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TIMEOUT_MS 1000
-
-static bool is_told(const struct node *node, const struct object *mirror)
-{
-	const struct item *item;
-	char key[640];
-
-	snprintf(key, sizeof(key), "mirror\x1f%s", mirror->name);
-	item = wanted_find(node, key);
-	return item != NULL && item->known && item->known_hash == item->hash;
-}
 
 /* The worst of what nodes say so far. */
 struct summary {
@@ -58,7 +46,7 @@ static void add_node(
 		worse(s, 2, node->name, rejected);
 	} else if (!node_is_connected(node)) {
 		worse(s, 1, node->name, "is away");
-	} else if (!is_told(node, mirror)) {
+	} else if (!wanted_is_told(node, "mirror", mirror->name)) {
 		worse(s, 1, node->name, "was not told yet");
 	} else if (trouble != NULL && trouble[0] != '\0') {
 		worse(s, 2, node->name, trouble);
@@ -85,64 +73,34 @@ static const json_t *item_of(const struct fan_out *fan, const struct node *node,
 	return NULL;
 }
 
-static json_t *status_of(
-	struct controller *c, const struct object *mirror, const struct fan_out *fan)
+static json_t *status_of(struct controller *c, const struct object *mirror,
+	const struct fan_out *fan, const json_t *gathered)
 {
 	static const char *const states[] = {"active", "pending", "error"};
 	struct summary s = {0};
-	json_t *status;
+	json_t *shown;
 
+	(void)gathered;
 	NODES_FOREACH(c, node)
 	add_node(&s, node, mirror, item_of(fan, node, mirror->name));
-	status = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "state", states[s.rank], "reason",
+	shown = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "state", states[s.rank], "reason",
 		s.reason != NULL ? s.reason : "", "ports", s.ports, "packets", s.packets, "bytes",
 		s.bytes, "lost", s.lost);
 	free(s.reason);
-	return status;
+	return shown;
 }
 
-json_t *mirror_status(struct controller *c, const struct object *mirror)
+static json_t *status(struct controller *c, const struct object *mirror)
 {
-	return status_of(c, mirror, NULL);
+	return status_of(c, mirror, NULL, NULL);
 }
 
-struct shown {
-	struct api_call *call;
-	json_t *result;
-};
-
-static void show(const struct shown *s, const struct fan_out *fan, json_t *object)
+static void ask(struct fan_out *fan, struct api_call *call, json_t *result)
 {
-	const struct object *mirror =
-		model_get(&s->call->c->model, "mirror", resource_text(object, "name"));
-
-	if (mirror != NULL)
-		json_object_set_new(object, "status", status_of(s->call->c, mirror, fan));
-}
-
-static void answered(struct fan_out *fan, void *arg)
-{
-	struct shown *s = arg;
-	json_t *items = json_object_get(s->result, "items"), *object;
-	size_t i;
-
-	if (items == NULL)
-		show(s, fan, s->result);
-	json_array_foreach (items, i, object)
-		show(s, fan, object);
-	api_reply(s->call, s->result);
-	free(s);
-}
-
-void mirror_view_reply(struct api_call *call, json_t *result)
-{
-	struct shown *s = mem_calloc(1, sizeof(*s));
-	struct fan_out *fan;
-
-	*s = (struct shown){.call = call, .result = result};
-	fan = fan_out_new(call->c, TIMEOUT_MS, answered, s);
+	(void)result;
 	NODES_FOREACH(call->c, node)
 	if (node_is_connected(node))
 		fan_out_ask(fan, node, "mirror.status", mem_json(json_object()));
-	fan_out_wait(fan);
 }
+
+const struct view_how view_mirror = {.status = status, .ask = ask, .status_asked = status_of};

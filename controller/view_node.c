@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes as they are shown: with the tunnels and outside networks that their dataplanes have, which those are asked for. */
-#include "fan_out.h"
 #include "mem.h"
 #include "node.h"
-#include "view.h"
+#include "view_how.h"
 
 #include <stdlib.h>
-
-#define TIMEOUT_MS 1000
-
-struct shown {
-	struct api_call *call;
-	json_t *result;
-};
 
 static char *networks_key(const char *node)
 {
@@ -39,59 +31,54 @@ static json_t *networks_of(const json_t *answer)
 	return list;
 }
 
-static void show(const struct fan_out *fan, json_t *object)
+static json_t *status(struct controller *c, const struct object *object)
 {
-	const char *name = resource_text(object, "name");
-	json_t *status = json_object_get(object, "status");
-	json_t *tunnels = json_object_get(fan_out_result(fan, name), "items");
-	char *key = networks_key(name);
+	const struct node *node = node_find(c, object->name);
+	bool connected = node != NULL && node_is_connected(node);
+	bool has_rpc = resource_text(object->json, "rpc") !=
+		       NULL; /* a new one's link is made when it is stored */
 
+	return json_pack("{s:s, s:s, s:[], s:[]}", "state",
+		connected ? "connected"
+		: has_rpc ? "away"
+			  : "foreign",
+		"reason",
+		connected || !has_rpc ? ""
+		: node != NULL        ? node->reason
+				      : "not connected yet",
+		"tunnels", "externals");
+}
+
+static json_t *status_asked(struct controller *c, const struct object *object,
+	const struct fan_out *fan, const json_t *said)
+{
+	json_t *tunnels = json_object_get(fan_out_result(fan, object->name), "items");
+	json_t *shown = status(c, object);
+	char *key = networks_key(object->name);
+
+	(void)said;
 	if (tunnels != NULL)
-		json_object_set(status, "tunnels", tunnels);
-	json_object_set_new(status, "externals", networks_of(fan_out_result(fan, key)));
+		json_object_set(shown, "tunnels", tunnels);
+	json_object_set_new(shown, "externals", networks_of(fan_out_result(fan, key)));
 	free(key);
+	return shown;
 }
 
-static void answered(struct fan_out *fan, void *arg)
+static void ask(struct fan_out *fan, struct api_call *call, json_t *result)
 {
-	struct shown *shown = arg;
-	json_t *items = json_object_get(shown->result, "items"), *object;
-	size_t i;
+	json_t *shown;
 
-	if (items == NULL)
-		show(fan, shown->result);
-	json_array_foreach (items, i, object)
-		show(fan, object);
-	api_reply(shown->call, shown->result);
-	free(shown);
+	for (size_t i = 0; (shown = view_shown(result, i)) != NULL; i++) {
+		struct node *node = node_find(call->c, resource_text(shown, "name"));
+		char *key;
+
+		if (node == NULL || !node_is_connected(node))
+			continue;
+		fan_out_ask(fan, node, "tunnel.list", mem_json(json_object()));
+		key = networks_key(node->name);
+		fan_out_ask_as(fan, node, key, "external.list", mem_json(json_object()));
+		free(key);
+	}
 }
 
-static void ask(struct fan_out *fan, struct controller *c, const json_t *object)
-{
-	struct node *node = node_find(c, resource_text(object, "name"));
-
-	char *key;
-
-	if (node == NULL || !node_is_connected(node))
-		return;
-	fan_out_ask(fan, node, "tunnel.list", mem_json(json_object()));
-	key = networks_key(node->name);
-	fan_out_ask_as(fan, node, key, "external.list", mem_json(json_object()));
-	free(key);
-}
-
-void view_node_reply(struct api_call *call, json_t *result)
-{
-	struct shown *shown = mem_calloc(1, sizeof(*shown));
-	json_t *items = json_object_get(result, "items"), *object;
-	struct fan_out *fan;
-	size_t i;
-
-	*shown = (struct shown){.call = call, .result = result};
-	fan = fan_out_new(call->c, TIMEOUT_MS, answered, shown);
-	if (items == NULL)
-		ask(fan, call->c, result);
-	json_array_foreach (items, i, object)
-		ask(fan, call->c, object);
-	fan_out_wait(fan);
-}
+const struct view_how view_node = {.status = status, .ask = ask, .status_asked = status_asked};

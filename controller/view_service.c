@@ -1,32 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "view_service.h"
-
-#include "fan_out.h"
+/* EIPs, NAT gateways and load balancers as they are shown: their dataplanes are asked for use and health. */
 #include "gateway.h"
 #include "mem.h"
 #include "node.h"
 #include "reconcile.h"
 #include "rules.h"
+#include "view_how.h"
 #include "wanted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_MS 1000
 #define REASON_MAX 512
 
 /* ---- Whether it is in force ---- */
-
-static bool is_told(const struct node *node, const struct object *service)
-{
-	const struct item *item;
-	char key[640];
-
-	snprintf(key, sizeof(key), "%s\x1f%s", service->kind->name, service->name);
-	item = wanted_find(node, key);
-	return item != NULL && item->known && item->known_hash == item->hash;
-}
 
 /* Why the EIP's network is not there; false: it is, or nobody knows. */
 static bool network_is_missing(const struct object *eip, char *reason)
@@ -102,7 +90,7 @@ static const char *state_of(const struct controller *c, const struct object *ser
 	}
 	if (is_wrong(service, reason))
 		return "error";
-	if (is_told(node, service))
+	if (wanted_is_told(node, service->kind->name, service->name))
 		return "active";
 	snprintf(reason, REASON_MAX, "node `%s` was not told yet", where);
 	return "pending";
@@ -149,7 +137,8 @@ static json_t *exhausted_in(const json_t *address, double rate)
 			: json_null();
 }
 
-json_t *view_nat_addresses(const json_t *answer)
+/* What a dataplane says of a NAT gateway, as it is shown. */
+static json_t *nat_addresses(const json_t *answer)
 {
 	static const char *const counts[] = {
 		"ports_used", "ports_total", "blocks_used", "blocks_total", "quarantined"};
@@ -175,7 +164,7 @@ static void add_nat(const json_t *answer, json_t *status)
 {
 	json_t *rate = json_object_get(answer, "rate_per_s");
 
-	json_object_set_new(status, "addresses", view_nat_addresses(answer));
+	json_object_set_new(status, "addresses", nat_addresses(answer));
 	json_object_set_new(
 		status, "sessions", json_integer(resource_integer(answer, "sessions", 0)));
 	json_object_set_new(
@@ -258,13 +247,14 @@ static void add_balancer(const struct controller *c, const struct object *balanc
 /* ---- Together ---- */
 
 /* What dataplanes have said: of NAT gateways by name, of back ends by key. */
-static json_t *status_of(
-	const struct controller *c, const struct object *service, const json_t *said)
+static json_t *status_of(struct controller *c, const struct object *service,
+	const struct fan_out *fan, const json_t *said)
 {
 	char reason[REASON_MAX];
 	const char *state = state_of(c, service, reason);
 	json_t *status = json_pack("{s:s, s:s}", "state", state, "reason", reason);
 
+	(void)fan;
 	if (strcmp(service->kind->name, "eip") == 0)
 		add_eip(service, status);
 	else if (strcmp(service->kind->name, "nat_gateway") == 0)
@@ -274,23 +264,9 @@ static json_t *status_of(
 	return status;
 }
 
-json_t *view_service_status(struct controller *c, const struct object *service)
+static json_t *status_unasked(struct controller *c, const struct object *service)
 {
-	return status_of(c, service, NULL);
-}
-
-struct shown {
-	struct api_call *call;
-	json_t *result;
-};
-
-static void show(const struct shown *s, const json_t *said, json_t *object)
-{
-	const struct object *service = model_find(
-		&s->call->c->model, s->call->method->kind, resource_text(object, "name"));
-
-	if (service != NULL)
-		json_object_set_new(object, "status", status_of(s->call->c, service, said));
+	return status_of(c, service, NULL, NULL);
 }
 
 /* Health is what the balancer's own node says; connections are counted wherever clients are. */
@@ -343,39 +319,22 @@ static json_t *gather(const struct fan_out *fan, const struct api_call *call)
 	return said;
 }
 
-static void answered(struct fan_out *fan, void *arg)
-{
-	struct shown *s = arg;
-	json_t *items = json_object_get(s->result, "items"), *object;
-	json_t *said = gather(fan, s->call);
-	size_t i;
-
-	if (items == NULL)
-		show(s, said, s->result);
-	json_array_foreach (items, i, object)
-		show(s, said, object);
-	json_decref(said);
-	api_reply(s->call, s->result);
-	free(s);
-}
-
 /* Who knows something about the object: a NAT gateway's node; of a balancer all that have it. */
 static bool is_to_be_asked(const struct node *node, const struct object *service)
 {
 	bool nat = strcmp(service->kind->name, "nat_gateway") == 0;
 
-	return (!nat || gateway_of(service) == node->object) && is_told(node, service);
+	return (!nat || gateway_of(service) == node->object) &&
+	       wanted_is_told(node, service->kind->name, service->name);
 }
 
 static json_t *names_for(const struct node *node, const struct api_call *call, json_t *result)
 {
-	json_t *names = mem_json(json_array()), *items = json_object_get(result, "items"), *object;
-	size_t i = 0;
+	json_t *names = mem_json(json_array()), *shown;
 
-	for (object = items == NULL ? result : json_array_get(items, 0); object != NULL;
-		object = items == NULL ? NULL : json_array_get(items, ++i)) {
+	for (size_t i = 0; (shown = view_shown(result, i)) != NULL; i++) {
 		const struct object *service = model_find(
-			&call->c->model, call->method->kind, resource_text(object, "name"));
+			&call->c->model, call->method->kind, resource_text(shown, "name"));
 
 		if (service != NULL && is_to_be_asked(node, service))
 			json_array_append_new(names, json_string(service->name));
@@ -383,15 +342,11 @@ static json_t *names_for(const struct node *node, const struct api_call *call, j
 	return names;
 }
 
-void view_service_reply(struct api_call *call, json_t *result)
+static void ask(struct fan_out *fan, struct api_call *call, json_t *result)
 {
 	const char *kind = call->method->kind->name;
 	const char *method = strcmp(kind, "nat_gateway") == 0 ? "nat.status" : "lb.status";
-	struct shown *s = mem_calloc(1, sizeof(*s));
-	struct fan_out *fan;
 
-	*s = (struct shown){.call = call, .result = result};
-	fan = fan_out_new(call->c, TIMEOUT_MS, answered, s);
 	NODES_FOREACH(call->c, node)
 	{
 		json_t *names;
@@ -403,5 +358,7 @@ void view_service_reply(struct api_call *call, json_t *result)
 			fan_out_ask(fan, node, method, json_pack("{s:O}", "names", names));
 		json_decref(names);
 	}
-	fan_out_wait(fan);
 }
+
+const struct view_how view_service = {
+	.status = status_unasked, .ask = ask, .gather = gather, .status_asked = status_of};

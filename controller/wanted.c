@@ -20,6 +20,21 @@ struct item *wanted_find(const struct node *node, const char *key)
 	return strmap_get(&node->items, key);
 }
 
+struct item *wanted_of(const struct node *node, const char *kind, const char *name)
+{
+	char key[640];
+
+	snprintf(key, sizeof(key), "%s\x1f%s", kind, name);
+	return wanted_find(node, key);
+}
+
+bool wanted_is_told(const struct node *node, const char *kind, const char *name)
+{
+	const struct item *item = wanted_of(node, kind, name);
+
+	return item != NULL && item->known && item->known_hash == item->hash;
+}
+
 struct item *wanted_get(struct node *node, const char *key)
 {
 	struct item *item = wanted_find(node, key);
@@ -89,6 +104,21 @@ void item_forgive(struct node *node, struct item *item)
 	free(item->rejected);
 	item->rejected = NULL;
 	node->rejected_count--;
+}
+
+void wanted_settle_all(struct node *node)
+{
+	/* Items may go while we look. */
+	size_t count = node->items.count, n = 0;
+	struct item **all = mem_alloc(count * sizeof(*all));
+
+	STRMAP_FOREACH(&node->items, slot)
+	all[n++] = slot->value;
+	for (size_t i = 0; i < n; i++) {
+		item_forgive(node, all[i]);
+		item_settle(node, all[i]);
+	}
+	free(all);
 }
 
 bool item_tell(struct item *item, const char *reason)

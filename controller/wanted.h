@@ -11,6 +11,10 @@
 bool wanted_is_pulled(const char *kind);
 
 struct item *wanted_find(const struct node *node, const char *key);
+/* The item of an object that has one. */
+struct item *wanted_of(const struct node *node, const char *kind, const char *name);
+/* Has the node it as it should be? */
+bool wanted_is_told(const struct node *node, const char *kind, const char *name);
 /* Found or made. */
 struct item *wanted_get(struct node *node, const char *key);
 
@@ -31,6 +35,8 @@ void item_settle(struct node *node, struct item *item);
 void item_set_known(struct item *item, bool known, uint64_t hash);
 void item_reject(struct node *node, struct item *item, const char *reason);
 void item_forgive(struct node *node, struct item *item);
+/* Forgives and settles all of them. */
+void wanted_settle_all(struct node *node);
 /* Is this refusal news? Remembers it; NULL: the item is in order. */
 bool item_tell(struct item *item, const char *reason);
 

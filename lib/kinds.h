@@ -59,6 +59,14 @@ const char *special_range(const struct net_prefix *prefix);
 		.name = "description", .type = FIELD_STRING, .def = "\"\"", .max = 1024,           \
 		.help = "any text", .example = "\"web servers of the shop\""                       \
 	}
+/* What a kind whose objects are each part of one VPC begins with. */
+#define KIND_IN_VPC(example_text, vpc_text)                                                        \
+	KIND_NAME(example_text), KIND_TENANT("that of its VPC"), KIND_DESCRIPTION,                 \
+	{                                                                                          \
+		.name = "vpc", .type = FIELD_REF, .ref = "vpc",                                    \
+		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE, .column = COLUMN_TABLE,                 \
+		.help = vpc_text, .example = "\"prod\""                                            \
+	}
 #define KIND_SERVER_FIELDS(status_fields)                                                          \
 	{.name = "revision",                                                                       \
 		.type = FIELD_INTEGER,                                                             \

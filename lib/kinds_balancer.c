@@ -291,16 +291,7 @@ static const struct field balancer_status[] = {
 };
 
 static const struct field balancer_fields[] = {
-	KIND_NAME("shop"),
-	KIND_TENANT("that of its VPC"),
-	KIND_DESCRIPTION,
-	{.name = "vpc",
-		.type = FIELD_REF,
-		.ref = "vpc",
-		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
-		.column = COLUMN_TABLE,
-		.help = "where its back ends are",
-		.example = "\"prod\""},
+	KIND_IN_VPC("shop", "where its back ends are"),
 	{.name = "address",
 		.type = FIELD_ADDRESS,
 		.column = COLUMN_TABLE,

@@ -192,16 +192,7 @@ static const struct field nat_status[] = {
 };
 
 static const struct field nat_fields[] = {
-	KIND_NAME("out"),
-	KIND_TENANT("that of its VPC"),
-	KIND_DESCRIPTION,
-	{.name = "vpc",
-		.type = FIELD_REF,
-		.ref = "vpc",
-		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
-		.column = COLUMN_TABLE,
-		.help = "whose machines it lets out",
-		.example = "\"prod\""},
+	KIND_IN_VPC("out", "whose machines it lets out"),
 	{.name = "node",
 		.type = FIELD_REF,
 		.ref = "node",

@@ -106,16 +106,7 @@ static const struct field subnet_status[] = {
 };
 
 static const struct field subnet_fields[] = {
-	KIND_NAME("web"),
-	KIND_TENANT("that of its VPC"),
-	KIND_DESCRIPTION,
-	{.name = "vpc",
-		.type = FIELD_REF,
-		.ref = "vpc",
-		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
-		.column = COLUMN_TABLE,
-		.help = "the VPC it is part of",
-		.example = "\"prod\""},
+	KIND_IN_VPC("web", "the VPC it is part of"),
 	{.name = "cidr",
 		.type = FIELD_CIDR,
 		.flags = FIELD_IMMUTABLE,
@@ -324,16 +315,7 @@ static const struct field_variant next_hops[] = {
 };
 
 static const struct field route_fields[] = {
-	KIND_NAME("to-office"),
-	KIND_TENANT("that of its VPC"),
-	KIND_DESCRIPTION,
-	{.name = "vpc",
-		.type = FIELD_REF,
-		.ref = "vpc",
-		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
-		.column = COLUMN_TABLE,
-		.help = "the VPC whose packets it routes",
-		.example = "\"prod\""},
+	KIND_IN_VPC("to-office", "the VPC whose packets it routes"),
 	{.name = "destination",
 		.type = FIELD_CIDR,
 		.flags = FIELD_REQUIRED,

@@ -7,16 +7,7 @@ extern const struct kind kind_curfew; /* in lib/kinds.h */
 static const struct field no_status[] = {{}};
 
 static const struct field curfew_fields[] = {
-	KIND_NAME("night"),
-	KIND_TENANT("that of its VPC"),
-	KIND_DESCRIPTION,
-	{.name = "vpc",
-		.type = FIELD_REF,
-		.ref = "vpc",
-		.flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
-		.column = COLUMN_TABLE,
-		.help = "the VPC that is to be quiet",
-		.example = "\"prod\""},
+	KIND_IN_VPC("night", "the VPC that is to be quiet"),
 	{.name = "reason",
 		.type = FIELD_STRING,
 		.flags = FIELD_REQUIRED,
