@@ -17,9 +17,26 @@ _Atomic bool flow_log_wants_denied;
 struct flow_log *flow_log_find(const char *name)
 {
 	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++)
-		if (flow_logs[i] != NULL && strcmp(flow_logs[i]->name, name) == 0)
+		if (flow_logs[i] != NULL && !flow_logs[i]->leaving &&
+			strcmp(flow_logs[i]->name, name) == 0)
 			return flow_logs[i];
 	return NULL;
+}
+
+/* ---- Turns ---- */
+
+struct flow_turns flow_log_now(void)
+{
+	return (struct flow_turns){true, clock_ms(), flow_watch_turns(), flow_denied_turns()};
+}
+
+/* Two turns: the first may have been under way. Without sessions the hand stands; the last ones have been handed over by then. */
+bool flow_log_all_passed(const struct flow_turns *since)
+{
+	bool sessions = flow_watch_turns() - since->sessions >= 2 ||
+			(session_used() == 0 && clock_ms() - since->ms >= 1000);
+
+	return sessions && flow_denied_turns() - since->denied >= 2;
 }
 
 /* ---- Memory and sinks ---- */
@@ -40,6 +57,18 @@ static bool same_sink(const struct flow_log *a, const struct flow_log *b)
 	       strcmp(a->collector, b->collector) == 0;
 }
 
+static bool same_scope(const struct flow_log *a, const struct flow_log *b)
+{
+	return a->vni == b->vni && a->scope == b->scope &&
+	       strcmp(a->scope_name, b->scope_name) == 0;
+}
+
+/* It goes on as another one with what it knows, and with its sink if that is the same. */
+static bool same_log(const struct flow_log *a, const struct flow_log *b)
+{
+	return same_scope(a, b) && same_sink(a, b);
+}
+
 /* Places of those that are prepared and not put yet. */
 static unsigned int reserved;
 
@@ -48,7 +77,7 @@ static bool reserve(struct flow_log *log)
 	unsigned int used = reserved;
 
 	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++)
-		used += flow_logs[i] != NULL;
+		used += flow_logs[i] != NULL && !flow_logs[i]->leaving;
 	if (used >= FLOW_LOGS_MAX)
 		return false;
 	log->reserved = true;
@@ -75,15 +104,19 @@ const char *flow_log_prepare(struct flow_log *log, const struct flow_log *now)
 		return "there is no room for more flow logs";
 	if (flow_ring_init() != 0 || flow_denied_init() != 0)
 		return "out of memory";
-	if (now == NULL) {
+	if (now == NULL || !same_scope(log, now)) {
 		log->marks = memory_map(marks_bytes(), false);
 		log->denied_marks = memory_map(denied_bytes(), false);
 		if (log->marks == NULL || log->denied_marks == NULL)
 			return "out of memory";
 	}
-	if (now == NULL || !same_sink(log, now))
-		log->sink = flow_sink_open(&config);
-	if (log->sink == NULL && (now == NULL || !same_sink(log, now)))
+	log->tally = config.tally = now != NULL ? flow_tally_ref(now->tally) : flow_tally_new();
+	if (log->tally == NULL)
+		return "out of memory";
+	if (now != NULL && same_log(log, now))
+		return NULL;
+	log->sink = flow_sink_open(&config);
+	if (log->sink == NULL)
 		return errno == EINVAL ? "the collector's address is none"
 				       : "a thread for the collector can not be made";
 	return NULL;
@@ -98,6 +131,7 @@ void flow_log_free(struct flow_log *log)
 		memory_unmap(log->denied_marks, denied_bytes());
 	if (log->sink != NULL)
 		flow_sink_close(log->sink);
+	flow_tally_put(log->tally);
 	free(log);
 }
 
@@ -113,8 +147,15 @@ static void set_vpc(struct flow_log *log, uint32_t vpc_index)
 		atomic_fetch_and_explicit(
 			&flow_log_vpcs[log->vpc_index], ~bit, memory_order_relaxed);
 	if (vpc_index != 0)
-		atomic_fetch_or_explicit(&flow_log_vpcs[vpc_index], bit, memory_order_relaxed);
+		atomic_fetch_or_explicit(&flow_log_vpcs[vpc_index], bit, memory_order_release);
 	log->vpc_index = vpc_index;
+}
+
+static void enter_vpc(struct flow_log *log, const struct vpc *vpc)
+{
+	set_vpc(log, vpc->index);
+	memcpy(log->vpc, vpc->name, sizeof(log->vpc));
+	log->left.set = false;
 }
 
 static void settle_denied(void)
@@ -122,7 +163,7 @@ static void settle_denied(void)
 	bool any = false;
 
 	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++)
-		any |= flow_logs[i] != NULL && flow_logs[i]->denied;
+		any |= flow_logs[i] != NULL && flow_logs[i]->denied && !flow_logs[i]->leaving;
 	atomic_store_explicit(&flow_log_wants_denied, any, memory_order_relaxed);
 }
 
@@ -136,44 +177,68 @@ void flow_log_settle(void)
 		if (flow_logs[i] == NULL)
 			continue;
 		any = true;
+		if (flow_logs[i]->leaving)
+			continue;
 		vpc = vpc_by_vni(flow_logs[i]->vni);
-		set_vpc(flow_logs[i], vpc != NULL ? vpc->index : 0);
+		if (vpc != NULL)
+			enter_vpc(flow_logs[i], vpc);
+		else if (!flow_logs[i]->left.set && flow_logs[i]->vpc_index != 0)
+			flow_logs[i]->left = flow_log_now(); /* its flows end in the second after */
 	}
 	settle_denied();
-	if (any)
+	if (any) {
 		flow_watch_start();
-	else
-		flow_watch_stop();
+		return;
+	}
+	flow_watch_stop();
+	flow_scope_forget();
 }
 
-static bool same_scope(const struct flow_log *a, const struct flow_log *b)
+static void finish(struct flow_log *log)
 {
-	return a->vni == b->vni && a->scope == b->scope &&
-	       strcmp(a->scope_name, b->scope_name) == 0;
+	set_vpc(log, 0);
+	flow_logs[log->bit] = NULL;
+	flow_log_free(log);
+}
+
+static void leave(struct flow_log *log)
+{
+	log->leaving = true;
+	log->left = flow_log_now();
+}
+
+/* A place for a new one, if need be that of one that leaves. */
+static unsigned int free_bit(void)
+{
+	struct flow_log *leaving = NULL;
+
+	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++) {
+		if (flow_logs[i] == NULL)
+			return i;
+		if (flow_logs[i]->leaving)
+			leaving = flow_logs[i];
+	}
+	RTE_VERIFY(leaving != NULL); /* reserve() has seen to it */
+	finish(leaving);
+	return free_bit();
 }
 
 /* What it knows goes over to its successor. */
 static void inherit(struct flow_log *log, struct flow_log *old)
 {
-	struct flow_sink_figures f;
-
 	log->bit = old->bit;
-	log->since_ms = same_scope(log, old) ? old->since_ms : clock_ms();
+	log->since_ms = old->since_ms;
 	log->marks = old->marks;
 	log->denied_marks = old->denied_marks;
-	log->records_before = old->records_before;
-	log->lost_before = old->lost_before;
 	log->vpc_index = old->vpc_index;
+	memcpy(log->vpc, old->vpc, sizeof(log->vpc));
+	log->left = old->left;
 	old->marks = NULL;
 	old->denied_marks = NULL;
-	if (log->sink == NULL) {
-		log->sink = old->sink;
-		old->sink = NULL;
+	if (log->sink != NULL)
 		return;
-	}
-	flow_sink_figures(old->sink, &f);
-	log->records_before += f.records;
-	log->lost_before += f.lost;
+	log->sink = old->sink;
+	old->sink = NULL;
 }
 
 void flow_log_put(struct flow_log *log)
@@ -181,15 +246,18 @@ void flow_log_put(struct flow_log *log)
 	struct flow_log *old = flow_log_find(log->name);
 
 	unreserve(log);
-	if (old != NULL) {
+	if (old != NULL && same_scope(log, old)) {
 		inherit(log, old);
+		flow_sink_set_sample(log->sink, log->sample);
 		flow_logs[log->bit] = log;
 		flow_log_free(old);
 		return;
 	}
-	while (flow_logs[log->bit] != NULL)
-		log->bit++;
+	if (old != NULL)
+		leave(old);
+	log->bit = free_bit();
 	log->since_ms = clock_ms();
+	flow_sink_set_sample(log->sink, log->sample);
 	flow_logs[log->bit] = log;
 }
 
@@ -197,11 +265,8 @@ void flow_log_remove(const char *name)
 {
 	struct flow_log *log = flow_log_find(name);
 
-	if (log == NULL)
-		return;
-	set_vpc(log, 0);
-	flow_logs[log->bit] = NULL;
-	flow_log_free(log);
+	if (log != NULL)
+		leave(log);
 }
 
 /* ---- Small things ---- */
@@ -228,12 +293,34 @@ bool flow_log_is_sampled(const struct flow_log *log, const struct flow_record *r
 		       0;
 }
 
+/* Logs that have told all, and those whose VPC has been gone for long enough. */
+static void end_logs(void)
+{
+	bool ended = false;
+
+	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++) {
+		struct flow_log *log = flow_logs[i];
+
+		if (log == NULL || !log->left.set || !flow_log_all_passed(&log->left))
+			continue;
+		ended |= log->leaving;
+		if (log->leaving)
+			finish(log);
+		else
+			set_vpc(log, 0);
+	}
+	if (ended)
+		flow_log_settle();
+}
+
 void flow_log_turn(uint32_t now_ms)
 {
 	if (session_watched() == NULL)
 		return;
 	flow_ring_drain();
 	flow_denied_turn(now_ms, false);
+	end_logs();
+	flow_scope_turn();
 }
 
 void flow_log_stop(void)
@@ -245,6 +332,7 @@ void flow_log_stop(void)
 	}
 	for (unsigned int i = 0; i < FLOW_LOGS_MAX; i++)
 		if (flow_logs[i] != NULL)
-			flow_log_remove(flow_logs[i]->name);
+			finish(flow_logs[i]);
+	flow_scope_forget();
 	flow_sinks_wait();
 }

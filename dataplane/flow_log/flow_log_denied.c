@@ -27,12 +27,14 @@ struct entry {
 	_Atomic uint64_t packets, bytes;
 	struct ip_addr src, dst;
 	loc_t in, out;
-	uint32_t vpc_index, first_ms;
+	uint32_t vpc_index, receiver; /* the VPCs of who sent and who would have got it */
+	uint32_t first_ms;
 	rte_be16_t sport, dport;
 	uint8_t proto, reason;
 } __rte_cache_aligned;
 
-static struct entry *tables; /* [worker][ENTRIES] */
+static struct entry *_Atomic tables; /* [worker][ENTRIES], from the first log on */
+static uint32_t turns;
 
 size_t flow_denied_entries(void)
 {
@@ -41,11 +43,13 @@ size_t flow_denied_entries(void)
 
 int flow_denied_init(void)
 {
-	if (tables == NULL)
-		__atomic_store_n(&tables,
-			memory_map(flow_denied_entries() * sizeof(struct entry), false),
-			__ATOMIC_RELEASE);
-	return tables != NULL ? 0 : -ENOMEM;
+	struct entry *made = rcu_ptr_get(tables);
+
+	if (made != NULL)
+		return 0;
+	made = memory_map(flow_denied_entries() * sizeof(*made), false);
+	rcu_ptr_set(tables, made);
+	return made != NULL ? 0 : -ENOMEM;
 }
 
 /* ---- Workers ---- */
@@ -77,15 +81,16 @@ static bool is_denial(enum drop_reason reason)
 	}
 }
 
-/* The VPC of the port that would have got it, where the receiver's rules refused it. */
-static uint32_t receiver_vpc(const struct pkt *p)
+/* Where the receiver's rules refused it: the port that would have got it, and its VPC. */
+static void set_receiver(struct entry *e, const struct pkt *p)
 {
 	const struct port *port =
 		p->reason == DROP_POLICY_INGRESS && p->out != LOC_NONE && loc_is_port(p->out)
 			? port_get(loc_index(p->out))
 			: NULL;
 
-	return port != NULL ? port->vpc_index : p->vpc;
+	e->out = port != NULL ? p->out : LOC_NONE;
+	e->receiver = port != NULL ? port->vpc_index : p->vpc;
 }
 
 static uint64_t logs_of(uint32_t vpc_index, uint32_t receiver)
@@ -93,21 +98,16 @@ static uint64_t logs_of(uint32_t vpc_index, uint32_t receiver)
 	return flow_log_bits(vpc_index) | flow_log_bits(receiver);
 }
 
-static void told_of(const struct entry *e, uint32_t generation, struct flow_told *t)
+static void told_of(
+	const struct entry *e, unsigned int at, uint32_t generation, struct flow_told *t)
 {
-	const struct port *port =
-		e->reason == DROP_POLICY_INGRESS && e->out != LOC_NONE && loc_is_port(e->out)
-			? port_get(loc_index(e->out))
-			: NULL;
-	unsigned int at = (unsigned int)(e - tables);
-
 	*t = (struct flow_told){.kind = FLOW_TOLD_DENIED,
 		.worker = (uint8_t)(at / ENTRIES),
 		.index = at % ENTRIES,
 		.created_ms = generation,
-		.vpc = {e->vpc_index, port != NULL ? port->vpc_index : e->vpc_index},
+		.vpc = {e->vpc_index, e->receiver},
 		.in = e->in,
-		.out = port != NULL ? e->out : LOC_NONE,
+		.out = e->out,
 		.first_ms = e->first_ms,
 		.src = e->src,
 		.dst = e->dst,
@@ -125,11 +125,11 @@ static void told_of(const struct entry *e, uint32_t generation, struct flow_told
 	t->logs = logs_of(t->vpc[0], t->vpc[1]);
 }
 
-static void hand_over(const struct entry *e, uint32_t generation)
+static void hand_over(const struct entry *e, unsigned int at, uint32_t generation)
 {
 	struct flow_told t;
 
-	told_of(e, generation, &t);
+	told_of(e, at, generation, &t);
 	if (t.logs != 0 && !flow_ring_put(&t))
 		flow_ring_count_lost(t.logs);
 }
@@ -142,10 +142,11 @@ static bool is_of(const struct entry *e, const struct entry *wanted)
 	       ip_addr_equal(&e->src, &wanted->src) && ip_addr_equal(&e->dst, &wanted->dst);
 }
 
-static void take_over(struct entry *e, const struct entry *wanted, uint32_t generation)
+static void take_over(
+	struct entry *e, unsigned int at, const struct entry *wanted, uint32_t generation)
 {
 	if (generation != 0)
-		hand_over(e, generation);
+		hand_over(e, at, generation);
 	atomic_store_explicit(&e->generation, generation + 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	e->src = wanted->src;
@@ -153,6 +154,7 @@ static void take_over(struct entry *e, const struct entry *wanted, uint32_t gene
 	e->in = wanted->in;
 	e->out = wanted->out;
 	e->vpc_index = wanted->vpc_index;
+	e->receiver = wanted->receiver;
 	e->first_ms = worker_self->now_ms;
 	e->sport = wanted->sport;
 	e->dport = wanted->dport;
@@ -190,18 +192,18 @@ static bool is_ip(const struct rte_mbuf *m)
 
 void flow_log_denied(const struct rte_mbuf *m, const struct pkt *p)
 {
-	struct entry wanted = {.in = p->in,
-		.out = p->out,
-		.vpc_index = p->vpc,
-		.proto = p->proto,
-		.reason = p->reason};
+	struct entry wanted = {
+		.in = p->in, .vpc_index = p->vpc, .proto = p->proto, .reason = p->reason};
+	struct entry *table = rcu_ptr_get(tables), *e;
 	uint32_t generation;
+	unsigned int at;
 	uint64_t hash;
-	struct entry *e;
 
-	if (!is_denial((enum drop_reason)p->reason) || !is_ip(m) ||
-		(p->flags & (PKT_F_LATER | PKT_F_ICMP_ERROR)) ||
-		logs_of(p->vpc, receiver_vpc(p)) == 0)
+	if (table == NULL || !is_denial((enum drop_reason)p->reason) || !is_ip(m) ||
+		(p->flags & (PKT_F_LATER | PKT_F_ICMP_ERROR)))
+		return;
+	set_receiver(&wanted, p);
+	if (logs_of(wanted.vpc_index, wanted.receiver) == 0)
 		return;
 	parse_addrs(m, p, &wanted.src, &wanted.dst);
 	set_ports(&wanted, m, p);
@@ -209,13 +211,13 @@ void flow_log_denied(const struct rte_mbuf *m, const struct pkt *p)
 		wanted.dst.q[1] ^ session_seed[1] ^ wanted.dst.q[0] ^
 			((uint64_t)wanted.sport << 40 | (uint64_t)wanted.dport << 16 |
 				wanted.proto));
-	e = &tables[worker_self->id * ENTRIES + hash % ENTRIES];
+	at = worker_self->id * ENTRIES + (unsigned int)(hash % ENTRIES);
+	e = &table[at];
 	generation = atomic_load_explicit(&e->generation, memory_order_relaxed);
 	if (generation == 0 || !is_of(e, &wanted) ||
 		worker_self->now_ms - atomic_load_explicit(&e->last_ms, memory_order_relaxed) >=
-			SILENT_MS) {
-		take_over(e, &wanted, generation);
-	}
+			SILENT_MS)
+		take_over(e, at, &wanted, generation);
 	atomic_store_explicit(&e->bytes,
 		atomic_load_explicit(&e->bytes, memory_order_relaxed) + p->l3_len,
 		memory_order_relaxed);
@@ -230,8 +232,8 @@ static void report(
 	const struct flow_log *log, const struct flow_told *t, const struct flow_denied_mark *m)
 {
 	struct flow_end_of ends[2] = {{t->vpc[0], t->in, t->src}, {t->vpc[1], t->out, t->dst}};
-	bool sent = flow_end_is_here(&ends[0]) && flow_scope_has(log, &ends[0]);
-	bool meant = flow_end_is_here(&ends[1]) && flow_scope_has(log, &ends[1]);
+	bool sent = flow_end_is_here(&ends[0]) && flow_scope_of(log, &ends[0]) == FLOW_INSIDE;
+	bool meant = flow_end_is_here(&ends[1]) && flow_scope_of(log, &ends[1]) == FLOW_INSIDE;
 	struct flow_record r = {.proto = t->proto, .reason = t->reason};
 
 	if (!sent && !meant)
@@ -240,7 +242,7 @@ static void report(
 	r.dst = r.post_dst = t->dst;
 	r.sport = r.post_sport = t->sport;
 	r.dport = r.post_dport = t->dport;
-	flow_scope_describe(&r, ends, log->vpc_index);
+	flow_scope_describe(log, &r, ends);
 	if (!flow_log_is_sampled(log, &r))
 		return;
 	r.packets[0] = t->packets[0] - m->packets;
@@ -251,12 +253,22 @@ static void report(
 	flow_sink_put(log->sink, &r);
 }
 
+/* One whose port, or whose log, goes is told a last time. */
+static bool is_last(const struct flow_log *log, const struct flow_told *t)
+{
+	struct flow_end_of ends[2] = {{.where = t->in}, {.where = t->out}};
+
+	return log->leaving || flow_end_has_left(&ends[0]) || flow_end_has_left(&ends[1]);
+}
+
 /* `ended`: the entry is another flow's by now. What was read before that was told says less than is known already. */
 static void settle(struct flow_log *log, const struct flow_told *t, bool ended, uint32_t now_ms)
 {
 	struct flow_denied_mark *m = &log->denied_marks[t->worker * ENTRIES + t->index];
 
 	if (m->generation != t->created_ms) {
+		if (log->leaving && (int32_t)(t->first_ms - log->left.ms) > 0)
+			return;
 		*m = (struct flow_denied_mark){
 			.generation = t->created_ms, .begun_ms = t->first_ms};
 		/* From before the log was made, or somewhere in between: it counts from now on. */
@@ -265,7 +277,8 @@ static void settle(struct flow_log *log, const struct flow_told *t, bool ended, 
 			m->bytes = t->bytes[0];
 		}
 	}
-	if (!ended && (int32_t)(now_ms - m->begun_ms) < (int32_t)log->interval_ms)
+	if (!ended && (int32_t)(now_ms - m->begun_ms) < (int32_t)log->interval_ms &&
+		!is_last(log, t))
 		return;
 	if ((int64_t)(t->packets[0] - m->packets) <= 0) {
 		m->begun_ms = now_ms;
@@ -287,14 +300,14 @@ void flow_denied_told(const struct flow_told *t)
 }
 
 /* The entry as it stands; false: it changes, is nobody's, or of no log. */
-static bool read_entry(const struct entry *e, struct flow_told *t)
+static bool read_entry(const struct entry *e, unsigned int at, struct flow_told *t)
 {
 	uint32_t generation = atomic_load_explicit(&e->generation, memory_order_acquire);
 
 	if (generation == 0 || generation % 2 != 0)
 		return false;
 	(void)atomic_load_explicit(&e->packets, memory_order_acquire);
-	told_of(e, generation, t);
+	told_of(e, at, generation, t);
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&e->generation, memory_order_relaxed) == generation &&
 	       t->logs != 0 && t->packets[0] != 0;
@@ -303,21 +316,28 @@ static bool read_entry(const struct entry *e, struct flow_told *t)
 void flow_denied_turn(uint32_t now_ms, bool all)
 {
 	static size_t at;
+	struct entry *table = rcu_ptr_get(tables);
 	size_t n = flow_denied_entries(), slice = all ? n : n / TURNS + 1;
 	struct flow_log *log;
 	struct flow_told t;
 
-	if (tables == NULL)
+	if (table == NULL)
 		return;
 	for (; slice > 0; slice--, at = (at + 1) % n) {
-		if (!read_entry(&tables[at], &t))
+		turns += at == 0;
+		if (!read_entry(&table[at], (unsigned int)at, &t))
 			continue;
 		/* Whose entry it was before has been told by the ring, and must be heard first; whose it may be since then, later. */
 		flow_ring_drain();
-		if (atomic_load_explicit(&tables[at].generation, memory_order_acquire) !=
+		if (atomic_load_explicit(&table[at].generation, memory_order_acquire) !=
 			t.created_ms)
 			continue;
 		FLOW_LOGS_FOREACH(t.logs, log)
 		settle(log, &t, all, now_ms);
 	}
+}
+
+uint32_t flow_denied_turns(void)
+{
+	return turns;
 }

@@ -73,6 +73,8 @@ void flow_ring_drain(void)
 		for (unsigned int i = 0; i < n; i++) {
 			if (batch[i].kind == FLOW_TOLD_SESSION)
 				flow_watch_told(&batch[i]);
+			else if (batch[i].kind == FLOW_TOLD_RESUMED)
+				flow_watch_resumed(&batch[i]);
 			else
 				flow_denied_told(&batch[i]);
 		}

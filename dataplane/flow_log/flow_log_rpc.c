@@ -13,14 +13,12 @@ static void status(struct jsonrpc_call *call, json_t *params, void *ctx)
 		const struct flow_log *log = flow_logs[i];
 		struct flow_sink_figures f;
 
-		if (log == NULL)
+		if (log == NULL || log->leaving)
 			continue;
 		flow_sink_figures(log->sink, &f);
-		json_array_append_new(
-			items, json_pack("{s:s, s:I, s:I, s:s}", "name", log->name, "records",
-				       (json_int_t)log->records_before + (json_int_t)f.records,
-				       "lost", (json_int_t)log->lost_before + (json_int_t)f.lost,
-				       "reason", f.reason));
+		json_array_append_new(items, json_pack("{s:s, s:I, s:I, s:s}", "name", log->name,
+						     "records", (json_int_t)f.records, "lost",
+						     (json_int_t)f.lost, "reason", f.reason));
 	}
 	jsonrpc_reply(call, json_pack("{s:o}", "items", items));
 }

@@ -10,7 +10,7 @@
 
 /* When the last two turns of the hand began. A session from before the earlier one that has no mark was not made here, but came from
  * another node or into the scope: what it carried before is not ours to report. */
-static uint32_t turn_ms, last_turn_ms;
+static uint32_t turn_ms, last_turn_ms, turns;
 
 static bool is_after(uint32_t a, uint32_t b)
 {
@@ -82,6 +82,35 @@ static void tell_of(struct flow_told *t, uint32_t index)
 
 /* ---- Marks ---- */
 
+static void ends_of(const struct flow_told *t, struct flow_end_of ends[2])
+{
+	ends[0] = (struct flow_end_of){t->vpc[0], t->in, t->src};
+	ends[1] = (struct flow_end_of){t->vpc[1], t->out, t->post_dst};
+}
+
+/* Who reports it, as things are now: the initiator's node if the initiator is of the scope, else the responder's. Of an end that has
+ * gone what was known of it stands. */
+static void judge(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t,
+	const struct flow_end_of ends[2])
+{
+	unsigned int reporter;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		enum flow_scoped scoped = flow_scope_of(log, &ends[i]);
+
+		if (scoped == FLOW_INSIDE)
+			m->flags |= FLOW_MARK_SCOPE << i;
+		else if (scoped == FLOW_OUTSIDE)
+			m->flags &= ~(FLOW_MARK_SCOPE << i);
+	}
+	reporter = m->flags & FLOW_MARK_SCOPE ? 0 : 1;
+	m->flags &= ~FLOW_MARK_OURS;
+	if ((m->flags & FLOW_MARK_SCOPE << reporter) && flow_end_is_here(&ends[reporter]))
+		m->flags |= FLOW_MARK_OURS;
+	m->in = t->in;
+	m->out = t->out;
+}
+
 static struct flow_mark *mark_of(const struct flow_log *log, uint32_t index, uint32_t created_ms)
 {
 	struct flow_mark *m = &log->marks[index];
@@ -100,7 +129,8 @@ static void mark_counters(struct flow_mark *m, const uint64_t packets[2], const 
 }
 
 /* The first time that the log sees it. */
-static void begin(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t)
+static void begin(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t,
+	const struct flow_end_of ends[2])
 {
 	static const uint64_t none[2];
 	bool new =
@@ -110,15 +140,30 @@ static void begin(const struct flow_log *log, struct flow_mark *m, const struct 
 	m->begun_ms = new ? t->created_ms : clock_ms();
 	m->flags = FLOW_MARK_KNOWN | (new ? 0 : FLOW_MARK_NAT_TOLD);
 	mark_counters(m, new ? none : t->packets, new ? none : t->bytes);
+	judge(log, m, t, ends);
+}
+
+/* It goes on from what another one has carried. */
+static void resume(const struct flow_log *log, const struct flow_told *t)
+{
+	struct flow_mark *m = &log->marks[t->index];
+	struct flow_end_of ends[2];
+
+	*m = (struct flow_mark){.created_ms = t->created_ms,
+		.begun_ms = clock_ms(),
+		.flags = FLOW_MARK_KNOWN | FLOW_MARK_FRESH};
+	mark_counters(m, t->packets, t->bytes);
+	ends_of(t, ends);
+	judge(log, m, t, ends);
+}
+
+/* A mark that says more than there was is of a session that was never found. */
+static bool is_behind(const struct flow_mark *m, const struct flow_told *t)
+{
+	return t->bytes[0] < m->bytes[0] || t->bytes[1] < m->bytes[1];
 }
 
 /* ---- Records ---- */
-
-static void ends_of(const struct flow_told *t, struct flow_end_of ends[2])
-{
-	ends[0] = (struct flow_end_of){t->vpc[0], t->in, t->src};
-	ends[1] = (struct flow_end_of){t->vpc[1], t->out, t->post_dst};
-}
 
 static void describe(const struct flow_log *log, struct flow_record *r, const struct flow_told *t,
 	const struct flow_end_of ends[2])
@@ -138,7 +183,7 @@ static void describe(const struct flow_log *log, struct flow_record *r, const st
 	r->session = session_mix(((uint64_t)t->created_ms << 32 | t->index) ^ session_seed[3],
 			     session_seed[0]) |
 		     1;
-	flow_scope_describe(r, ends, log->vpc_index);
+	flow_scope_describe(log, r, ends);
 }
 
 static uint8_t tcp_flags(uint8_t bits)
@@ -148,19 +193,14 @@ static uint8_t tcp_flags(uint8_t bits)
 			 (bits & (TCP_ACKED_SYN | TCP_PICKED_UP) ? 0x10 : 0));
 }
 
-static bool report_flow(const struct flow_log *log, const struct flow_mark *m,
+static void report_flow(const struct flow_log *log, const struct flow_mark *m,
 	const struct flow_told *t, const struct flow_end_of ends[2])
 {
-	bool mine = flow_scope_has(log, &ends[0]);
 	struct flow_record r;
 
-	/* The initiator's node reports it, if the initiator is of the scope. */
-	if (mine ? !flow_end_is_here(&ends[0])
-		 : !flow_end_is_here(&ends[1]) || !flow_scope_has(log, &ends[1]))
-		return false;
 	describe(log, &r, t, ends);
 	if (!flow_log_is_sampled(log, &r))
-		return false;
+		return;
 	r.end = t->end;
 	for (unsigned int d = 0; d < 2; d++) {
 		r.packets[d] = (uint32_t)t->packets[d] - m->packets[d];
@@ -171,7 +211,6 @@ static bool report_flow(const struct flow_log *log, const struct flow_mark *m,
 		r.tcp_flags[d] = t->proto == IPPROTO_TCP ? tcp_flags(t->tcp_bits[d]) : 0;
 	}
 	flow_sink_put(log->sink, &r);
-	return true;
 }
 
 static uint8_t event_of(const struct flow_told *t, bool created)
@@ -191,8 +230,7 @@ static void report_event(const struct flow_log *log, const struct flow_told *t,
 	uint8_t event = event_of(t, created);
 	struct flow_record r;
 
-	if (event == FLOW_NAT_NONE ||
-		(!flow_scope_has(log, &ends[0]) && !flow_scope_has(log, &ends[1])))
+	if (event == FLOW_NAT_NONE)
 		return;
 	describe(log, &r, t, ends);
 	if (!flow_log_is_sampled(log, &r))
@@ -212,13 +250,36 @@ static bool has_moved(const struct flow_mark *m, const struct flow_told *t)
 static void tell_nat(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t,
 	const struct flow_end_of ends[2], bool ended)
 {
-	if (!log->nat_events || !log->accepted || !t->nat)
+	if (!log->nat_events || !log->accepted || !t->nat ||
+		!(m->flags & (FLOW_MARK_SCOPE | FLOW_MARK_SCOPE << 1)))
 		return;
 	if (!(m->flags & FLOW_MARK_NAT_TOLD))
-		report_event(log, t, ends, true, t->created_ms);
+		report_event(log, t, ends, true, m->begun_ms);
 	m->flags |= FLOW_MARK_NAT_TOLD;
 	if (ended)
 		report_event(log, t, ends, false, clock_ms());
+}
+
+/* Of a log that leaves: nothing that began since, and nothing twice. */
+static bool is_past(const struct flow_log *log, const struct flow_mark *m, uint32_t created_ms)
+{
+	if (!log->leaving)
+		return false;
+	return m->flags & FLOW_MARK_KNOWN ? m->flags & FLOW_MARK_LAST
+					  : is_after(created_ms, log->left.ms);
+}
+
+/* What it has carried since it was last spoken of, if that was this node's to say; then who is to from now on. */
+static void settle_flow(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t,
+	const struct flow_end_of ends[2])
+{
+	if (log->accepted && (m->flags & FLOW_MARK_OURS) && has_moved(m, t))
+		report_flow(log, m, t, ends);
+	judge(log, m, t, ends);
+	mark_counters(m, t->packets, t->bytes);
+	m->begun_ms = clock_ms();
+	if (log->leaving)
+		m->flags |= FLOW_MARK_LAST;
 }
 
 /* What a log has not said of a session yet. */
@@ -227,16 +288,17 @@ static void settle(const struct flow_log *log, const struct flow_told *t, bool d
 	struct flow_mark *m = mark_of(log, t->index, t->created_ms);
 	struct flow_end_of ends[2];
 
-	if (!(m->flags & FLOW_MARK_KNOWN))
-		begin(log, m, t);
+	if (is_past(log, m, t->created_ms))
+		return;
+	if (is_behind(m, t))
+		m->flags = 0;
 	ends_of(t, ends);
+	if (!(m->flags & FLOW_MARK_KNOWN))
+		begin(log, m, t, ends);
+	m->flags &= ~FLOW_MARK_FRESH;
 	tell_nat(log, m, t, ends, ended);
-	if (due) {
-		if (log->accepted && has_moved(m, t))
-			report_flow(log, m, t, ends);
-		mark_counters(m, t->packets, t->bytes);
-		m->begun_ms = clock_ms();
-	}
+	if (due)
+		settle_flow(log, m, t, ends);
 	if (ended)
 		m->flags = 0;
 }
@@ -247,6 +309,19 @@ void flow_watch_told(const struct flow_told *t)
 
 	FLOW_LOGS_FOREACH(t->logs, log)
 	settle(log, t, true, true);
+}
+
+void flow_watch_resumed(const struct flow_told *t)
+{
+	struct flow_log *log;
+
+	FLOW_LOGS_FOREACH(t->logs, log)
+	resume(log, t);
+}
+
+uint32_t flow_watch_turns(void)
+{
+	return turns;
 }
 
 /* ---- The hand ---- */
@@ -266,6 +341,43 @@ static bool is_closed(uint32_t index)
 	       tcp_state_of(index) >= TCP_TIME_WAIT;
 }
 
+static bool has_changed_place(const struct flow_mark *m, uint32_t index)
+{
+	const struct session_dir *d = session_dir_of(index << 1);
+
+	return d->in != m->in || d->out != m->out;
+}
+
+enum look { LOOK_NOTHING, LOOK_FIRST, LOOK_DUE };
+
+/* Is there anything to say of a session? Most often there is not. */
+static enum look look_at(const struct flow_log *log, uint32_t index, uint32_t now_ms)
+{
+	uint32_t created_ms = session_colds[index].created_ms;
+	struct flow_mark *m = mark_of(log, index, created_ms);
+	bool due;
+
+	if (!(m->flags & FLOW_MARK_KNOWN)) {
+		flow_ring_drain(); /* who made it may have said what it goes on from */
+		mark_of(log, index, created_ms);
+	}
+	if (is_past(log, m, created_ms))
+		return LOOK_NOTHING;
+	if (!(m->flags & FLOW_MARK_KNOWN))
+		return log->leaving ? LOOK_DUE : LOOK_FIRST;
+	if (has_changed_place(m, index))
+		return LOOK_DUE;
+	if (m->flags & FLOW_MARK_FRESH)
+		return LOOK_FIRST;
+	due = log->leaving || (int32_t)(now_ms - m->begun_ms) >= (int32_t)log->interval_ms;
+	if (!due && !is_closed(index))
+		return LOOK_NOTHING;
+	if (counters_moved(m, index))
+		return LOOK_DUE;
+	m->begun_ms = due ? now_ms : m->begun_ms;
+	return LOOK_NOTHING;
+}
+
 static void visit(uint32_t index, uint32_t now_ms)
 {
 	uint64_t bits = bits_of(index);
@@ -275,29 +387,31 @@ static void visit(uint32_t index, uint32_t now_ms)
 
 	FLOW_LOGS_FOREACH(bits, log)
 	{
-		struct flow_mark *m = mark_of(log, index, session_colds[index].created_ms);
-		bool known = m->flags & FLOW_MARK_KNOWN, due, closed;
+		enum look look = look_at(log, index, now_ms);
 
-		due = known && (int32_t)(now_ms - m->begun_ms) >= (int32_t)log->interval_ms;
-		if (known && !due && !is_closed(index))
+		if (look == LOOK_NOTHING)
 			continue;
-		if (known && !counters_moved(m, index)) {
-			m->begun_ms = due ? now_ms : m->begun_ms;
-			continue;
-		}
 		if (!told)
 			tell_of(&t, index);
 		told = true;
-		closed = t.closed;
-		t.end = closed ? FLOW_END_DETECTED : FLOW_END_ACTIVE;
-		settle(log, &t, due || closed, false);
+		t.end = t.closed       ? FLOW_END_DETECTED
+			: log->leaving ? FLOW_END_FORCED
+				       : FLOW_END_ACTIVE;
+		settle(log, &t, look == LOOK_DUE || t.closed, false);
 	}
 }
 
 static void turned(uint32_t now_ms)
 {
+	turns++;
 	last_turn_ms = turn_ms;
 	turn_ms = now_ms;
+}
+
+static void tell_end_of(struct flow_told *t, uint32_t index, bool timed_out)
+{
+	tell_of(t, index);
+	t->end = t->closed ? FLOW_END_DETECTED : timed_out ? FLOW_END_IDLE : FLOW_END_FORCED;
 }
 
 static void ended(uint32_t index, bool timed_out)
@@ -306,33 +420,28 @@ static void ended(uint32_t index, bool timed_out)
 
 	if (bits_of(index) == 0)
 		return;
-	tell_of(&t, index);
-	t.end = t.closed ? FLOW_END_DETECTED : timed_out ? FLOW_END_IDLE : FLOW_END_FORCED;
+	tell_end_of(&t, index, timed_out);
 	if (worker_self == NULL)
 		flow_watch_told(&t);
 	else if (!flow_ring_put(&t))
 		flow_ring_count_lost(t.logs);
 }
 
-/* On the control thread its counters are known exactly; one that a worker makes is taken up by begin(). */
+/* The other one tells what it has carried so far. On a worker this goes the same way as that, and behind it. */
 static void resumed(uint32_t index)
 {
-	struct flow_log *log;
 	struct flow_told t;
 
-	if (worker_self != NULL)
+	if (bits_of(index) == 0)
 		return;
-	flow_ring_drain(); /* what the index's last session had to say */
 	tell_of(&t, index);
-	FLOW_LOGS_FOREACH(t.logs, log)
-	{
-		struct flow_mark *m = &log->marks[index];
-
-		*m = (struct flow_mark){.created_ms = t.created_ms,
-			.begun_ms = clock_ms(),
-			.flags = FLOW_MARK_KNOWN | FLOW_MARK_NAT_TOLD};
-		mark_counters(m, t.packets, t.bytes);
+	t.kind = FLOW_TOLD_RESUMED;
+	if (worker_self != NULL) {
+		(void)flow_ring_put(&t); /* without room begin() takes it for a new one */
+		return;
 	}
+	flow_ring_drain(); /* what the index's last session had to say */
+	flow_watch_resumed(&t);
 }
 
 static const struct session_watcher watcher = {
@@ -348,16 +457,22 @@ void flow_watch_start(void)
 	if (session_watched() != NULL)
 		return;
 	turn_ms = last_turn_ms = clock_ms();
+	vnic_on_removal(flow_scope_left);
 	atomic_store_explicit(&session_watcher, &watcher, memory_order_release);
 }
 
 void flow_watch_tell_all(void)
 {
+	struct flow_told t;
+
 	rcu_read_enter();
 	flow_ring_drain();
-	for (uint32_t i = 0; i < session_high_water(); i++)
-		if (session_alive(i))
-			ended(i, false);
+	for (uint32_t i = 0; i < session_high_water(); i++) {
+		if (!session_alive(i) || bits_of(i) == 0)
+			continue;
+		tell_end_of(&t, i, false);
+		flow_watch_told(&t);
+	}
 	rcu_read_leave();
 }
 

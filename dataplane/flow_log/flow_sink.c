@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "flow_log/flow_json.h"
 #include "flow_log/flow_link.h"
@@ -22,19 +23,25 @@
 /* A collector that is away is asked again after so long, later less often. */
 #define RETRY_MIN_MS 200u
 #define RETRY_MAX_MS 5000u
-/* RFC 7011 section 8.1: over UDP templates are told again and again. Each time the collector may be another process. */
-#define TEMPLATES_MS 10000u
 #define LOOK_MS 1000u
 #define LINES_MAX (16u << 10)
 
+struct flow_tally {
+	_Atomic uint32_t references;
+	_Atomic uint64_t records, lost;
+};
+
 struct flow_sink {
-	pthread_mutex_t lock; /* of the queue, `closed_ms` and `reason` */
+	pthread_mutex_t lock; /* of the queue, `closed_ms`, `away` and `reason` */
 	pthread_cond_t filled;
 	struct flow_record *queue;
 	unsigned int head, count;
 	int64_t closed_ms; /* 0: open */
+	bool away;         /* the collector took nothing when it was last tried */
+	bool awaited;      /* under closing_lock: counted in `closing` */
 	char reason[128];
-	_Atomic uint64_t records, lost;
+	struct flow_tally *tally;
+	_Atomic uint32_t sample;
 	/* The thread's. */
 	char log[FLOW_NAME_MAX], node[FLOW_NAME_MAX];
 	bool json;
@@ -44,11 +51,12 @@ struct flow_sink {
 	struct flow_record batch[BATCH];
 	unsigned int n_batch;
 	int64_t templates_ms, retry_ms;
+	uint32_t templates_period_ms;
 	uint32_t delay_ms;
 	uint8_t out[LINES_MAX];
 };
 
-/* Closed ones whose threads are still there. */
+/* Closed ones that still have something to say, and somebody who may hear it. */
 static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t closing_none;
 static unsigned int closing;
@@ -73,16 +81,35 @@ static void add_count(_Atomic uint64_t *counter, uint64_t more)
 
 /* ---- The thread: one message ---- */
 
-/* The link's losses and reason, where others read them. */
-static void publish(struct flow_sink *s)
+/* The end of the process does not wait for it any longer. */
+static void stop_awaiting(struct flow_sink *s)
 {
-	/* What was lost had been counted as sent. */
-	if (s->link.lost != 0) {
-		add_count(&s->lost, s->link.lost);
-		atomic_fetch_sub_explicit(&s->records, s->link.lost, memory_order_relaxed);
-		s->link.lost = 0;
-	}
+	pthread_mutex_lock(&closing_lock);
+	closing -= s->awaited;
+	if (s->awaited && closing == 0)
+		pthread_cond_broadcast(&closing_none);
+	s->awaited = false;
+	pthread_mutex_unlock(&closing_lock);
+}
+
+/* What the link has lost had been counted as sent. */
+static void count_link_lost(struct flow_sink *s)
+{
+	if (s->link.lost == 0)
+		return;
+	add_count(&s->tally->lost, s->link.lost);
+	atomic_fetch_sub_explicit(&s->tally->records, s->link.lost, memory_order_relaxed);
+	s->link.lost = 0;
+}
+
+/* The link's losses and reason, where others read them. `away`: it takes nothing. */
+static void publish(struct flow_sink *s, bool away)
+{
+	count_link_lost(s);
 	pthread_mutex_lock(&s->lock);
+	s->away = away;
+	if (away && s->closed_ms != 0)
+		stop_awaiting(s);
 	if (strcmp(s->reason, s->link.reason) != 0) {
 		if (s->link.reason[0] != '\0')
 			log_warn("a flow log's collector does not take records",
@@ -152,31 +179,36 @@ static int send_message(struct flow_sink *s, size_t len, uint32_t records)
 		return 0;
 	rc = flow_link_send(&s->link, s->out, len, records);
 	if (rc == 0) {
-		add_count(&s->records, records);
+		add_count(&s->tally->records, records);
 		return 0;
 	}
 	if (rc == -EAGAIN || s->link.type == FLOW_LINK_TCP)
 		return rc;
-	add_count(&s->lost, records);
+	add_count(&s->tally->lost, records);
 	return 0;
 }
 
-/* Templates that are due, in messages of their own. */
+/* Templates and options that are due, in messages of their own. */
 static int send_templates(struct flow_sink *s)
 {
 	bool all;
 	int rc;
 
-	if (s->link.type == FLOW_LINK_UDP && mono_ms() - s->templates_ms >= TEMPLATES_MS)
+	if (s->link.type == FLOW_LINK_UDP && mono_ms() - s->templates_ms >= s->templates_period_ms)
 		restart_templates(s);
+	s->ipfix.sample = atomic_load_explicit(&s->sample, memory_order_relaxed);
+	s->ipfix.sent = atomic_load_explicit(&s->tally->records, memory_order_relaxed);
+	s->ipfix.lost = atomic_load_explicit(&s->tally->lost, memory_order_relaxed);
 	do {
 		unsigned int from = s->ipfix.next_template;
+		uint32_t sequence = s->ipfix.sequence;
 
 		ipfix_begin(&s->ipfix, s->out, IPFIX_MESSAGE_MAX);
 		all = ipfix_add_templates(&s->ipfix);
 		rc = send_message(s, ipfix_end(&s->ipfix, (uint32_t)time(NULL)), 0);
 		if (rc != 0) {
 			s->ipfix.next_template = from;
+			s->ipfix.sequence = sequence;
 			return rc;
 		}
 	} while (!all);
@@ -185,8 +217,8 @@ static int send_templates(struct flow_sink *s)
 
 static int send_ipfix(struct flow_sink *s, struct place *at)
 {
-	uint32_t sequence = s->ipfix.sequence;
 	int rc = send_templates(s);
+	uint32_t sequence = s->ipfix.sequence;
 
 	if (rc != 0)
 		return rc;
@@ -233,13 +265,19 @@ static int open_link(struct flow_sink *s)
 	return 0;
 }
 
+static void count_lost(struct flow_sink *s, const struct flow_record *r)
+{
+	add_count(&s->tally->lost, flow_record_parts(r, s->lines.biflow));
+}
+
 /* Records that no file takes do not wait: it will not be there sooner for that. */
 static void give_up(struct flow_sink *s, const struct place *from)
 {
 	for (unsigned int i = from->record; i < s->n_batch; i++) {
-		unsigned int parts = flow_record_parts(&s->batch[i], s->lines.biflow);
-
-		add_count(&s->lost, i == from->record && from->direction == 1 ? 1 : parts);
+		if (i == from->record && from->direction == 1)
+			add_count(&s->tally->lost, 1);
+		else
+			count_lost(s, &s->batch[i]);
 	}
 	s->n_batch = 0;
 }
@@ -261,7 +299,7 @@ static bool deliver(struct flow_sink *s, struct place *at)
 			give_up(s, at);
 		flow_link_close(&s->link); /* it may be renamed or removed at any time */
 	}
-	publish(s);
+	publish(s, rc != 0);
 	if (rc == 0)
 		s->n_batch = 0;
 	return s->n_batch == 0;
@@ -302,8 +340,19 @@ static bool wait_for_records(struct flow_sink *s, bool waiting)
 	       ((s->count > 0 || s->n_batch > 0) && mono_ms() - s->closed_ms < FLOW_SINK_LINGER_MS);
 }
 
+/* What nobody has taken is lost; `at` is where the batch is. */
+static void end_sink(struct flow_sink *s, const struct place *at)
+{
+	give_up(s, at);
+	for (; s->count > 0; s->count--, s->head = (s->head + 1) % QUEUE_SIZE)
+		count_lost(s, &s->queue[s->head]);
+	flow_link_close(&s->link);
+	count_link_lost(s);
+}
+
 static void free_sink(struct flow_sink *s)
 {
+	flow_tally_put(s->tally);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->filled);
 	free(s->queue);
@@ -328,23 +377,40 @@ static void *run(void *arg)
 			waiting = !deliver(s, &at);
 		} else {
 			/* Whether it is there is to be known before there is anything to tell it. */
-			if (s->link.type == FLOW_LINK_TCP)
-				(void)open_link(s);
-			publish(s);
+			bool away = s->link.type == FLOW_LINK_TCP && open_link(s) != 0;
+
+			publish(s, away);
 		}
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
-	flow_link_close(&s->link);
+	end_sink(s, &at);
+	stop_awaiting(s);
 	free_sink(s);
-	pthread_mutex_lock(&closing_lock);
-	if (--closing == 0)
-		pthread_cond_broadcast(&closing_none);
-	pthread_mutex_unlock(&closing_lock);
 	return NULL;
 }
 
 /* ---- The control thread ---- */
+
+struct flow_tally *flow_tally_new(void)
+{
+	struct flow_tally *tally = calloc(1, sizeof(*tally));
+
+	return tally != NULL ? flow_tally_ref(tally) : NULL;
+}
+
+struct flow_tally *flow_tally_ref(struct flow_tally *tally)
+{
+	atomic_fetch_add_explicit(&tally->references, 1, memory_order_relaxed);
+	return tally;
+}
+
+void flow_tally_put(struct flow_tally *tally)
+{
+	if (tally != NULL &&
+		atomic_fetch_sub_explicit(&tally->references, 1, memory_order_acq_rel) == 1)
+		free(tally);
+}
 
 static int start(struct flow_sink *s)
 {
@@ -395,11 +461,16 @@ struct flow_sink *flow_sink_open(const struct flow_sink_config *config)
 	copy_name(s->node, config->node);
 	s->json = config->json;
 	s->lines = (struct flow_json){s->log, s->node, config->biflow};
-	s->ipfix = (struct ipfix_writer){.domain = config->domain, .biflow = config->biflow};
+	s->ipfix = (struct ipfix_writer){
+		.domain = config->domain, .biflow = config->biflow, .process = (uint32_t)getpid()};
+	s->templates_period_ms =
+		config->templates_ms != 0 ? config->templates_ms : FLOW_SINK_TEMPLATES_MS;
 	s->delay_ms = RETRY_MIN_MS;
+	s->tally = flow_tally_ref(config->tally);
 	error = start(s);
 	if (error == 0)
 		return s;
+	flow_tally_put(s->tally);
 fail:
 	if (s != NULL)
 		free(s->queue);
@@ -414,7 +485,7 @@ void flow_sink_put(struct flow_sink *s, const struct flow_record *record)
 
 	pthread_mutex_lock(&s->lock);
 	if (s->count == QUEUE_SIZE) {
-		add_count(&s->lost, parts);
+		add_count(&s->tally->lost, parts);
 	} else {
 		s->queue[(s->head + s->count) % QUEUE_SIZE] = *record;
 		s->count++;
@@ -426,13 +497,18 @@ void flow_sink_put(struct flow_sink *s, const struct flow_record *record)
 
 void flow_sink_count_lost(struct flow_sink *s, uint64_t records)
 {
-	add_count(&s->lost, records);
+	add_count(&s->tally->lost, records);
+}
+
+void flow_sink_set_sample(struct flow_sink *s, uint32_t sample)
+{
+	atomic_store_explicit(&s->sample, sample, memory_order_relaxed);
 }
 
 void flow_sink_figures(struct flow_sink *s, struct flow_sink_figures *f)
 {
-	f->records = atomic_load_explicit(&s->records, memory_order_relaxed);
-	f->lost = atomic_load_explicit(&s->lost, memory_order_relaxed);
+	f->records = atomic_load_explicit(&s->tally->records, memory_order_relaxed);
+	f->lost = atomic_load_explicit(&s->tally->lost, memory_order_relaxed);
 	pthread_mutex_lock(&s->lock);
 	memcpy(f->reason, s->reason, sizeof(f->reason));
 	pthread_mutex_unlock(&s->lock);
@@ -440,22 +516,26 @@ void flow_sink_figures(struct flow_sink *s, struct flow_sink_figures *f)
 
 void flow_sink_close(struct flow_sink *s)
 {
-	pthread_mutex_lock(&closing_lock);
-	closing++;
-	pthread_mutex_unlock(&closing_lock);
 	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&closing_lock);
+	s->awaited = !s->away;
+	closing += s->awaited;
+	pthread_mutex_unlock(&closing_lock);
 	s->closed_ms = mono_ms();
 	pthread_cond_signal(&s->filled);
 	pthread_mutex_unlock(&s->lock);
 }
 
-void flow_sinks_wait(void)
+bool flow_sinks_wait(void)
 {
+	bool all;
 	struct timespec until = at_ms(mono_ms() + FLOW_SINK_LINGER_MS);
 
 	pthread_mutex_lock(&closing_lock);
 	while (closing > 0)
 		if (pthread_cond_timedwait(&closing_none, &closing_lock, &until) == ETIMEDOUT)
 			break;
+	all = closing == 0;
 	pthread_mutex_unlock(&closing_lock);
+	return all;
 }

@@ -10,6 +10,7 @@
 #define HEADER 16u
 #define SET_HEADER 4u
 #define SET_TEMPLATES 2u
+#define SET_OPTIONS 3u
 #define REVERSE_PEN 29305u /* RFC 5103 section 6.1 */
 #define ENTERPRISE 0x8000u
 
@@ -45,6 +46,12 @@ enum element {
 	POST_NAT_SOURCE_IPV6 = 281,
 	POST_NAT_DESTINATION_IPV6 = 282,
 	OBSERVATION_TIME_MS = 323,
+	EXPORTED_RECORDS = 42,
+	EXPORTING_PROCESS = 144,
+	OBSERVATION_DOMAIN = 149,
+	NOT_SENT_FLOWS = 166,
+	SAMPLING_PROBABILITY = 311,
+	FLOW_SELECTOR = 390,
 	REVERSE = 0x8000, /* + an element: of the other direction */
 };
 
@@ -98,9 +105,13 @@ enum template {
 	T_V6_POST6,
 	T_NAT44,
 	T_NAT64,
+	T_SAMPLING, /* options */
+	T_LOST,
 	T_BIFLOW, /* + one of the first six */
 	T_MAX = T_BIFLOW + 6
 };
+/* Uniform probabilistic: each flow is as likely to be in it as any other (RFC 7014 section 5.2). */
+#define SELECTOR_UNIFORM 4u
 
 static const struct field templates[T_MAX][28] = {
 	[T_V4] = {FIELDS_V4, FIELDS_ALL},
@@ -111,6 +122,9 @@ static const struct field templates[T_MAX][28] = {
 	[T_V6_POST6] = {FIELDS_V6, FIELDS_ALL, FIELDS_POST6},
 	[T_NAT44] = {{SOURCE_IPV4, 4}, {DESTINATION_IPV4, 4}, FIELDS_EVENT},
 	[T_NAT64] = {{SOURCE_IPV6, 16}, {DESTINATION_IPV6, 16}, FIELDS_EVENT},
+	/* The first field of options is their scope. */
+	[T_SAMPLING] = {{OBSERVATION_DOMAIN, 4}, {FLOW_SELECTOR, 2}, {SAMPLING_PROBABILITY, 8}},
+	[T_LOST] = {{EXPORTING_PROCESS, 4}, {EXPORTED_RECORDS, 8}, {NOT_SENT_FLOWS, 8}},
 	[T_BIFLOW + T_V4] = {FIELDS_V4, FIELDS_ALL, FIELDS_BACK},
 	[T_BIFLOW + T_V4_POST4] = {FIELDS_V4, FIELDS_ALL, FIELDS_POST4, FIELDS_BACK},
 	[T_BIFLOW + T_V4_POST6] = {FIELDS_V4, FIELDS_ALL, FIELDS_POST6, FIELDS_BACK},
@@ -172,9 +186,15 @@ static unsigned int field_count(const struct field *fields)
 	return n;
 }
 
-static size_t template_size(const struct field *fields)
+static bool is_options(unsigned int t)
 {
-	size_t size = 4;
+	return t == T_SAMPLING || t == T_LOST;
+}
+
+static size_t template_size(unsigned int t)
+{
+	const struct field *fields = templates[t];
+	size_t size = is_options(t) ? 6 : 4;
 
 	for (unsigned int i = 0; i < field_count(fields); i++)
 		size += fields[i].id & REVERSE ? 8 : 4;
@@ -188,6 +208,8 @@ static void put_template(struct ipfix_writer *w, unsigned int t)
 
 	put(w, FIRST_ID + t, 2);
 	put(w, n, 2);
+	if (is_options(t))
+		put(w, 1, 2); /* scope fields */
 	for (unsigned int i = 0; i < n; i++) {
 		put(w, fields[i].id, 2); /* REVERSE is the enterprise bit */
 		put(w, fields[i].size, 2);
@@ -196,15 +218,63 @@ static void put_template(struct ipfix_writer *w, unsigned int t)
 	}
 }
 
+static uint64_t option_of(const struct ipfix_writer *w, uint16_t id)
+{
+	double probability = 1.0 / (w->sample != 0 ? w->sample : 1);
+	uint64_t bits;
+
+	switch (id) {
+	case OBSERVATION_DOMAIN:
+		return w->domain;
+	case FLOW_SELECTOR:
+		return SELECTOR_UNIFORM;
+	case SAMPLING_PROBABILITY:
+		memcpy(&bits, &probability, sizeof(bits)); /* IEEE 754, as RFC 7011 wants it */
+		return bits;
+	case EXPORTING_PROCESS:
+		return w->process;
+	case EXPORTED_RECORDS:
+		return w->sent;
+	default:
+		return w->lost;
+	}
+}
+
+static size_t record_size(unsigned int t)
+{
+	size_t size = 0;
+
+	for (unsigned int i = 0; i < field_count(templates[t]); i++)
+		size += templates[t][i].size;
+	return size;
+}
+
+static bool put_options(struct ipfix_writer *w, unsigned int t)
+{
+	if (!open_set(w, (uint16_t)(FIRST_ID + t), record_size(t)))
+		return false;
+	for (unsigned int i = 0; i < field_count(templates[t]); i++)
+		put(w, option_of(w, templates[t][i].id), templates[t][i].size);
+	w->records++;
+	return true;
+}
+
 bool ipfix_add_templates(struct ipfix_writer *w)
 {
 	unsigned int end = w->biflow ? T_MAX : T_BIFLOW;
 
 	while (w->next_template < end) {
-		if (!open_set(w, SET_TEMPLATES, template_size(templates[w->next_template])))
+		unsigned int t = w->next_template;
+
+		if (!open_set(w, is_options(t) ? SET_OPTIONS : SET_TEMPLATES, template_size(t)))
 			return false;
-		put_template(w, w->next_template++);
+		put_template(w, t);
+		w->next_template++;
 	}
+	/* Their values, once each is known. */
+	for (; w->next_template < end + 2; w->next_template++)
+		if (!put_options(w, T_SAMPLING + (w->next_template - end)))
+			return false;
 	return true;
 }
 
@@ -356,15 +426,12 @@ bool ipfix_add(struct ipfix_writer *w, const struct flow_record *r, unsigned int
 	struct view v = {.r = r, .direction = direction};
 	const struct field *fields;
 	unsigned int t, n;
-	size_t size = 0;
 
 	flow_record_tuple(r, direction, &v.t);
 	t = template_of(w, &v);
 	fields = templates[t];
 	n = field_count(fields);
-	for (unsigned int i = 0; i < n; i++)
-		size += fields[i].size;
-	if (!open_set(w, (uint16_t)(FIRST_ID + t), size))
+	if (!open_set(w, (uint16_t)(FIRST_ID + t), record_size(t)))
 		return false;
 	for (unsigned int i = 0; i < n; i++) {
 		const struct ip_addr *a = address_of(&v, fields[i].id);

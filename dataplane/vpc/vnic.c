@@ -359,12 +359,21 @@ void vnic_put(struct port *port, struct vnic *vnic, const struct vnic_port *sett
 		open_device(vnic); /* failed: the port's state and reason say so */
 }
 
+static void (*on_removal)(const struct vnic *vnic);
+
+void vnic_on_removal(void (*fn)(const struct vnic *vnic))
+{
+	on_removal = fn;
+}
+
 void vnic_remove(struct port *port)
 {
 	struct vnic *old = vnic_of(port);
 
 	port->enabled = 0;
 	if (old != NULL) {
+		if (on_removal != NULL)
+			on_removal(old);
 		__atomic_store_n(&port->vnic, NULL, __ATOMIC_RELEASE);
 		unlist_sharing(old);
 		remove_endpoints(old, NULL);

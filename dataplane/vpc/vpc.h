@@ -219,6 +219,8 @@ void endpoint_each(void (*fn)(struct endpoint *endpoint, void *arg), void *arg);
 void route_put(struct vpc *vpc, struct route *route);
 void route_remove(struct vpc *vpc, const struct ip_prefix *destination);
 
+/* Calls `fn` for every vNIC that leaves this node, while its endpoints, subnet and VPC are still there. */
+void vnic_on_removal(void (*fn)(const struct vnic *vnic));
 /* Opens again the ports whose device failed to open; for a timer. Returns how many are still in error. */
 unsigned int vnic_retry(void);
 /* How often a device failed to open since the start. */

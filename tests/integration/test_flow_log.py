@@ -52,6 +52,12 @@ def lines_of(path):
         return [json.loads(line) for line in f if line.endswith("\n")]
 
 
+def told(*paths):
+    """Packets and bytes of all lines so far."""
+    lines = [line for path in paths for line in lines_of(path)]
+    return tuple(sum(i.get(key, 0) + i.get(f"reverse_{key}", 0) for i in lines) for key in ("packets", "bytes"))
+
+
 def carried(cloud, node="host-a"):
     """Packets and bytes of a node's sessions, as session.list has them."""
     items = [i for i in cloud.call("session.list", limit=1000)["items"] if i["node"] == node]
@@ -117,20 +123,20 @@ class Nfcapd:
 def test_nfcapd_totals(cloud, log, biflow):
     """What nfdump adds up are the sessions' own counters, packets and bytes, of both families."""
     port = 9990 + biflow
-    collector = Nfcapd(cloud, port)
+    collector, path = Nfcapd(cloud, port), os.path.join(cloud.dir, f"beside-{port}.json")
     log("audit", collector=f"udp://127.0.0.1:{port}", biflow=biflow)
+    log("beside", collector=f"file:{path}", format="json", biflow=biflow)  # which can be read while it grows
     talk(cloud, 4)
     talk(cloud, 6)
+    one = cloud.machines["one"]
+    one.iperf3(cloud.machines["two"], size="64M")
+    one.iperf3(cloud.machines["far"], size="16M", extra=["-R"], family=6)
     packets, octets = end_all(cloud)
+    assert octets > 80_000_000
 
-    def settled():
-        now = status(cloud, "audit")
-        return now["records"] >= (6 if biflow else 12) and now["lost"] == 0
-
-    wait_for(settled, 20, lambda: status(cloud, "audit"))
-    last = None
-    while last != (last := status(cloud, "audit")["records"]):
-        wait_for(lambda: True, 1)
+    wait_for(lambda: told(path)[0] >= packets, 20, lambda: (packets, told(path)))
+    assert told(path) == (packets, octets)
+    wait_for(lambda: status(cloud, "audit")["records"] == len(lines_of(path)), 20, lambda: status(cloud, "audit"))
     records = collector.records()
     assert sum(r.get("in_packets", 0) + r.get("out_packets", 0) for r in records) == packets, records
     assert sum(r.get("in_bytes", 0) + r.get("out_bytes", 0) for r in records) == octets, records
@@ -173,6 +179,25 @@ def test_each_flow_once(cloud, log):
         assert len(lines) == 4 and {(i["destination_port"] if i["direction"] == "initiator" else i["source_port"]) for i in lines} == {4001, 4002}
     assert {(i["source_name"], i["node"]) for i in lines_of(whole) if i["direction"] == "initiator"} == {("one", "host-a"), ("far", "host-b")}
     assert {i["node"] for i in lines_of(own)} == {"host-b"}
+
+
+def test_a_machine_goes(cloud, log):
+    """Nobody tells twice, or not at all, what a machine has sent and got that is deleted: as initiator and as responder, over hosts."""
+    path = os.path.join(cloud.dir, "goes.json")
+    log("goes", collector=f"file:{path}", format="json", interval_s=3600)
+    brief, far = cloud.machine("brief", "s", "a", addresses=["10.0.1.14"], security_groups=["v-open"]), cloud.machines["far"]
+    wait_for(lambda: brief.ping(far), 20, "the new machine")
+    cloud.call("session.flush")
+    wait_for(lambda: len(lines_of(path)) >= 2, 20, lambda: lines_of(path))
+    before = len(lines_of(path))
+    assert brief.udp_echo(far, port=4001) and far.udp_echo(brief, port=4002)
+    cloud.delete("port", "brief")
+    wait_for(lambda: len(lines_of(path)) >= before + 4, 20, lambda: lines_of(path))
+    lines = [i for i in lines_of(path)[before:] if i["protocol"] == "udp"]
+    assert {(i["source"], i["destination"], i["node"], i["packets"], i["end_reason"]) for i in lines} == {
+        (brief.ip4, far.ip4, "host-a", 1, "forced"), (far.ip4, brief.ip4, "host-a", 1, "forced"),
+        (brief.ip4, far.ip4, "host-b", 1, "forced"), (far.ip4, brief.ip4, "host-b", 1, "forced")}
+    assert len(lines) == 4 and {i["source_name"] for i in lines if i["source"] == brief.ip4 and i["node"] == "host-a"} == {"brief"}
 
 
 def test_denied(cloud, log):
@@ -257,7 +282,8 @@ def test_tcp_collector_returns(cloud, log):
     wait_for(lambda: sum(r["packets"] for r in collector.records()) >= packets + more[0], 30, collector.records)
     assert sum(r["packets"] for r in collector.records()) == packets + more[0]
     assert sum(r["octets"] for r in collector.records()) == octets + more[1]
-    assert [s.sequence for s in collector.sessions] == [len(s.records) for s in collector.sessions] and len(collector.sessions) == 2
+    assert [s.sequence for s in collector.sessions] == [len(s.records) + len(s.options) for s in collector.sessions]
+    assert [[o.get("probability", o.get("lost")) for o in s.options] for s in collector.sessions] == [[1.0, 0], [1.0, 0]]
     wait_for(lambda: trouble(cloud, "tcp") == "", 20, lambda: status(cloud, "tcp"))
     assert (status(cloud, "tcp")["records"], status(cloud, "tcp")["lost"]) == (len(collector.records()), 0)
     collector.close()
@@ -298,12 +324,8 @@ def test_changes_and_restarts(cloud, log):
     connection.close()
     packets, octets = end_all(cloud)
 
-    def told():
-        lines = lines_of(first) + lines_of(second)
-        return tuple(sum(i[key] + i.get(f"reverse_{key}", 0) for i in lines) for key in ("packets", "bytes"))
-
-    wait_for(lambda: told()[0] >= packets, 20, told)
-    assert told() == (packets, octets) and lines_of(second)
+    wait_for(lambda: told(first, second)[0] >= packets, 20, lambda: told(first, second))
+    assert told(first, second) == (packets, octets) and lines_of(second)
     host = cloud.host("a")
     before = len(lines_of(second))
     assert one.udp_echo(two, port=4003)

@@ -65,14 +65,14 @@ static uint32_t get(const uint8_t *p, unsigned int n)
 struct reader {
 	struct {
 		uint32_t id[64], size[64];
-		unsigned int n, bytes;
+		unsigned int n, bytes, scopes; /* scope fields: of options */
 	} templates[32];
-	unsigned int n_records;
+	unsigned int n_records, n_options;
 	const uint8_t *last; /* the last data record, of template `last_id` */
 	unsigned int last_id;
 };
 
-static void read_templates(struct reader *r, const uint8_t *p, const uint8_t *end)
+static void read_templates(struct reader *r, const uint8_t *p, const uint8_t *end, bool options)
 {
 	while (p + 4 <= end) {
 		unsigned int t = get(p, 2) - 256, n = get(p + 2, 2);
@@ -81,6 +81,11 @@ static void read_templates(struct reader *r, const uint8_t *p, const uint8_t *en
 		memset(&r->templates[t], 0, sizeof(r->templates[t]));
 		r->templates[t].n = n;
 		p += 4;
+		if (options) {
+			r->templates[t].scopes = get(p, 2);
+			assert_in_range(r->templates[t].scopes, 1, n);
+			p += 2;
+		}
 		for (unsigned int i = 0; i < n; i++) {
 			r->templates[t].id[i] = get(p, 2);
 			r->templates[t].size[i] = get(p + 2, 2);
@@ -105,13 +110,16 @@ static void read_message(struct reader *r, const uint8_t *p, size_t len)
 		unsigned int id = get(p, 2), size = get(p + 2, 2);
 
 		assert_true(size >= 4 && p + size <= end);
-		if (id == 2) {
-			read_templates(r, p + 4, p + size);
+		if (id == 2 || id == 3) {
+			read_templates(r, p + 4, p + size, id == 3);
 		} else {
 			unsigned int bytes = r->templates[id - 256].bytes;
 
 			assert_true(bytes > 0 && (size - 4) % bytes == 0);
-			r->n_records += (size - 4) / bytes;
+			if (r->templates[id - 256].scopes != 0)
+				r->n_options += (size - 4) / bytes;
+			else
+				r->n_records += (size - 4) / bytes;
 			r->last = p + size - bytes;
 			r->last_id = id - 256;
 		}
@@ -162,22 +170,49 @@ static void test_uniflows(void **state)
 
 	(void)state;
 	tell_templates(&w, &r);
-	assert_int_equal(w.sequence, 0);
+	assert_int_equal(w.sequence, 2); /* options are data records */
+	assert_int_equal(r.n_options, 2);
 	tell(&w, &r, &f, 0);
-	assert_int_equal(get(buf + 8, 4), 0);
+	assert_int_equal(get(buf + 8, 4), 2);
 	assert_int_equal(get(buf + 12, 4), 42);
 	assert_int_equal(get(element(&r, 8), 4), 0x0a000001);
 	assert_int_equal(get(element(&r, 11), 2), 443);
 	assert_int_equal(get(element(&r, 2) + 4, 4), 3);
 	assert_int_equal(get(element(&r, 239), 1), 1);
 	tell(&w, &r, &f, 1);
-	assert_int_equal(get(buf + 8, 4), 1);
+	assert_int_equal(get(buf + 8, 4), 3);
 	assert_int_equal(get(element(&r, 8), 4), 0x0a000002);
 	assert_int_equal(get(element(&r, 7), 2), 443);
 	assert_int_equal(get(element(&r, 1) + 4, 4), 200);
 	assert_int_equal(get(element(&r, 239), 1), 2);
 	assert_int_equal(get(element(&r, 234), 4), 200);
-	assert_int_equal(w.sequence, 2);
+	assert_int_equal(w.sequence, 4);
+}
+
+/* RFC 7014: which flows there are; RFC 7011 section 4.3: what was lost. */
+static void test_options(void **state)
+{
+	struct ipfix_writer w = {
+		.domain = 42, .process = 7, .sample = 4, .sent = 1000, .lost = 0x100000002};
+	struct reader r = {0};
+	uint64_t bits;
+	double p = 0.25;
+
+	(void)state;
+	tell_templates(&w, &r);
+	assert_int_equal(get(element(&r, 144), 4), 7);
+	assert_int_equal(get(element(&r, 42) + 4, 4), 1000);
+	assert_int_equal(get(element(&r, 166), 4), 1);
+	assert_int_equal(get(element(&r, 166) + 4, 4), 2);
+	/* The sampling's record is the one before, in a set of its own. */
+	r.last -= 4 + 14;
+	r.last_id--;
+	assert_int_equal(r.templates[r.last_id].scopes, 1);
+	assert_int_equal(get(element(&r, 149), 4), 42);
+	assert_int_equal(get(element(&r, 390), 2), 4);
+	memcpy(&bits, &p, sizeof(bits));
+	assert_int_equal(get(element(&r, 311), 4), bits >> 32);
+	assert_int_equal(get(element(&r, 311) + 4, 4), bits & UINT32_MAX);
 }
 
 static void test_biflow(void **state)
@@ -250,7 +285,7 @@ static void test_sizes(void **state)
 		if (len > 0)
 			read_message(&r, exact, len);
 		assert_int_equal(r.n_records, n);
-		assert_int_equal(w.sequence, n);
+		assert_int_equal(w.sequence, n + r.n_options);
 		free(exact);
 	}
 }
@@ -329,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_uniflows),
+		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_biflow),
 		cmocka_unit_test(test_translated),
 		cmocka_unit_test(test_sizes),
