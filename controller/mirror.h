@@ -6,9 +6,11 @@
 
 struct node;
 
-/* Has the node a source of it? With a target port: is that there, too; *away is it when it is elsewhere. */
-bool mirror_is_on(const struct node *node, const struct object *mirror, const struct object **away);
-/* emission_items.c: its item for a node. */
+/* Has the node a source of it? */
+bool mirror_is_on(const struct node *node, const struct object *mirror);
+/* Has the node its target port, and do copies come from other nodes? */
+bool mirror_comes_to(const struct node *node, const struct object *mirror);
+/* emission_items.c: its items for a node. */
 void mirror_items(const struct node *node, const struct object *mirror, json_t *out);
 /* Ports of a VPC came to the node, or went: so do mirrors. */
 void mirror_touch_vpc(struct node *node, struct object *vpc);

@@ -107,6 +107,20 @@ bool range_set_lowest_free(
 	return from <= to;
 }
 
+bool range_set_highest_free(
+	const struct range_set *set, range_value from, range_value to, range_value *result)
+{
+	const struct range *r = RANGE(tree_floor(&set->tree, &to));
+
+	if (r != NULL && r->last >= to) {
+		if (r->first <= from)
+			return false;
+		to = r->first - 1;
+	}
+	*result = to;
+	return from <= to;
+}
+
 range_value range_of_addr(const struct net_addr *addr)
 {
 	unsigned n = addr->family == NET_IPV4 ? 4 : 16;

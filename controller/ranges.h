@@ -24,6 +24,9 @@ void range_set_remove(struct range_set *set, range_value first, range_value last
 /* The lowest number in from..to that is not in the set; false when there is none. */
 bool range_set_lowest_free(
 	const struct range_set *set, range_value from, range_value to, range_value *result);
+/* The highest one. */
+bool range_set_highest_free(
+	const struct range_set *set, range_value from, range_value to, range_value *result);
 
 range_value range_of_addr(const struct net_addr *addr);
 struct net_addr range_to_addr(enum net_family family, range_value value);

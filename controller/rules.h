@@ -108,6 +108,8 @@ const char *backend_address(
 
 /* The address that a mirror sends to; NULL: none. */
 const char *mirror_collector(const struct object *mirror);
+/* Under which nodes send one another copies for its target port; 0: it has none. */
+uint32_t mirror_vni(const struct object *mirror);
 
 /* Another node that has the node's `rpc` or `vtep`, which *field is then; NULL: none. */
 struct object *node_rival(const struct model *model, const struct object *node, const char **field);

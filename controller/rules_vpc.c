@@ -55,8 +55,8 @@ static bool vpc_claim(struct model *model, struct object *vpc, struct resource_e
 	if (vni == 0)
 		return true;
 	if (!range_set_add(&model->vnis, vni, vni))
-		return resource_fail_code(
-			error, ERROR_CONFLICT, "/vni", "VNI %u is taken by another VPC", vni);
+		return resource_fail_code(error, ERROR_CONFLICT, "/vni",
+			"VNI %u is taken by another VPC or a mirror", vni);
 	s->has_vni = true;
 	return true;
 }

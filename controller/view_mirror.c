@@ -28,29 +28,34 @@ static void worse(struct summary *s, int rank, const char *node, const char *rea
 	s->reason = mem_printf("node `%s`: %s", node, reason);
 }
 
-/* `said`: the node's item of mirror.status, or NULL. */
+/* `said`: the node's item of mirror.status, or NULL. `kind`: which end of the mirror it has. */
+static void add_end(struct summary *s, const struct node *node, const struct object *mirror,
+	const char *kind, const json_t *said)
+{
+	const char *rejected = reconcile_rejection(node, kind, mirror->name);
+	const char *trouble = resource_text(said, "reason");
+
+	if (rejected != NULL)
+		worse(s, 2, node->name, rejected);
+	else if (!node_is_connected(node))
+		worse(s, 1, node->name, "is away");
+	else if (!wanted_is_told(node, kind, mirror->name))
+		worse(s, 1, node->name, "was not told yet");
+	else if (trouble != NULL && trouble[0] != '\0')
+		worse(s, 2, node->name, trouble);
+}
+
 static void add_node(
 	struct summary *s, const struct node *node, const struct object *mirror, const json_t *said)
 {
-	const char *rejected = reconcile_rejection(node, "mirror", mirror->name);
-	const char *trouble = resource_text(said, "reason");
-	const struct object *away;
-	char text[160];
+	bool from = mirror_is_on(node, mirror), to = mirror_comes_to(node, mirror);
 
-	if (!mirror_is_on(node, mirror, &away))
+	if (!from && !to)
 		return;
-	if (away != NULL) {
-		snprintf(text, sizeof(text), "port `%s` is on another node", away->name);
-		worse(s, 2, node->name, text);
-	} else if (rejected != NULL) {
-		worse(s, 2, node->name, rejected);
-	} else if (!node_is_connected(node)) {
-		worse(s, 1, node->name, "is away");
-	} else if (!wanted_is_told(node, "mirror", mirror->name)) {
-		worse(s, 1, node->name, "was not told yet");
-	} else if (trouble != NULL && trouble[0] != '\0') {
-		worse(s, 2, node->name, trouble);
-	}
+	if (from)
+		add_end(s, node, mirror, "mirror", said);
+	if (to)
+		add_end(s, node, mirror, "mirror_in", said);
 	s->ports += resource_integer(said, "ports", 0);
 	s->packets += resource_integer(said, "packets", 0);
 	s->bytes += resource_integer(said, "bytes", 0);

@@ -50,7 +50,7 @@ bool wave_is_way(const char *key, const json_t *item)
 
 	if (is_one_of(key, always, sizeof(always) / sizeof(always[0])))
 		return true;
-	if (!is_one_of(key, services, SERVICES))
+	if (!is_one_of(key, services, SERVICES) && !is_kind(key, "mirror"))
 		return false;
 	for (unsigned int c = 0; c < kind->n_columns; c++)
 		if (strcmp(kind->columns[c].name, "vtep") == 0)
@@ -61,7 +61,7 @@ bool wave_is_way(const char *key, const json_t *item)
 /* Packets are sent to the node because of it. */
 static bool is_served(const struct item *item)
 {
-	return is_kind(item->key, "port") ||
+	return is_kind(item->key, "port") || is_kind(item->key, "mirror_in") ||
 	       (!item->way && is_one_of(item->key, services, SERVICES));
 }
 

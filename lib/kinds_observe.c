@@ -80,7 +80,7 @@ static const struct field target_port[] = {
 		.type = FIELD_REF,
 		.ref = "port",
 		.flags = FIELD_REQUIRED,
-		.help = "who gets the copies, on the node of the sources",
+		.help = "who gets the copies, on whichever node it is",
 		.example = "\"analyser\""},
 	{},
 };
@@ -147,7 +147,7 @@ static const struct field target_file[] = {
 };
 
 static const struct field_variant mirror_targets[] = {
-	{"port", "a port on the same node, such as an analyser's", target_port},
+	{"port", "a port, such as an analyser's", target_port},
 	{"vxlan", "a VXLAN tunnel (RFC 7348) over the underlay", target_vxlan},
 	{"erspan", "an ERSPAN session of type II or III over the underlay", target_erspan},
 	{"file", "files in pcapng form, for Wireshark and tcpdump", target_file},
@@ -204,6 +204,16 @@ static const struct field mirror_fields[] = {
 		.help = "who gets the copies",
 		.example =
 			"{\"type\": \"erspan\", \"address\": \"192.0.2.200\", \"session_id\": 7}"},
+	{.name = "vni",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_AUTO_MAYBE,
+		.min = 1,
+		.max = 0xffffff,
+		.column = COLUMN_WIDE,
+		.help = "with a target port: under which VXLAN network identifier nodes send it "
+			"their "
+			"copies; when omitted: a free one",
+		.example = "16777215"},
 	KIND_SERVER_FIELDS(mirror_status),
 	{},
 };

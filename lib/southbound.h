@@ -26,7 +26,7 @@
  *   nat.status {names: [..] | omitted} → {items: [{nat_gateway, addresses: [{eip, address, protocol, ports_used, ports_total, blocks_used,
  *     blocks_total, quarantined}], sessions, forwarded (of them by DNAT), refused, rate_per_s}]}   of gateways that are here
  *   mirror.status {names: [..] | omitted} → {items: [{mirror, reason, ports, packets, bytes, lost}]}   reason: why copies do not reach
- *     the target now, ""; ports: how many it looks at
+ *     the target now, ""; ports: how many it looks at. Also of mirrors that have their target, but no source here
  *   flow_log.status {} → {items: [{name, records, lost, reason}]}   of logs that are here; reason: what is wrong with the collector, or ""
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again

@@ -176,6 +176,13 @@ const struct sb_kind sb_kinds[] = {
 		{"vtep", SB_STRING, .nullable = true, .ref = "vtep", .help = "vxlan, erspan: who gets the copies"},
 		{"revision", SB_UINT}),
 	 .help = "copies of packets for somebody who looks"},
+	{"mirror_in", 1, COLUMNS(
+		{"mirror", SB_STRING},
+		{"vni", SB_UINT, .help = "that its copies come with; no VPC's"},
+		{"port", SB_STRING, .help = "who gets them"},
+		{"vteps", SB_STRINGS, .ref = "vtep", .help = "who may send them"},
+		{"revision", SB_UINT}),
+	 .help = "the end of a mirror that has sources on other nodes, to the node of its target port"},
 	{"indicator_list", 1, COLUMNS(
 		{"name", SB_STRING},
 		{"entries", SB_PREFIXES},

@@ -62,6 +62,7 @@ enum classify_kind {
 	CLASSIFY_SHAPE, /* forwarded packets of a flow with a rate: pkt->out says where to, pkt->session by which */
 	CLASSIFY_WAIT, /* the first packet of a flow to a next hop that is not known yet */
 	CLASSIFY_PROBE, /* of the underlay: VXLAN with VNI 0, ICMP echo replies to us. pkt->in says from whom */
+	CLASSIFY_COPY, /* of the underlay: VXLAN with a VNI of a mirror, in pkt->out_vni. pkt->in says from whom */
 	CLASSIFY_MAX
 };
 struct classify_attachment {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mirror/mirror.h"
+#include "mirror/mirror_in.h"
 #include "underlay/underlay.h"
 
 static struct mirror *all;
@@ -112,17 +112,18 @@ void mirror_remove(const char *name)
 	mirror_free(m);
 }
 
-static void trouble_of_port(const struct mirror *m, char *reason)
+void mirror_port_trouble(const char *name, char reason[MIRROR_REASON_MAX])
 {
-	const struct port *port = port_by_name(m->where);
+	const struct port *port = port_by_name(name);
 
+	reason[0] = '\0';
 	if (port == NULL)
-		snprintf(reason, MIRROR_REASON_MAX, "port `%s` is not on this node", m->where);
+		snprintf(reason, MIRROR_REASON_MAX, "port `%s` is not on this node", name);
 	else if (port->state != PORT_ACTIVE)
-		snprintf(reason, MIRROR_REASON_MAX, "port `%s` does not carry traffic: %.60s",
-			m->where, port->reason);
+		snprintf(reason, MIRROR_REASON_MAX, "port `%s` does not carry traffic: %.60s", name,
+			port->reason);
 	else if (!port->enabled)
-		snprintf(reason, MIRROR_REASON_MAX, "port `%s` is disabled", m->where);
+		snprintf(reason, MIRROR_REASON_MAX, "port `%s` is disabled", name);
 }
 
 static void trouble_of_tunnel(const struct mirror *m, char *reason)
@@ -140,7 +141,7 @@ void mirror_trouble(const struct mirror *m, char reason[MIRROR_REASON_MAX])
 {
 	reason[0] = '\0';
 	if (m->target == MIRROR_PORT)
-		trouble_of_port(m, reason);
+		mirror_port_trouble(m->where, reason);
 	else if (m->target == MIRROR_FILE)
 		mirror_file_trouble(m->file, reason);
 	else

@@ -31,7 +31,8 @@ void observe_end(struct rte_mbuf *m, enum observe_fate fate, enum drop_reason re
 	observe_fate_fn fn;
 
 	if ((p->flags & PKT_F_OBSERVED) && (p->observed & OBSERVE_COPY)) {
-		struct observer *o = rcu_ptr_get(observers[p->observed & ~OBSERVE_COPY]);
+		unsigned int id = p->observed & ~OBSERVE_COPY;
+		struct observer *o = id != OBSERVE_NOBODY ? rcu_ptr_get(observers[id]) : NULL;
 
 		if (fate == OBSERVE_DROPPED && o != NULL)
 			observe_lost(o, 1);

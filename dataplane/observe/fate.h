@@ -4,7 +4,7 @@
 /* How packets end, for whoever marked them when they came.
  *
  * A packet with PKT_F_OBSERVED has a number in pkt->observed. With OBSERVE_COPY it is a copy that a mirror made, and the rest is the
- * observer's id: dropped, it counts as lost there. Any other number belongs to the one who registered with observe_fates_set(): a slot
+ * observer's id: dropped, it counts as lost there. (OBSERVE_NOBODY: by whoever sent it on.) Any other number belongs to the one who registered with observe_fates_set(): a slot
  * of a table of this worker, say. Segments that are made of a marked frame have its mark too, and frames that a port puts together
  * (port/coalesce.h) end with the first: whoever waits for an end must not wait for ever.
  *
@@ -21,6 +21,7 @@
 #include "core/pkt.h"
 
 #define OBSERVE_COPY 0x8000u
+#define OBSERVE_NOBODY 0x7fffu /* a copy of no observer here: it was made on another node */
 
 enum observe_fate { OBSERVE_DROPPED, OBSERVE_TO_PORT, OBSERVE_TO_UNDERLAY, OBSERVE_CONSUMED };
 

@@ -150,7 +150,9 @@ void live_note_tunnelled(struct rte_mbuf **pkts, uint16_t n)
 
 void live_note_dropped(struct rte_mbuf *m, enum drop_reason reason)
 {
-	struct live_slot *s = slot_of(m);
+	const struct pkt *p = pkt_of(m);
+	bool copy = (p->flags & PKT_F_OBSERVED) && (p->observed & OBSERVE_COPY);
+	struct live_slot *s = copy ? NULL : slot_of(m);
 
 	if (s != NULL && !is_error(m))
 		note(s, m, &(struct live_fate){.end = LIVE_DROPPED, .reason = reason});

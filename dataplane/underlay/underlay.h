@@ -80,6 +80,15 @@ struct vtep *vtep_next(struct vtep *previous);
 /* The next hop's MAC, or NULL: not known any more. Control thread. */
 void vtep_set_next_hop(struct vtep *vtep, const struct rte_ether_addr *mac);
 
+/* Is it the VNI of copies, which are no VPC's traffic? Such frames go to the node of CLASSIFY_COPY, whoever sent them. NULL: none is.
+ * Workers. */
+extern bool (*underlay_is_copy)(uint32_t vni);
+#define UNDERLAY_COPIES(fn)                                                                        \
+	__attribute__((constructor)) static void underlay_copies_register(void)                    \
+	{                                                                                          \
+		underlay_is_copy = (fn);                                                           \
+	}
+
 static inline bool vtep_is_foreign(const struct vtep *vtep)
 {
 	return atomic_load_explicit(&vtep->foreign, memory_order_relaxed);

@@ -10,12 +10,16 @@
 
 #define EDGE_FAST_PATH 1
 #define EDGE_PROBE 2
+#define EDGE_COPY 3
 
 /* What becomes of a frame that is neither dropped nor a VPC's. */
 #define PUNTED DROP_MAX
 #define TO_PROBE ((enum drop_reason)(DROP_MAX + 1))
+#define TO_COPY ((enum drop_reason)(DROP_MAX + 2))
 
 #define VNI_PROBE 0 /* no VPC has it */
+
+bool (*underlay_is_copy)(uint32_t vni);
 
 /* What the frame before had: neighbours in a burst mostly come from the same place. */
 struct last {
@@ -56,18 +60,29 @@ static inline const struct vpc *find_vpc(struct last *last, uint32_t vni)
 	return last->vpc;
 }
 
+/* Of a VNI that is no VPC's: what becomes of the frame. */
+static enum drop_reason beside(uint32_t vni)
+{
+	if (vni == VNI_PROBE)
+		return TO_PROBE;
+	return underlay_is_copy != NULL && underlay_is_copy(vni) ? TO_COPY : DROP_UNKNOWN_VNI;
+}
+
 /* DROP_NONE: `m` is the inner frame now. */
 static inline enum drop_reason decap(
 	struct rte_mbuf *m, struct pkt *p, const struct vxlan_info *info, struct last *last)
 {
 	const struct vtep *vtep = find_vtep(last, &info->src);
+	enum drop_reason other = DROP_NONE;
 	const struct vpc *vpc;
 
 	if (unlikely(vtep == NULL))
 		return DROP_UNKNOWN_VTEP;
 	vpc = find_vpc(last, info->vni);
-	if (unlikely(vpc == NULL) && info->vni != VNI_PROBE)
-		return DROP_UNKNOWN_VNI;
+	if (unlikely(vpc == NULL))
+		other = beside(info->vni);
+	if (unlikely(other == DROP_UNKNOWN_VNI))
+		return other;
 	/* Ethernet pads short frames; that is not the inner frame's. */
 	if (unlikely(m->pkt_len > info->end) &&
 		rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - info->end)) != 0)
@@ -78,7 +93,8 @@ static inline enum drop_reason decap(
 	p->in = loc_tunnel(vtep->index);
 	if (unlikely(vpc == NULL)) {
 		p->vpc = PKT_VPC_NONE;
-		return TO_PROBE;
+		p->out_vni = info->vni;
+		return other;
 	}
 	p->vpc = vpc->index;
 	return vxlan_ecn_in(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, info->ecn);
@@ -147,6 +163,8 @@ static uint16_t rx_process(
 			objs[inner++] = m;
 		else if (reason == TO_PROBE)
 			rte_node_enqueue_x1(graph, node, EDGE_PROBE, m);
+		else if (reason == TO_COPY)
+			rte_node_enqueue_x1(graph, node, EDGE_COPY, m);
 		else if (reason != PUNTED)
 			node_drop(graph, node, m, reason);
 	}
@@ -165,11 +183,11 @@ static struct rte_node_register rx_node = {
 };
 RTE_NODE_REGISTER(rx_node);
 
-static void link_probe(void)
+static void link_others(void)
 {
-	const char *name = node_of_classify(CLASSIFY_PROBE);
+	const char *names[] = {node_of_classify(CLASSIFY_PROBE), node_of_classify(CLASSIFY_COPY)};
 
-	rte_node_edge_update(rte_node_from_name("underlay_rx"), EDGE_PROBE, &name, 1);
+	rte_node_edge_update(rte_node_from_name("underlay_rx"), EDGE_PROBE, names, 2);
 }
-NODE_LINKER(probe_linker, link_probe)
+NODE_LINKER(others_linker, link_others)
 NODE_ATTACH_RX(underlay_rx_attachment, PORT_UNDERLAY, "underlay_rx")

@@ -13,7 +13,7 @@ import pytest
 from lib import wait_for
 from lib.machine import tcpdump
 from lib.rpc import RpcError
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
@@ -31,6 +31,7 @@ def cloud(make_module_cloud):
     cloud.machine("right", "t", "a", security_groups=["v-open"])
     cloud.machine("far", "s", "b", security_groups=["v-open"])
     cloud.machine("analyser", "w", "a", security_groups=["watch-open"], raw=True)
+    cloud.machine("outpost", "w", "b", security_groups=["watch-open"], raw=True)
     cloud.collector = cloud.namespace("collector")
     cloud.plug(cloud.collector, "p-collector")
     # Datagrams of one size come one by one, as on a wire.
@@ -214,45 +215,91 @@ def test_real_connection_into_files(cloud, mirror, tmp_path):
     assert max(int(length) for _, length in lines) <= right.port["mtu"] + 14 if "mtu" in right.port else True
 
 
+def move(cloud, machine, node):
+    cloud.update("port", machine.name, node=node, attachment=cloud.get("port", machine.name)["attachment"])
+    cloud.port_attached(machine, WAIT_S)
+    machine.ns.ip(f"link set dev {machine.ifname} up")
+
+
+def test_copies_for_a_port_on_another_node(cloud, mirror):
+    """The analyser here, the machine there: every frame byte for byte, up to the longest; the analyser moves; both ends of a VPC."""
+    port = cloud.machines["left"].port
+    base = Ether(src=port["mac"], dst=cloud.get("subnet", "s")["status"]["gateway_mac"])
+    longest = base / IP(src=port["addresses"][0], dst=cloud.machines["right"].ip4) / UDP(sport=5000, dport=7000)
+    what = frames(cloud) + [bytes(longest / Raw(os.urandom(cloud.get("vpc", "v")["mtu"] - 28)))]
+    name = mirror({"type": "port", "port": "outpost"}, direction="egress")
+    vni = cloud.get("mirror", name)["vni"]
+    assert vni not in [vpc["vni"] for vpc in cloud.list("vpc")]
+    seen(cloud, name, state="active", ports=1)
+    outpost = cloud.machines["outpost"]
+    with outpost.wire() as wire:
+        send(cloud, what)
+        assert [bytes(wire.receive(timeout_s=WAIT_S)) for _ in what] == what
+    assert seen(cloud, name, packets=len(what))["lost"] == 0
+    # Nothing of it was taken for traffic of the other node.
+    sessions = cloud.call("session.list", address=port["addresses"][0])["items"]
+    assert not [session for session in sessions if session["node"] == "host-b"], sessions
+    assert not {"unknown_vni", "wrong_vtep"} & set(cloud.drops())
+    # Local and remote sources of one mirror: what `far` sends is copied on its own node.
+    cloud.update("mirror", name, sources=[{"vpc": "v"}], filter="icmp")
+    seen(cloud, name, state="active", ports=3)
+    with outpost.wire() as wire:
+        cloud.machines["right"].run("ping", "-c", "1", cloud.machines["far"].ip4)
+        heard = [wire.receive(timeout_s=WAIT_S) for _ in range(2)]
+        assert sorted(packet[ICMP].type for packet in heard) == [0, 8]
+    # Its port goes to the other node; the mirror goes with it, and from there on to files.
+    cloud.update("mirror", name, sources=[{"port": "left"}], filter="")
+    move(cloud, outpost, "host-a")
+    seen(cloud, name, state="active", ports=1)
+    with outpost.wire() as wire:
+        send(cloud, what)
+        assert [bytes(wire.receive(timeout_s=WAIT_S)) for _ in what] == what
+    assert cloud.get("mirror", name)["vni"] == vni
+    move(cloud, outpost, "host-b")
+    seen(cloud, name, state="active", ports=1)
+    with outpost.wire() as wire:
+        send(cloud, what)
+        assert [bytes(wire.receive(timeout_s=WAIT_S)) for _ in what] == what
+    cloud.update("mirror", name, target={"type": "vxlan", "vni": 9000, "address": cloud.collector_ip})
+    assert "vni" not in cloud.get("mirror", name)
+
+
 @pytest.mark.parametrize("target", ["dead", "slow", "away"])
 def test_target_harms_nobody(cloud, mirror, target):
-    """Nobody at the collector's address; a port whose machine does not read; a port on another node. Every packet arrives; what copies
-    cost the flow is counted in tests/node/test_mirror_cost.py."""
+    """Nobody at the collector's address; a port whose machine does not read, here and on another node. Every packet arrives; what copies
+    cost the flow is in tests/node/test_mirror_cost.py and test_mirror_rate.py."""
     right, far = cloud.machines["right"], cloud.machines["far"]
     where = {
         "dead": {"type": "vxlan", "vni": 9000, "address": cloud.collector_ip.replace(".200", ".222")},
         "slow": {"type": "port", "port": "analyser"},
-        "away": {"type": "port", "port": "far"},
+        "away": {"type": "port", "port": "outpost"},
     }[target]
-    if target == "slow":
-        cloud.machines["analyser"].ns.ip("link set dev eth0 down")
+    deaf = cloud.machines[where["port"]].ns if target != "dead" else None
+    if deaf:
+        deaf.ip("link set dev eth0 down")
     name = mirror(where, sources=[{"port": "right"}])
-    if target != "slow":
+    if target == "dead":
         said = seen(cloud, name, state="error")["reason"]
-        assert "host-a" in said and ("next hop" in said or "another node" in said)
+        assert "host-a" in said and "next hop" in said
     try:
         said = right.run("ping", "-q", "-i", "0.01", "-c", "200", far.ip4).stdout
         assert "200 received" in said, said
         assert right.iperf3(far, size="4M")["end"]["sum_sent"]["bytes"] >= 4_000_000
         # Lost copies are nobody's drops. (Its kernel says something to everybody now and then.)
         assert not {"queue_full", "no_neighbour", "port_down", "no_buffer"} & set(cloud.drops(port="right"))
-        now = status(cloud, name)
-        if target == "away":
-            assert now["packets"] == 0
-        else:
-            assert now["lost"] >= now["packets"] > 400, now
+        wait_for(lambda: (now := status(cloud, name)) and now["lost"] >= now["packets"] > 400, WAIT_S, lambda: status(cloud, name))
     finally:
-        if target == "slow":
-            cloud.machines["analyser"].ns.ip("link set dev eth0 up")
+        if deaf:
+            deaf.ip("link set dev eth0 up")
 
 
 def test_vpc_follows_its_ports(cloud, mirror):
     name = mirror({"type": "erspan", "session_id": 1, "address": cloud.collector_ip}, sources=[{"vpc": "v"}, {"subnet": "w"}])
-    seen(cloud, name, state="active", ports=4)
+    seen(cloud, name, state="active", ports=5)
     cloud.machine("late", "s", "b", security_groups=["v-open"])
-    seen(cloud, name, ports=5)
+    seen(cloud, name, ports=6)
     cloud.machines["late"].delete()
-    seen(cloud, name, ports=4)
+    seen(cloud, name, ports=5)
     shown = cloud.vpcctl("mirror", "list").stdout
     assert name in shown and "active" in shown
 

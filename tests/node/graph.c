@@ -33,6 +33,7 @@
 #include "lb/lb.h"
 #include "lib/jsonrpc_client.h"
 #include "lib/southbound.h"
+#include "mirror/mirror_in.h"
 #include "port/port.h"
 #include "qos/limit.h"
 #include "session/session.h"
@@ -117,6 +118,19 @@ static bool comes_by_service(const uint8_t *f)
 	return false;
 }
 
+/* A copy from another node: is the port the target of a mirror? */
+static bool is_copy_for(const struct rte_mbuf *m, const struct port *to)
+{
+	const struct pkt *p = pkt_of((void *)(uintptr_t)m);
+
+	if (!(p->flags & PKT_F_OBSERVED) || p->observed != (OBSERVE_COPY | OBSERVE_NOBODY))
+		return false;
+	for (struct mirror_in *in = mirror_in_next(NULL); in != NULL; in = mirror_in_next(in))
+		if (strcmp(in->where, to->name) == 0)
+			return true;
+	return false;
+}
+
 /* A frame reaches its own VPC or a peer, whatever the packet metadata says. Of a tunnel the VNI says which. */
 static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 {
@@ -124,6 +138,8 @@ static void check_isolation(const struct port *to, const struct rte_mbuf *m)
 	const struct vpc *src, *dst;
 	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *vni;
 
+	if (is_copy_for(m, to))
+		return;
 	/* Outside networks are everybody's. */
 	if (to->role == PORT_EXTERNAL || (from != NULL && from->role == PORT_EXTERNAL))
 		return;

@@ -458,9 +458,178 @@ static void test_many(void **state)
 	}
 }
 
+#define MIRROR_VNI 16777215u
+#define MIRROR_IN(port, vteps) "[[\"mirror_in\", \"far\", 16777215, \"" port "\", [" vteps "], 1]]"
+
+/* The frame comes in a tunnel from there. */
+static void arrive(const struct frame *inner, const char *from, uint32_t vni)
+{
+	struct frame f;
+
+	frame_vxlan(&f, inner, from, "192.0.2.1", vni);
+	graph_send(GRAPH_UNDERLAY, f.bytes, f.len);
+	graph_run();
+}
+
+static json_int_t sessions(void)
+{
+	json_t *answer = graph_rpc("session.list", json_object());
+	json_int_t n = (json_int_t)json_array_size(json_object_get(answer, "items"));
+
+	json_decref(answer);
+	return n;
+}
+
+/* Copies of another node's ports: to the target as they are, whatever they are, and to nobody else. */
+static void test_from_another_node(void **state)
+{
+	const struct frame *const copies[] = {
+		FRAME(A_TO_C, .payload = 300),
+		FRAME(C_TO_A, .proto = IPPROTO_TCP, .mss = 1460),
+		/* Of somebody who is nobody here, with our own addresses, cut short. */
+		FRAME(.smac = "02:ee:00:00:00:01", .dmac = GW, .src = "172.16.0.1",
+			.dst = "10.0.1.10", .ttl = 1, .tos = 3),
+		FRAME(.smac = MAC_A, .dmac = "ff:ff:ff:ff:ff:ff", .src = "fd00:1:0:1::10",
+			.dst = "ff02::1"),
+	};
+	struct frame cut = *copies[0];
+
+	(void)state;
+	graph_items(MIRROR_IN("b", "\"other\""));
+	for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]); i++) {
+		arrive(copies[i], "192.0.2.2", MIRROR_VNI);
+		expect("b", copies[i]->bytes, copies[i]->len);
+	}
+	for (uint16_t len = 1; len < copies[0]->len; len = (uint16_t)(len + 17)) {
+		cut.len = len;
+		arrive(&cut, "192.0.2.2", MIRROR_VNI);
+		expect("b", cut.bytes, len);
+	}
+	assert_int_equal(graph_unfetched(), 0);
+	assert_int_equal(graph_dropped_any(), 0);
+	assert_int_equal(sessions(), 0);
+	assert_int_equal(said("packets"), 0);
+	assert_int_equal(said("lost"), 0);
+	/* What they said of addresses was not heard: MAC_A is where it was. */
+	graph_expect_pass("a", FRAME(A_TO_C), "c", FRAME(A_AT_C));
+}
+
+/* Who is no node with sources of the mirror puts nothing into a port; and a mirror's VNI is for its target alone. */
+static void test_forged(void **state)
+{
+	const struct frame *f = FRAME(A_TO_C, .payload = 100);
+	struct frame inner;
+
+	(void)state;
+	graph_items("[[\"vtep\", \"third\", \"192.0.2.3\", false]]");
+	graph_items(MIRROR_IN("b", "\"other\""));
+	arrive(f, "192.0.2.3", MIRROR_VNI);
+	graph_expect_dropped(DROP_WRONG_VTEP, 1);
+	graph_items("[[\"foreign\", \"third\"]]");
+	arrive(f, "192.0.2.3", MIRROR_VNI);
+	graph_expect_dropped(DROP_WRONG_VTEP, 1);
+	graph_items(MIRROR_IN("b", "\"other\", \"third\""));
+	arrive(f, "192.0.2.99", MIRROR_VNI);
+	graph_expect_dropped(DROP_UNKNOWN_VTEP, 1);
+	arrive(f, "192.0.2.2", MIRROR_VNI - 1);
+	graph_expect_dropped(DROP_UNKNOWN_VNI, 1);
+	arrive(f, "192.0.2.2", MIRROR_VNI - 256);
+	graph_expect_dropped(DROP_UNKNOWN_VNI, 1);
+	arrive(f, "192.0.2.3", MIRROR_VNI);
+	expect("b", f->bytes, f->len);
+	/* A tenant's own VXLAN is a packet as others are. */
+	frame_vxlan(&inner, f, "10.0.1.10", "192.0.2.1", MIRROR_VNI);
+	memcpy(inner.bytes, FRAME(A_TO_C)->bytes, 12);
+	graph_send("a", inner.bytes, inner.len);
+	graph_run();
+	graph_expect_dropped(DROP_NO_ROUTE, 1);
+	/* From a tunnel of the VPC, too. */
+	arrive(&inner, "192.0.2.2", 100);
+	assert_null(graph_sent("b", NULL));
+	graph_forget_drops();
+	/* Who sent no more, and no more such a mirror. */
+	graph_items(MIRROR_IN("b", "\"third\""));
+	arrive(f, "192.0.2.2", MIRROR_VNI);
+	graph_expect_dropped(DROP_WRONG_VTEP, 1);
+	graph_delete("[[\"mirror_in\", \"far\"]]");
+	arrive(f, "192.0.2.3", MIRROR_VNI);
+	graph_expect_dropped(DROP_UNKNOWN_VNI, 1);
+	/* A VPC's VNI is the VPC's. */
+	graph_items("[[\"mirror_in\", \"far\", 100, \"b\", [\"other\"], 1]]");
+	arrive(f, "192.0.2.2", 100);
+	assert_null(graph_sent("b", NULL));
+	graph_forget_drops();
+	assert_false(graph_try("[[\"mirror_in\", \"bad\", 0, \"b\", [], 1]]", "[]"));
+	assert_false(graph_try("[[\"mirror_in\", \"bad\", 16777216, \"b\", [], 1]]", "[]"));
+	/* Nor the underlay. */
+	graph_items(MIRROR_IN(GRAPH_UNDERLAY, "\"other\""));
+	arrive(f, "192.0.2.2", MIRROR_VNI);
+	graph_expect_dropped(DROP_PORT_DOWN, 1);
+}
+
+/* The target is a source of other mirrors: what it is given as copies is not copied again. */
+static void test_no_mirror_of_a_mirror(void **state)
+{
+	const struct frame *f = FRAME(A_TO_C),
+			   *own = FRAME(.smac = MAC_B, .dmac = GW, .src = "10.0.1.11",
+				   .dst = "10.0.2.10", .sport = 7, .dport = 8);
+
+	(void)state;
+	graph_items(MIRROR_IN("b", "\"other\""));
+	graph_items(MIRROR("\"port b\"", "both", "", "1", "0", TO_VXLAN, "\"other\""));
+	arrive(f, "192.0.2.2", MIRROR_VNI);
+	expect("b", f->bytes, f->len);
+	assert_int_equal(graph_unfetched(), 0);
+	graph_send("b", own->bytes, own->len);
+	graph_run();
+	assert_non_null(graph_sent(GRAPH_UNDERLAY, NULL));
+	assert_non_null(graph_sent("c", NULL));
+	assert_int_equal(graph_unfetched(), 0);
+}
+
+/* A target that is away, comes, is full: copies are lost and counted to the mirror, with both its ends here, too. */
+static void test_lost_at_the_far_end(void **state)
+{
+	const struct frame *f = FRAME(A_TO_C);
+	json_int_t lost;
+
+	(void)state;
+	graph_items(MIRROR_IN("d", "\"other\""));
+	arrive(f, "192.0.2.2", MIRROR_VNI);
+	graph_expect_dropped(DROP_PORT_DOWN, 1);
+	assert_int_equal(said("lost"), 1);
+	graph_items("[" PORT("d", "web", "02:aa:00:00:00:04", "10.0.1.12", "fd00:1:0:1::12") "]");
+	graph_forget_announcements();
+	graph_forget_drops();
+	for (unsigned int n = 0; n < 600; n++)
+		arrive(f, "192.0.2.2", MIRROR_VNI);
+	lost = (json_int_t)graph_dropped_any();
+	assert_true(lost > 0);
+	assert_int_equal(said("lost"), 1 + lost);
+	assert_int_equal(graph_waiting("d") + lost, 600);
+	graph_discard_sent("d");
+	/* Another revision of it has lost what the one before had. */
+	graph_items(MIRROR_IN("b", "\"other\""));
+	assert_int_equal(said("lost"), 1 + lost);
+	graph_items(
+		"[[\"mirror\", \"far\", [\"port a\"], \"egress\", \"\", 1, 0, " TO_B ", null, 1]]");
+	graph_send("a", f->bytes, f->len);
+	graph_run();
+	arrive(f, "192.0.2.2", MIRROR_VNI);
+	expect("b", f->bytes, f->len);
+	expect("b", f->bytes, f->len);
+	assert_int_equal(said("packets"), 1);
+	assert_int_equal(said("lost"), 1 + lost);
+	graph_discard_sent("c");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_from_another_node, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_mirror_of_a_mirror, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_at_the_far_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_it_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_it_is_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vpc, setup, teardown),

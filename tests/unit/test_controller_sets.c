@@ -47,6 +47,19 @@ static void check_lowest(const struct range_set *set, const bool *taken, unsigne
 		assert_int_equal((unsigned)found, want);
 }
 
+static void check_highest(
+	const struct range_set *set, const bool *taken, unsigned from, unsigned to)
+{
+	range_value found;
+	int want = (int)to;
+
+	while (want >= (int)from && taken[want])
+		want--;
+	assert_int_equal(range_set_highest_free(set, from, to, &found), want >= (int)from);
+	if (want >= (int)from)
+		assert_int_equal((int)found, want);
+}
+
 static void ranges_are_a_set(void **state)
 {
 	struct range_set set;
@@ -71,6 +84,8 @@ static void ranges_are_a_set(void **state)
 			memset(taken + first, 0, last - first + 1);
 		}
 		check_lowest(&set, taken, random_below(VALUES / 2), VALUES - 1);
+		check_highest(&set, taken, random_below(VALUES / 2),
+			VALUES / 2 + random_below(VALUES / 2));
 	}
 	range_set_fini(&set);
 }
