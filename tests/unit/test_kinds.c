@@ -383,6 +383,7 @@ static const struct good mirror_good[] = {
 	{"sample", "1000000"},
 	{"snaplen", "0"},
 	{"snaplen", "65535"},
+	{"vni", "16777215"},
 	{"target", "{\"type\":\"vxlan\",\"address\":\"192.0.2.1\",\"vni\":16777215}"},
 	{"target", "{\"type\":\"erspan\",\"address\":\"FD00::1\",\"session_id\":1023}",
 		"{\"type\":\"erspan\",\"address\":\"fd00::1\",\"session_id\":1023,"
@@ -402,6 +403,7 @@ static const struct bad mirror_bad[] = {
 	{"sample", "0", NULL, "1 to 1000000"},
 	{"sample", "1000001", NULL, "1 to 1000000"},
 	{"snaplen", "65536", NULL, "0 to 65535"},
+	{"vni", "0", NULL, "out of range: 1 to 16777215"},
 	{"target", "null", NULL, "is required"},
 	{"target", "{\"type\":\"smoke\"}", "/target/type", "unknown value"},
 	{"target", "{\"type\":\"port\"}", "/target/port", "is required"},
