@@ -32,7 +32,6 @@ static const struct field usage_fields[] = {
 	{},
 };
 
-/* `nodes` are objects of their own kind. */
 static const struct field config_fields[] = {
 	{.name = "listen", .type = FIELD_PATH, .max = 107, .def = "\"/run/vpc/controller.sock\""},
 	{.name = "http", .type = FIELD_STRING, .min = 1, .def = "\"127.0.0.1:9470\""},
@@ -52,6 +51,8 @@ static const struct field config_fields[] = {
 	{.name = "tls", .type = FIELD_OBJECT, .fields = tls_fields},
 	{.name = "alerts", .type = FIELD_OBJECT, .fields = alerts_fields, .def = "{}"},
 	{.name = "usage", .type = FIELD_OBJECT, .fields = usage_fields, .def = "{}"},
+	/* Objects of their own kind: take_nodes(). */
+	{.name = "nodes", .type = FIELD_ANY},
 	{},
 };
 

@@ -40,7 +40,7 @@ bool inspection_has(const struct object *inspection, const char *type)
 	return false;
 }
 
-/* {type: {threshold, window_s}}, what the user left open filled in. */
+/* {type: {threshold, window_s, learn_s}}, what the user left open filled in. */
 static json_t *detectors_of(const struct object *inspection)
 {
 	json_t *out = mem_json(json_object());
@@ -49,13 +49,15 @@ static json_t *detectors_of(const struct object *inspection)
 
 	json_array_foreach (json_object_get(inspection->json, "detectors"), i, detector) {
 		const char *type = resource_text(detector, "type");
+		json_t *learn_s = json_object_get(detector, "learn_s");
 		unsigned threshold = 1, window_s = 60;
 
 		inspection_detector_default(type, &threshold, &window_s);
 		json_object_set_new(out, type,
-			json_pack("{s:I, s:I}", "threshold",
+			json_pack("{s:I, s:I, s:O*}", "threshold",
 				resource_integer(detector, "threshold", threshold), "window_s",
-				resource_integer(detector, "window_s", window_s)));
+				resource_integer(detector, "window_s", window_s), "learn_s",
+				learn_s));
 	}
 	return out;
 }

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define SIGHT_ABI 1
+#define SIGHT_ABI 2
 
 /* Bytes of a tenant's frame that are kept; headers and a whole DNS question fit. */
 #define SIGHT_SNAP 320
@@ -56,7 +56,7 @@ struct sight_rule {
 struct sight_vpc {
 	__u64 learn_until_ns; /* first contacts before are learnt, not told */
 	__u32 has_prefixes;   /* `prefixes` say what is inside; else: private addresses are */
-	__u32 reserved;
+	__u32 learn_s;        /* what learn_until_ns was made from */
 	struct sight_rule rules[SIGHT_DETECTORS];
 };
 
@@ -217,7 +217,7 @@ struct sight_contact_key {
 	__u32 vni;
 };
 struct sight_contact {
-	__u64 first_ns;
+	__u64 last_ns;
 };
 
 /* `beacons`: new flows to one service outside, as a series. */

@@ -50,7 +50,7 @@ static const struct field_value detector_types[] = {
 	{"host_scan", "one machine tries the same port of many others that do not answer"},
 	{"syn_flood", "more TCP connections are begun with a machine than it answers"},
 	{"icmp_sweep", "one machine pings many addresses that do not answer"},
-	{"first_contact", "two machines of peered VPCs talk for the first time"},
+	{"first_contact", "two machines of a VPC, or of it and its peers, talk for the first time"},
 	{"indicator", "an address of an indicator list is talked to"},
 	{"beacon", "a machine calls the same address at regular intervals"},
 	{"volume", "a machine sends far more than usual to one address"},
@@ -66,7 +66,7 @@ static const struct {
 	{20, 60},     /* host_scan: machines */
 	{200, 10},    /* syn_flood: handshakes */
 	{20, 60},     /* icmp_sweep: addresses */
-	{1, 86400},   /* first_contact: new peers; the time in which pairs are learnt */
+	{1, 86400},   /* first_contact: new peers; how long one is remembered */
 	{1, 60},      /* indicator: flows */
 	{10, 3600},   /* beacon: calls */
 	{1024, 3600}, /* volume: mebibytes */
@@ -138,8 +138,22 @@ static const struct field detector_fields[] = {
 		.unit = "seconds",
 		.help = "within which time; when omitted: that of the type",
 		.example = "60"},
+	{.name = "learn_s",
+		.type = FIELD_INTEGER,
+		.max = WEEK_S,
+		.unit = "seconds",
+		.help = "of first_contact: so long from its beginning contacts are only learnt; "
+			"when omitted: not at all",
+		.example = "86400"},
 	{},
 };
+
+static bool detector_check(const json_t *detector, struct resource_error *error)
+{
+	return json_object_get(detector, "learn_s") == NULL ||
+	       strcmp(resource_text(detector, "type"), "first_contact") == 0 ||
+	       resource_fail(error, "/learn_s", "only of first_contact");
+}
 
 static const struct field_value actions[] = {
 	{"alert", "it is told, and nothing else happens"},
@@ -150,7 +164,7 @@ static const struct field_value actions[] = {
 
 static const struct field inspection_fields[] = {
 	KIND_NAME("east-west"),
-	KIND_TENANT("default"),
+	KIND_TENANT("that of its VPC, or of the first of them"),
 	KIND_DESCRIPTION,
 	{.name = "scope",
 		.type = FIELD_OBJECT,
@@ -163,6 +177,7 @@ static const struct field inspection_fields[] = {
 		.type = FIELD_OBJECT,
 		.flags = FIELD_REQUIRED | FIELD_LIST,
 		.fields = detector_fields,
+		.check = detector_check,
 		.min_items = 1,
 		.max_items = 9,
 		.help = "what is looked for, each type once",
@@ -259,6 +274,7 @@ const struct kind kind_inspection = {
 	.help = "Looks for signs of attack in the traffic of VPCs, raises alerts, and answers "
 		"them. The nodes "
 		"need vpc-inspectd.",
+	.parent = "scope",
 	.fields = inspection_fields,
 	.check = inspection_check,
 	.example = "{\"name\": \"east-west\", \"scope\": {\"vpc\": \"prod\"}, \"detectors\": "

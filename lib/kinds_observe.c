@@ -156,7 +156,7 @@ static const struct field_variant mirror_targets[] = {
 
 static const struct field mirror_fields[] = {
 	KIND_NAME("web-tap"),
-	KIND_TENANT("default; it must be that of its sources"),
+	KIND_TENANT("that of its first source"),
 	KIND_DESCRIPTION,
 	{.name = "sources",
 		.type = FIELD_OBJECT,
@@ -224,6 +224,7 @@ const struct kind kind_mirror = {
 	.help = "Copies packets of ports to somebody who looks at them. Overload loses copies, "
 		"which "
 		"are counted, never the packets.",
+	.parent = "sources",
 	.fields = mirror_fields,
 	.example = "{\"name\": \"web-tap\", \"sources\": [{\"port\": \"web1\"}], \"filter\": "
 		   "\"tcp\", \"target\": {\"type\": \"erspan\", \"address\": \"192.0.2.200\", "

@@ -329,14 +329,15 @@ bool resource_refs(const struct kind *kind, const json_t *object, resource_ref_f
 }
 
 /* The first reference that the object has among these. */
-static const char *reference_in(
-	const struct field *fields, const json_t *object, const char **ref)
+static const char *reference_in(const struct field *fields, const json_t *object, const char **ref)
 {
 	const struct field *field;
 
 	FIELD_FOREACH(field, fields)
 	{
-		const char *name = resource_text(object, field->name);
+		const json_t *value = json_object_get(object, field->name);
+		const char *name =
+			json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
 
 		if (field->type != FIELD_REF || name == NULL)
 			continue;
@@ -352,10 +353,10 @@ const char *resource_parent(const struct kind *kind, const json_t *object, const
 		kind->parent != NULL ? field_find(kind->fields, kind->parent) : NULL;
 	const json_t *value = field != NULL ? json_object_get(object, field->name) : NULL;
 
-	if (value != NULL && field->type == FIELD_OBJECT)
-		return reference_in(field->fields, value, ref);
 	if (json_is_array(value))
 		value = json_array_get(value, 0);
+	if (value != NULL && field->type == FIELD_OBJECT)
+		return reference_in(field->fields, value, ref);
 	if (value != NULL)
 		*ref = field->ref;
 	return json_string_value(value);

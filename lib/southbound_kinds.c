@@ -191,7 +191,7 @@ const struct sb_kind sb_kinds[] = {
 	{"inspection", 2, COLUMNS(
 		{"name", SB_STRING},
 		{"vni", SB_UINT, .ref = "vpc"},
-		{"detectors", SB_OBJECT, .help = "{type: {threshold, window_s}}"},
+		{"detectors", SB_OBJECT, .help = "{type: {threshold, window_s, learn_s}}, learn_s only where given"},
 		{"indicator_lists", SB_STRINGS, .ref = "indicator_list"},
 		{"first_packets", SB_UINT, .help = "of each direction of a flow"},
 		{"sample", SB_UINT, .help = "one in so many of the others; 0: none"},

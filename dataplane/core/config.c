@@ -67,8 +67,8 @@ static const struct field external_fields[] = {
 };
 
 static const struct field capacity_fields[] = {
-	{"sessions", FIELD_INTEGER, .def = "1048576", .min = 1024, .max = 268435456, .help = "flows"},
-	{"endpoints", FIELD_INTEGER, .def = "262144", .min = 64, .max = 16777216, .help = "addresses known, here and elsewhere"},
+	{"sessions", FIELD_INTEGER, .def = "1048576", .min = 16, .max = 268435456, .help = "flows"},
+	{"endpoints", FIELD_INTEGER, .def = "262144", .min = 16, .max = 16777216, .help = "addresses known, here and elsewhere"},
 	{"ports", FIELD_INTEGER, .def = "4096", .min = 1, .max = 65536, .help = "vNICs"},
 	{"vpcs", FIELD_INTEGER, .def = "16384", .min = 1, .max = 1048576, .help = "VPCs"},
 	{.type = FIELD_END},

@@ -22,20 +22,34 @@ static json_t *detectors_of(uint32_t vni)
 			continue;
 		json_object_foreach (i->detectors, type, d)
 			json_array_append_new(list,
-				json_pack("{s:s, s:s, s:O, s:O}", "inspection", i->name, "type",
-					type, "threshold", json_object_get(d, "threshold"),
-					"window_s", json_object_get(d, "window_s")));
+				json_pack("{s:s, s:s, s:O, s:O, s:O*}", "inspection", i->name,
+					"type", type, "threshold", json_object_get(d, "threshold"),
+					"window_s", json_object_get(d, "window_s"), "learn_s",
+					json_object_get(d, "learn_s")));
 	}
 	return list;
 }
 
-static json_t *prefixes_of(const struct vpc *vpc)
+static void add_prefixes(json_t *list, const struct vpc *vpc)
 {
-	json_t *list = json_array();
 	char text[NET_PREFIX_TEXT];
 
 	for (uint32_t i = 0; i < vpc->n_cidrs; i++)
 		json_array_append_new(list, json_string(ip_prefix_format(&vpc->cidrs[i], text)));
+}
+
+/* What is inside: machines of the VPC's peers are no strangers. */
+static json_t *prefixes_of(const struct vpc *vpc)
+{
+	json_t *list = json_array();
+
+	add_prefixes(list, vpc);
+	for (uint32_t i = 0; i < vpc->n_peers; i++) {
+		const struct vpc *peer = vpc_by_vni(vpc->peers[i]);
+
+		if (peer != NULL)
+			add_prefixes(list, peer);
+	}
 	return list;
 }
 

@@ -51,6 +51,9 @@ static int check_detectors(const json_t *detectors, struct state_error *err)
 			!json_is_integer(json_object_get(d, "window_s")))
 			return state_fail(
 				err, -EINVAL, "detector %s needs threshold and window_s", type);
+		else if (json_object_get(d, "learn_s") != NULL &&
+			 !json_is_integer(json_object_get(d, "learn_s")))
+			return state_fail(err, -EINVAL, "detector %s: learn_s is a number", type);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 
 #define NS 1000000000ULL
 #define PROBES 8
-/* First contacts have a window of learning; each pair is told once all the same. */
+/* The window of first contacts is how long they are remembered: the programs tell each once in it. */
 #define CONTACT_S 60
 
 /* ---- told already ---- */

@@ -112,22 +112,22 @@ static void take_detector(struct sight_vpc *vpc, json_t *names, const json_t *on
 		return;
 	vpc->rules[d].threshold = threshold;
 	vpc->rules[d].window_s = number_of(one, "window_s", detectors[d].rule.window_s);
+	if (d == SIGHT_FIRST_CONTACT)
+		vpc->learn_s = number_of(one, "learn_s", 0);
 	json_object_set_new(names, detectors[d].name, json_string(text_of(one, "inspection")));
 }
 
 /* Learning goes on from where it was, over restarts too, unless its time has been changed. */
 static uint64_t learn_until(const struct programs *p, uint32_t vni, const struct sight_vpc *vpc)
 {
-	const struct sight_rule *rule = &vpc->rules[SIGHT_FIRST_CONTACT];
 	struct sight_vpc old;
 
-	if (rule->threshold == 0)
+	if (vpc->rules[SIGHT_FIRST_CONTACT].threshold == 0 || vpc->learn_s == 0)
 		return 0;
 	if (bpf_map_lookup_elem(programs_map(p, "vpcs"), &vni, &old) == 0 &&
-		old.rules[SIGHT_FIRST_CONTACT].threshold != 0 &&
-		old.rules[SIGHT_FIRST_CONTACT].window_s == rule->window_s)
+		old.rules[SIGHT_FIRST_CONTACT].threshold != 0 && old.learn_s == vpc->learn_s)
 		return old.learn_until_ns;
-	return programs_now_ns() + rule->window_s * NS;
+	return programs_now_ns() + vpc->learn_s * NS;
 }
 
 static int bad(char why[RULES_WHY], const char *what, const char *text)

@@ -13,8 +13,6 @@ EVENT_INLINE void detect_beginning(
 	struct sight_case *c, struct sight_packet *p, struct sight_vpc *vpc)
 {
 	detect_scans(c, p, vpc);
-	if (is_on(vpc, SIGHT_FIRST_CONTACT))
-		detect_contact(c, p, vpc);
 	if (is_on(vpc, SIGHT_BEACON) && has_ports(c->key.protocol))
 		detect_beacon(c, p, vpc);
 }
@@ -44,6 +42,9 @@ DETECTOR int detect_all(struct sight_case *c, struct sight_record *r, struct sig
 		return 0;
 	if (c->news & FLOW_FRESH)
 		detect_beginning(c, &r->packet, vpc);
+	if (is_on(vpc, SIGHT_FIRST_CONTACT) &&
+		((c->news & FLOW_FRESH) || (c->state & SIGHT_FLOW_MIDDLE)))
+		detect_contact(c, &r->packet, vpc);
 	detect_progress(c, &r->packet, vpc);
 	if (is_on(vpc, SIGHT_INDICATOR) && (c->news & FLOW_UNLISTED))
 		detect_indicator(c, &r->packet, vpc);

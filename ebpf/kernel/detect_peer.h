@@ -9,25 +9,38 @@
 
 /* ---- first contact between peers ---- */
 
+/* Have they spoken within the window? They have now. */
+EVENT_INLINE bool contact_is_known(
+	struct sight_case *c, struct sight_packet *p, struct sight_vpc *vpc)
+{
+	struct sight_contact_key key = {
+		.source = c->key.source, .destination = c->key.destination, .vni = c->key.vni};
+	struct sight_contact now = {.last_ns = p->time_ns}, *old;
+	__u64 idle_ns;
+
+	old = bpf_map_lookup_elem(&contacts, &key);
+	if (old != NULL) {
+		idle_ns = p->time_ns - old->last_ns;
+		old->last_ns = p->time_ns;
+		return idle_ns < window_ns(&vpc->rules[SIGHT_FIRST_CONTACT]);
+	}
+	if (!is_inside(vpc, key.vni, &key.source) || !is_inside(vpc, key.vni, &key.destination))
+		return true;
+	bpf_map_update_elem(&contacts, &key, &now, BPF_ANY);
+	return false;
+}
+
+/* Flows that ran before are no news. */
 DETECTOR int detect_contact(struct sight_case *c, struct sight_packet *p, struct sight_vpc *vpc)
 {
-	struct sight_contact_key key = {};
-	struct sight_contact value;
 	struct spread_touch t;
 
 	if (c == NULL || p == NULL || vpc == NULL)
 		return 0;
-	key.source = c->key.source;
-	key.destination = c->key.destination;
-	key.vni = c->key.vni;
-	value.first_ns = p->time_ns;
-	if (bpf_map_lookup_elem(&contacts, &key) != NULL || !is_inside(vpc, key.vni, &key.source) ||
-		!is_inside(vpc, key.vni, &key.destination))
+	if (contact_is_known(c, p, vpc) || (c->state & SIGHT_FLOW_MIDDLE) ||
+		p->time_ns < vpc->learn_until_ns)
 		return 0;
-	bpf_map_update_elem(&contacts, &key, &value, BPF_ANY);
-	if (p->time_ns < vpc->learn_until_ns)
-		return 0;
-	touch(&t, c, SIGHT_FIRST_CONTACT, SIGHT_SPREAD_PEERS, spread_hash(&key.destination));
+	touch(&t, c, SIGHT_FIRST_CONTACT, SIGHT_SPREAD_PEERS, spread_hash(&c->key.destination));
 	return spread_mark(c, p, vpc, &t);
 }
 

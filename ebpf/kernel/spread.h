@@ -105,7 +105,7 @@ DETECTOR int spread_mark(
 	if (s == NULL)
 		return 0;
 	rule = &vpc->rules[detector];
-	/* The window of first contacts is the time of learning; they are counted by the minute. */
+	/* The window of first contacts is how long they are remembered; they are counted by the minute. */
 	spread_turn(s, p->time_ns,
 		t->key.kind == SIGHT_SPREAD_PEERS ? 60000000000ULL : window_ns(rule));
 	bit_set(s->seen_bits, t->thing, &s->seen);

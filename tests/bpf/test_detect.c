@@ -439,6 +439,30 @@ static void test_first_contact(void **state)
 	assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 1);
 }
 
+/* Without learning each is told at once, and again when the window has gone by in silence. */
+static void test_first_contact_again(void **state)
+{
+	struct sight_vpc vpc;
+	struct fixture *f = *state;
+
+	fixture_reset(f, ON(SIGHT_FIRST_CONTACT));
+	vpc = fixture_vpc(f);
+	vpc.rules[SIGHT_FIRST_CONTACT].window_s = 600;
+	fixture_set_vpc(f, &vpc);
+	for (unsigned n = 0; n < 3; n++) {
+		begin(f, &(struct ends){"10.0.0.1", "10.0.0.2", (uint16_t)(40000 + n), 443});
+		assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 1);
+		fixture_pass(f, 599000);
+	}
+	fixture_pass(f, 2000);
+	begin(f, &(struct ends){"10.0.0.1", "10.0.0.2", 40009, 443});
+	assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 2);
+	/* Who is in the middle of a connection when inspection begins is no news, nor what else he asks there. */
+	tcp(f, &(struct ends){"10.0.0.3", "10.0.0.2", 40000, 443}, false, SIGHT_ACK, 100);
+	begin(f, &(struct ends){"10.0.0.3", "10.0.0.2", 40001, 443});
+	assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 2);
+}
+
 /* ---- indicators ---- */
 
 static void list(struct fixture *f, const char *address, uint32_t bits, uint32_t value)
@@ -816,6 +840,7 @@ int main(void)
 		cmocka_unit_test(test_busy_proxy),
 		cmocka_unit_test(test_health_checks),
 		cmocka_unit_test(test_first_contact),
+		cmocka_unit_test(test_first_contact_again),
 		cmocka_unit_test(test_indicator),
 		cmocka_unit_test(test_beacon),
 		cmocka_unit_test(test_no_beacon),

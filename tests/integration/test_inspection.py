@@ -171,3 +171,17 @@ def test_quarantine_within_200_ms(cloud):
 def _asked(cloud):
     with cloud.hosts["host-a"].rpc() as rpc:
         return rpc.call("inspect.get")
+
+
+def test_first_contact_over_a_peering(cloud):
+    """A machine of a peer is told at its first flow, and only then; both are inside."""
+    cloud.network("w", {"wide": {"cidr": "10.9.1.0/24"}})
+    cloud.create("peering", name="v-w", vpcs=["v", "w"])
+    far = cloud.machine("far", "wide", "b", security_groups=["w-open"])
+    cloud.create("inspection", name="contacts", scope={"vpc": "v"}, detectors=[{"type": "first_contact"}])
+    web = cloud.machines["web"]
+    for _ in range(2):
+        web.run("ping", "-c1", "-W5", far.ip4)
+    alert = alert_of(cloud, "web", "first_contact")
+    assert (alert["inspection"], alert["source"], alert["targets"]) == ("contacts", web.ip4, [far.ip4])
+    assert len(alerts(cloud, detector="first_contact")) == 1

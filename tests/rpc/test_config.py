@@ -70,6 +70,7 @@ eal: []
 """
 GOOD_NODE = [
     "",
+    "capacity: {sessions: 16, endpoints: 16, ports: 1}",
     WHOLE_NODE,
     "underlay: {ifname: eth0, address: 192.0.2.0/31}",
     "external: [{name: n, ifname: e, address: 192.0.2.1/24}, {name: n, ifname: e, address: 'fd00::1/64'}]",

@@ -97,6 +97,11 @@ def test_items(two):
     # Without a detector that looks for them, and elsewhere, nothing.
     controller.call("inspection.update", name="i", detectors=[{"type": "beacon"}], wait=True)
     assert not a.of("indicator_list") and a.all("inspection")[0][2] == {"beacon": {"threshold": 10, "window_s": 3600}}
+    contacts = {"type": "first_contact", "threshold": 3, "learn_s": 5}
+    controller.call("inspection.update", name="i", detectors=[contacts], wait=True)
+    assert a.all("inspection")[0][2] == {"first_contact": {"threshold": 3, "window_s": 86400, "learn_s": 5}}
+    error = controller.refused("invalid", "inspection.update", name="i", detectors=[{"type": "beacon", "learn_s": 5}])
+    assert error.data["path"] == "/detectors/0/learn_s"
     controller.call("inspection.update", name="i", scope={"vpc": None, "all": True}, detectors=[{"type": "indicator"}], indicator_lists=[])
     controller.apply(
         *({"kind": "vpc", "name": "w", "cidrs": ["10.1.0.0/16"]}, {"kind": "subnet", "name": "t", "vpc": "w", "cidr": "10.1.0.0/24"}),

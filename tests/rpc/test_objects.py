@@ -150,6 +150,14 @@ def test_tenants(base):
     assert {vpc["tenant"], subnet["tenant"], port["tenant"]} == {"acme"}
     assert vpc["vni"] != base.call("vpc.get", name="prod")["vni"]
     assert port["addresses"] == base.call("port.get", name="web1")["addresses"][:1], "the same address in another VPC"
+    mirror = {"sources": [{"port": "theirs"}], "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 8}}
+    assert base.call("mirror.create", name="theirs", **mirror)["tenant"] == "acme"
+    watched = {"detectors": [{"type": "port_scan"}]}
+    assert base.call("inspection.create", name="theirs", scope={"vpc": "theirs"}, **watched)["tenant"] == "acme"
+    assert base.call("inspection.create", name="several", scope={"vpcs": ["theirs"]}, **watched)["tenant"] == "acme"
+    assert base.call("inspection.create", name="all", scope={"all": True}, **watched)["tenant"] == "default"
+    log = {"scope": {"port": "theirs"}, "collector": "udp://192.0.2.10:4739"}
+    assert base.call("flow_log.create", name="theirs", **log)["tenant"] == "acme"
     for method, params, path in (
         ("subnet.create", {"vpc": "theirs", "cidr": "10.0.2.0/24", "tenant": "default"}, "/vpc"),
         ("port.create", {"subnet": "theirs", "node": "host-a", "tenant": "default"}, "/subnet"),
