@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 
 #include "capture/capture.h"
+#include "core/node.h"
 #include "core/worker.h"
 #include "vpc/vpc.h"
 
@@ -103,7 +104,7 @@ static bool is_of(const struct capture *c, const struct pkt *p, enum drop_reason
 		in = p->in != LOC_NONE && loc_is_port(p->in) ? port_get(p->in) : NULL;
 		out = p->out != LOC_NONE && loc_is_port(p->out) ? port_get(p->out) : NULL;
 		return (in != NULL && strcmp(in->name, c->name) == 0) ||
-		       (reason == DROP_POLICY_INGRESS && out != NULL &&
+		       (drop_is_receivers(p, reason) && out != NULL &&
 			       strcmp(out->name, c->name) == 0);
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include "core/node.h"
 #include "observe/fate.h"
 #include "observe/live.h"
+#include "port/port.h"
 
 #define OWNER_NODE 0u
 
@@ -27,9 +28,26 @@ uint32_t drop_owner_vpc(uint32_t vpc_index)
 	return 1 + node_config.ports + vpc_index;
 }
 
-uint32_t drop_owner_of(const struct pkt *p)
+/* Of a port that is off nothing is taken; what it sends all the same has no receiver yet. */
+static bool comes_from_off(const struct pkt *p)
 {
-	if (p->reason == DROP_POLICY_INGRESS && loc_is_port(p->out) && p->out < node_config.ports)
+	const struct port *in =
+		p->in != LOC_NONE && loc_is_port(p->in) ? port_get(loc_index(p->in)) : NULL;
+
+	return in != NULL && !in->enabled;
+}
+
+bool drop_is_receivers(const struct pkt *p, enum drop_reason reason)
+{
+	if (!loc_is_port(p->out) || p->out >= node_config.ports)
+		return false;
+	return reason == DROP_POLICY_INGRESS || reason == DROP_QUEUE_FULL ||
+	       (reason == DROP_PORT_DOWN && !comes_from_off(p));
+}
+
+uint32_t drop_owner_of(const struct pkt *p, enum drop_reason reason)
+{
+	if (drop_is_receivers(p, reason))
 		return drop_owner_port(p->out);
 	if (p->in != LOC_NONE && loc_is_port(p->in) && p->in < node_config.ports)
 		return drop_owner_port(p->in);
@@ -86,7 +104,8 @@ void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason re
 
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
 {
-	drop_count_at(drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m)), m, reason);
+	drop_count_at(
+		drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m), reason), m, reason);
 }
 
 void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)

@@ -111,9 +111,11 @@ void node_linker_register(struct node_linker *linker);
 		node_linker_register(&var);                                                        \
 	}
 
-/* Whom a drop is counted to: the port the packet came from; else the VPC; else the node. */
+/* Whom a drop is counted to: the port that did not get it where the reason is that port's (p->out is set then); else the
+ * port the packet came from; else the VPC; else the node. */
 size_t drop_owner_count(void);
-uint32_t drop_owner_of(const struct pkt *p);
+uint32_t drop_owner_of(const struct pkt *p, enum drop_reason reason);
+bool drop_is_receivers(const struct pkt *p, enum drop_reason reason);
 uint32_t drop_owner_port(uint32_t port_index);
 uint32_t drop_owner_vpc(uint32_t vpc_index);
 uint32_t drop_owner_node(void);

@@ -15,6 +15,16 @@ static inline void port_drop(struct rte_mbuf **pkts, unsigned int n, enum drop_r
 	rte_pktmbuf_free_bulk(pkts, n);
 }
 
+/* The same of a port that does not take them: of a tenant's it is that port's matter, not the senders'. */
+static inline void port_drop_refused(
+	const struct port *port, struct rte_mbuf **pkts, unsigned int n, enum drop_reason reason)
+{
+	if (port->role == PORT_TENANT)
+		for (unsigned int i = 0; i < n; i++)
+			pkt_of(pkts[i])->out = loc_port(port->index);
+	port_drop(pkts, n, reason);
+}
+
 /* A frame that a driver took from its device and can not hand on. */
 static inline void port_drop_received(struct port *port, enum drop_reason reason)
 {

@@ -66,7 +66,7 @@ static void batch_flush(struct batch *b)
 			enum drop_reason reason = refusal(rte_errno);
 			unsigned int lost = concerns_all(reason) ? b->n - pos : 1;
 
-			port_drop(b->pkts + pos, lost, reason);
+			port_drop_refused(b->port, b->pkts + pos, lost, reason);
 			pos += lost;
 		}
 	}
@@ -106,7 +106,7 @@ void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(__atomic_load_n(&port->state, __ATOMIC_ACQUIRE) != PORT_ACTIVE ||
 		     !port->enabled)) {
-		port_drop(pkts, n, DROP_PORT_DOWN);
+		port_drop_refused(port, pkts, n, DROP_PORT_DOWN);
 		return;
 	}
 	if (n > 1 && (port->caps & COALESCE_CAPS) == COALESCE_CAPS) {

@@ -356,3 +356,16 @@ def test_missing_interface_is_told(cloud):
     assert said["steps"][-1]["object"]["name"] == "late" and said["steps"][-1]["decision"] == made["status"]["reason"]
     cloud.call("port.attach", name="late", attachment={"type": "tap", "ifname": "vpct-late"}, wait=True)
     wait_for(lambda: sorted(told()) == [("info", "port_healed"), ("warning", "port_error")], what="an event of its coming")
+
+
+def test_a_port_that_is_off_answers_for_what_it_does_not_get(make_cloud):
+    """Whoever asks why a port gets nothing finds it with that port, wherever the packets came from."""
+    cloud = make_cloud(hosts=2)
+    cloud.network("v", SUBNETS)
+    near, off, far = (cloud.machine(n, "s", h, security_groups=["v-open"]) for n, h in (("near", "a"), ("off", "b"), ("far", "b")))
+    assert near.ping(off.ip4) and far.ping(off.ip4)
+    for turn, change in enumerate(({"enabled": False}, {"enabled": True, "attachment": {"type": "none"}}), 1):
+        cloud.update("port", "off", **change)
+        assert not near.ping(off.ip4) and not far.ping(off.ip4)
+        assert cloud.drops(port="off").get("port_down", 0) >= 2 * turn, cloud.call("drops.list")
+        assert not cloud.drops(port="far").get("port_down") and not cloud.drops(port="near").get("port_down")
