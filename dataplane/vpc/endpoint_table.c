@@ -29,7 +29,7 @@ int vpc_init(uint32_t wanted)
 		size <<= 1;
 	heads = calloc(size, sizeof(*heads));
 	mac_heads = calloc(size, sizeof(*mac_heads));
-	if (heads == NULL || mac_heads == NULL)
+	if (heads == NULL || mac_heads == NULL || custom_routes_init() != 0)
 		return -ENOMEM;
 	mask = (uint32_t)(size - 1);
 	capacity = wanted;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Southbound items `route`: custom routes. */
+/* Southbound items `route`: custom routes. A VPC may have a hundred thousand, so they are parsed when they are staged, and commit only
+ * resolves names. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ enum column { VNI = 1, DESTINATION, NAME, NEXT_HOP, ADDRESS, MAC, VTEP, TARGET, 
 struct change {
 	uint32_t vni;
 	struct ip_prefix destination;
-	struct route *route; /* NULL: deletion */
+	struct custom_route *route; /* NULL: deletion */
 	char vtep[PORT_NAME_MAX];
 };
 
@@ -34,7 +35,7 @@ static int parse(const json_t *item, struct change *c, struct state_error *err)
 		[ROUTE_NAT_GATEWAY] = "nat_gateway",
 		[ROUTE_EXTERNAL] = "external"};
 	const char *hop = item_text(item, NEXT_HOP);
-	struct route *r = c->route;
+	struct route *r = &c->route->route;
 	int rc;
 
 	r->kind = RTE_DIM(hops);
@@ -55,8 +56,6 @@ static int parse(const json_t *item, struct change *c, struct state_error *err)
 	r->mac = item_mac(item, MAC);
 	r->prefix = c->destination;
 	r->tunnel = LOC_NONE;
-	if (r->kind == ROUTE_EXTERNAL && c->vtep[0] == '\0')
-		r->external = external_find(r->target, !ip_addr_is_v4(&c->destination.addr));
 	r->revision = item_uint(item, REVISION);
 	return 0;
 }
@@ -91,12 +90,16 @@ static void commit(void *staged)
 	if (c->route == NULL) {
 		route_remove(vpc, &c->destination);
 	} else {
+		struct route *r = &c->route->route;
+
 		if (vtep != NULL)
-			c->route->tunnel = loc_tunnel(vtep->index);
+			r->tunnel = loc_tunnel(vtep->index);
+		if (r->kind == ROUTE_EXTERNAL && c->vtep[0] == '\0')
+			r->external = external_find(r->target, !ip_addr_is_v4(&r->prefix.addr));
 		route_put(vpc, c->route);
 	}
 	free(c);
 }
 
-STATE_KIND(route_kind, .name = "route", .order = 80, .prepare = prepare, .commit = commit,
-	.abort = undo);
+STATE_KIND(route_kind, .name = "route", .order = 80, .eager = true, .prepare = prepare,
+	.commit = commit, .abort = undo);

@@ -46,24 +46,15 @@ void route_table_free(struct route_table *table)
 		table_free(table);
 }
 
-/* Has the VPC a route of that family to that network, on this node? */
-static bool leads_to(const struct vpc *vpc, const struct external *ext, bool v6)
-{
-	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
-		if (r->kind == ROUTE_EXTERNAL && r->external == ext &&
-			ip_addr_is_v4(&r->prefix.addr) == !v6)
-			return true;
-	return false;
-}
-
 /* Room for all routes of the VPC, counted generously. */
 static uint32_t count_routes(const struct vpc *vpc)
 {
+	const struct custom_route *custom;
 	uint32_t n = 0;
 
 	for (const struct subnet *s = vpc->subnets; s != NULL; s = s->next)
 		n += 2;
-	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
+	LIST_FOREACH (custom, &vpc->custom_routes, link)
 		n++;
 	for (uint32_t p = 0; p < vpc->n_peers; p++) {
 		const struct vpc *peer = vpc_by_vni(vpc->peers[p]);
@@ -71,8 +62,9 @@ static uint32_t count_routes(const struct vpc *vpc)
 		n += peer != NULL ? peer->n_cidrs : 0;
 	}
 	for (uint32_t i = 1; vpc->external != NULL && i < VPC_INDEX_MAX; i++)
-		n += vpc_get(i) != NULL && (leads_to(vpc_get(i), vpc->external, false) ||
-						   leads_to(vpc_get(i), vpc->external, true))
+		n += vpc_get(i) != NULL &&
+				     (custom_route_leads_to(vpc_get(i), vpc->external, false) ||
+					     custom_route_leads_to(vpc_get(i), vpc->external, true))
 			     ? vpc_get(i)->n_cidrs
 			     : 0;
 	return n;
@@ -85,9 +77,13 @@ static void add(struct route_table *t, const struct route *route)
 
 static void add_custom(struct route_table *t, const struct vpc *vpc, bool blackholes)
 {
-	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
-		if ((r->kind == ROUTE_BLACKHOLE) == blackholes)
-			add(t, r);
+	const struct custom_route *r;
+
+	LIST_FOREACH (r, &vpc->custom_routes, link) {
+		route_work.looks++;
+		if ((r->route.kind == ROUTE_BLACKHOLE) == blackholes)
+			add(t, &r->route);
+	}
 }
 
 static void add_subnet(struct route_table *t, struct subnet *s, const struct ip_prefix *prefix)
@@ -127,7 +123,7 @@ static void add_inward(struct route_table *t, const struct external *ext)
 		struct vpc *vpc = vpc_get(i);
 
 		for (uint32_t c = 0; vpc != NULL && c < vpc->n_cidrs; c++)
-			if (leads_to(vpc, ext, !ip_addr_is_v4(&vpc->cidrs[c].addr)))
+			if (custom_route_leads_to(vpc, ext, !ip_addr_is_v4(&vpc->cidrs[c].addr)))
 				add_range(t, vpc, &vpc->cidrs[c], ROUTE_INWARD);
 	}
 }
@@ -162,6 +158,7 @@ int route_table_rebuild(struct vpc *vpc)
 
 	if (t == NULL || entries == NULL)
 		goto no_memory;
+	route_work.rebuilds++;
 	fill(t, vpc);
 	for (uint32_t n = 0; n < t->n; n++)
 		entries[n] = (struct prefix_map_entry){.prefix = t->routes[n].prefix, .value = n};
@@ -177,35 +174,4 @@ no_memory:
 	free(entries);
 	free(t);
 	return -ENOMEM;
-}
-
-static struct route **find_custom(struct vpc *vpc, const struct ip_prefix *destination)
-{
-	struct route **at = &vpc->custom_routes;
-
-	while (*at != NULL && !ip_prefix_equal(&(*at)->prefix, destination))
-		at = &(*at)->next;
-	return at;
-}
-
-void route_put(struct vpc *vpc, struct route *route)
-{
-	struct route **at = find_custom(vpc, &route->prefix), *old = *at;
-
-	vpc_dirty(vpc); /* also the network that it led to until now */
-	route->next = old != NULL ? old->next : NULL;
-	*at = route;
-	free(old); /* workers have the table's copy */
-	vpc_dirty(vpc);
-}
-
-void route_remove(struct vpc *vpc, const struct ip_prefix *destination)
-{
-	struct route **at = find_custom(vpc, destination), *old = *at;
-
-	if (old == NULL)
-		return;
-	vpc_dirty(vpc);
-	*at = old->next;
-	free(old);
 }

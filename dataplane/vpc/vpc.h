@@ -11,8 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sys/queue.h>
+
 #include <rte_ether.h>
 
+#include "base/hash_table.h"
 #include "base/ip.h"
 #include "core/epoch.h"
 #include "core/location.h"
@@ -68,7 +71,15 @@ struct route {
 	char target[PORT_NAME_MAX]; /* NAT_GATEWAY: its name; EXTERNAL: the network's */
 	struct external *external;  /* EXTERNAL, on this node; NULL: it has no such network */
 	uint64_t revision;
-	struct route *next; /* control thread: custom routes of a VPC */
+};
+
+/* A route that somebody wrote. Control thread only. */
+struct custom_route {
+	struct route route;
+	struct vpc *vpc;
+	struct hash_node by_destination;
+	LIST_ENTRY(custom_route) link;    /* of the VPC */
+	LIST_ENTRY(custom_route) outward; /* with route.external: of the VPC's outward ones */
 };
 
 struct route_table;
@@ -91,7 +102,8 @@ struct vpc {
 	uint32_t *peers; /* VNIs */
 	uint32_t n_cidrs, n_peers;
 	struct subnet *subnets;
-	struct route *custom_routes;
+	LIST_HEAD(, custom_route) custom_routes;
+	LIST_HEAD(, custom_route) outward_routes; /* those of them into networks of this node */
 	struct vpc *next_dirty;
 	bool dirty, retired;
 };
@@ -215,8 +227,8 @@ void endpoint_on_service(void (*fn)(const struct endpoint *endpoint));
 /* Visits every endpoint. */
 void endpoint_each(void (*fn)(struct endpoint *endpoint, void *arg), void *arg);
 
-/* Takes `route`, a custom one, in place of that of its destination. */
-void route_put(struct vpc *vpc, struct route *route);
+/* Takes `route` in place of that of its destination. */
+void route_put(struct vpc *vpc, struct custom_route *route);
 void route_remove(struct vpc *vpc, const struct ip_prefix *destination);
 
 /* Calls `fn` for every vNIC that leaves this node, while its endpoints, subnet and VPC are still there. */

@@ -11,6 +11,19 @@ struct route_table {
 	struct route routes[];
 };
 
+/* What the control thread has done for routes since the start. Work of a batch is held to these by tests. */
+struct route_work {
+	uint64_t looks;    /* at custom routes */
+	uint64_t rebuilds; /* of tables */
+};
+extern struct route_work route_work;
+
+/* Once; -ENOMEM. */
+int custom_routes_init(void);
+void custom_routes_free(struct vpc *vpc);
+/* Has the VPC a route of that family to that network, on this node? */
+bool custom_route_leads_to(const struct vpc *vpc, const struct external *ext, bool v6);
+
 void route_table_free(struct route_table *table);
 /* Makes the VPC's table from its subnets, peers and custom routes and publishes it. -ENOMEM: the old one
  * stays. */

@@ -168,9 +168,12 @@ void vpc_retire(struct vpc *vpc)
 /* What comes in from networks that it has routes to is for its ranges. */
 static void scopes_dirty(const struct vpc *vpc)
 {
-	for (const struct route *r = vpc->custom_routes; r != NULL; r = r->next)
-		if (r->external != NULL)
-			vpc_dirty(r->external->scope);
+	const struct custom_route *r;
+
+	LIST_FOREACH (r, &vpc->outward_routes, outward) {
+		route_work.looks++;
+		vpc_dirty(r->route.external->scope);
+	}
 }
 
 void vpc_dirty(struct vpc *vpc)
@@ -234,12 +237,7 @@ static void vpc_free(void *arg)
 	struct vpc *vpc = arg;
 
 	route_table_free(vpc->routes);
-	while (vpc->custom_routes != NULL) {
-		struct route *route = vpc->custom_routes;
-
-		vpc->custom_routes = route->next;
-		free(route);
-	}
+	custom_routes_free(vpc);
 	free(vpc->cidrs);
 	free(vpc->peers);
 	free(vpc);
