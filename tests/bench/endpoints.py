@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A million endpoints through the southbound socket while a flow runs, then rules and routes: endpoints.py [--count N] [--runs N] [--json FILE]
+"""A million endpoints through the southbound socket while a flow runs, then rules, routes and sessions: endpoints.py [--count N] [--runs N] [--json FILE]
 
     machine left - TAP - vpc-dataplane - TAP - machine right      a ping every 2 ms meanwhile; none may be lost
 
-Told: seconds from the first state.put to the answer of state.commit, CPU seconds of the control thread, memory; of rules (ten in a group)
-and routes, a tenth of the number of endpoints each (at most 10,000 routes), how many a second.
+Told: seconds from the first state.put to the answer of state.commit, CPU seconds of the control thread, memory; how many a second of
+rules (ten in a group), routes of one VPC and sessions (as a port brings them that comes from another node), a tenth of the number of
+endpoints each.
 """
 
 import argparse
@@ -32,7 +33,6 @@ CHUNK = 1000  # items of a state.put
 AHEAD = 4  # calls under way
 VNI = 100
 RULES_EACH = 10
-ROUTES_MOST = 10000  # in one VPC
 RULES = ["i a 1000 -1 0 65535 -1 -1 any"]
 
 
@@ -79,6 +79,11 @@ def rules(n):
     return ["rules", f"group-{n}", 1, ten]
 
 
+def session(n):
+    """A record as session.export makes them (dataplane/session/record.h): left's, of UDP, to right."""
+    return f"i 17 10.0.0.10 {1024 + n % 60000} 10.0.0.11 {1024 + n // 60000} 0 02:00:00:00:00:0b 02:00:00:00:00:0a - 1000 10 10 9 900 9 900"
+
+
 def group(n):
     return ["group", f"group-{n}", 1]
 
@@ -87,32 +92,58 @@ def route(n):
     return ["route", VNI, f"172.{16 + (n >> 16)}.{n >> 8 & 255}.{n & 255}/32", f"route-{n}", "blackhole", None, None, None, None, 1]
 
 
-def calls(transaction, count, item):
+def calls(method, count, item, **params):
     """The lines to send, made before the clock starts."""
     for first in range(0, count, CHUNK):
-        params = {"transaction": transaction, "items": [item(n) for n in range(first, min(first + CHUNK, count))]}
-        call = {"jsonrpc": "2.0", "id": f"put-{first}", "method": "state.put", "params": params}
+        params["items"] = [item(n) for n in range(first, min(first + CHUNK, count))]
+        call = {"jsonrpc": "2.0", "id": f"put-{first}", "method": method, "params": params}
         yield json.dumps(call, separators=(",", ":")).encode() + b"\n"
 
 
-def load(rpc, count, revision, *items):
-    transaction = rpc.call("state.begin")["transaction"]
-    lines = [line for item in items for line in calls(transaction, count, item)]
-    start = time.monotonic()
+def send(rpc, lines):
+    """Sends all, some of them ahead of their answers; the results."""
+    answers = []
     for number, line in enumerate(lines):
         rpc.send_bytes(line)
         if number >= AHEAD:
-            assert "error" not in rpc.receive()
-    for _ in range(min(AHEAD, len(lines))):
-        assert "error" not in rpc.receive()
+            answers.append(rpc.receive())
+    answers += [rpc.receive() for _ in range(min(AHEAD, len(lines)))]
+    wrong = [answer for answer in answers if "error" in answer]
+    assert not wrong, wrong[0]
+    return [answer["result"] for answer in answers]
+
+
+class Clock:
+    """Seconds and CPU seconds of a control thread."""
+
+    def __init__(self, pid):
+        self.pid, self.start, self.cpu = pid, time.monotonic(), cpu_seconds(pid)
+
+    def read(self):
+        return time.monotonic() - self.start, cpu_seconds(self.pid) - self.cpu
+
+
+def load(rpc, pid, count, revision, *items):
+    """All of them in one transaction: how long that took, and how much CPU."""
+    transaction = rpc.call("state.begin")["transaction"]
+    lines = [line for item in items for line in calls("state.put", count, item, transaction=transaction)]
+    clock = Clock(pid)
+    send(rpc, lines)
     rpc.call("state.commit", transaction=transaction, revision=revision)
-    return time.monotonic() - start
+    return clock.read()
+
+
+def import_sessions(rpc, pid, count):
+    lines = list(calls("session.import", count, session, port="left"))
+    clock = Clock(pid)
+    imported = sum(answer["imported"] for answer in send(rpc, lines))
+    assert imported == count, f"{imported} of {count} sessions"
+    return clock.read()
 
 
 def cpu_seconds(pid):
-    with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii") as f:
-        words = f.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    with open(f"/proc/{pid}/task/{pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e9
 
 
 def resident_mb(pid):
@@ -124,7 +155,7 @@ def one_run(build, count, directory, spaces):
     path = os.path.join(directory, "dataplane.sock")
     config = {"node": "a", "rpc": path, "state": "", "workers": [os.cpu_count() - 1], "main_cpu": 0}
     config["memory"] = {"size_mb": 256}
-    config["capacity"] = {"sessions": 65536, "endpoints": count + 1000, "ports": 64}
+    config["capacity"] = {"sessions": max(65536, count // 4), "endpoints": count + 1000, "ports": 64}
     with open(os.path.join(directory, "node.yaml"), "w", encoding="utf-8") as f:
         json.dump(config, f)
     program = os.path.join(build, "dataplane/vpc-dataplane")
@@ -136,13 +167,15 @@ def one_run(build, count, directory, spaces):
         left = spaces["left"]
         wait_for(lambda: left.run("ping", "-c1", "-W1", "10.0.0.11", check=False).returncode == 0, 10, "left reaches right")
         pid = daemon.pid  # `ip netns exec` becomes the program
-        cpu, memory = cpu_seconds(pid), resident_mb(pid)
+        memory = resident_mb(pid)
         pinger = left.popen("ping", "-n", "-q", "-i", "0.002", "10.0.0.11", stdout=-1)
-        seconds = load(rpc, count, 2, endpoint)
-        used, held = cpu_seconds(pid) - cpu, resident_mb(pid) - memory
-        groups, routes = count // 10 // RULES_EACH, min(count // 10, ROUTES_MOST)
-        rules_s = load(rpc, groups, 3, group, rules)
-        routes_s = load(rpc, routes, 4, route)
+        seconds, used = load(rpc, pid, count, 2, endpoint)
+        held, few = resident_mb(pid) - memory, count // 10
+        took = {
+            "rules": load(rpc, pid, few // RULES_EACH, 3, group, rules),
+            "routes": load(rpc, pid, few, 4, route),
+            "sessions": import_sessions(rpc, pid, few),
+        }
         pinger.send_signal(2)
         lost = re.search(r"(\d+) packets transmitted, (\d+) received", pinger.communicate(timeout=20)[0])
         return {
@@ -150,8 +183,9 @@ def one_run(build, count, directory, spaces):
             "cpu_seconds": round(used, 2),
             "mb": held,
             "endpoints_per_s": round(count / seconds),
-            "rules_per_s": round(groups * RULES_EACH / rules_s),
-            "routes_per_s": round(routes / routes_s),
+            "endpoints_per_cpu_s": round(count / used),
+            **{f"{what}_per_s": round(few / wall) for what, (wall, _) in took.items()},
+            **{f"{what}_per_cpu_s": round(few / cpu) for what, (_, cpu) in took.items()},
             "pings": int(lost[1]),
             "lost": int(lost[1]) - int(lost[2]),
         }
@@ -162,7 +196,7 @@ def one_run(build, count, directory, spaces):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json")
     args = parser.parse_args()
     build = os.environ.get("VPC_BUILD", "build")
@@ -178,7 +212,8 @@ def main():
             space.delete()
     median = {key: statistics.median(r[key] for r in results) for key in results[0]}
     print(f"{args.count} endpoints: {median['seconds']} s, {median['cpu_seconds']} s of CPU, {median['mb']} MB; lost {median['lost']} of {median['pings']} pings")
-    print(" ".join(f"{key} {median[key]:,.0f}" for key in ("endpoints_per_s", "rules_per_s", "routes_per_s")))
+    for what in ("endpoints", "rules", "routes", "sessions"):
+        print(f"{what:9} a second {median[what + '_per_s']:>10,.0f}, a CPU second of the control thread {median[what + '_per_cpu_s']:>10,.0f}")
     Results(args.json).put("endpoints", {"count": args.count, "runs": results})
     return 1 if any(r["lost"] for r in results) else 0
 

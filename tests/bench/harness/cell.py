@@ -35,6 +35,7 @@ ROUTER, ROUTER_MAC = "198.18.0.2", "02:00:00:00:02:01"
 POOL = "198.18.1.0/24"
 FORWARDED = "198.18.1.1"  # whose port 80 is a machine's
 AFAR = "203.0.113.1"
+MACHINES, ELSEWHERE, EVER_NEW = 4096, 65536, 1 << 40  # of cases where no flow comes twice
 FAIR = "ring=1024,rss=1"  # buffers that are not hot in the first cache, and a hash, as from a NIC
 
 
@@ -63,12 +64,23 @@ class Cell:
         to = {"lb": VIP, "snat": AFAR, "eip": AFAR}.get(self.case, DESTINATION[index])
         return SOURCE[index], to, 16 if self.case == "eip" else SOURCES
 
+    @property
+    def ever_new(self):
+        """How flows through a gateway, each of which comes once, are told apart; None: as those of all other cases. To one destination
+        there are no more than its addresses have ports, and only machines that are known have addresses outside."""
+        if self.fresh != 1 or self.case not in TO_OUTSIDE + FROM_OUTSIDE:
+            return None
+        sources = {"snat": MACHINES, "eip": self.addresses()[2], "dnat": ELSEWHERE}[self.case]
+        return f"flows={EVER_NEW},sips={sources},dips={1 if self.case == 'dnat' else ELSEWHERE}"
+
     def source(self, gateway_mac=None, fair=FAIR, tunnel=True):
         """Arguments of the device that packets come from. gateway_mac: where the program wants them sent."""
         first, to, count = self.addresses()
         size = max(self.size, 62) if self.family == 6 and self.size != "imix" else self.size  # the least with UDP
         args = f"flows={self.flows},sips={min(count, self.flows)},size={size},src={first},dst={to}"
-        if self.fresh:
+        if self.ever_new:
+            args = args.replace(f"flows={self.flows},sips={min(count, self.flows)}", self.ever_new)
+        elif self.fresh:
             args += f",fresh={self.fresh}"
         if fair:
             args += f",{fair}"

@@ -34,29 +34,46 @@ static __always_inline void put32(__u8 *p, __u32 v)
 	put16(p + 2, (__u16)v);
 }
 
-static __always_inline void put_flow(const struct kerngen_state *s, __u8 *ip, int ipv6)
+/* What differs between packets, in host byte order. */
+struct flow {
+	__u32 src, dst;
+	__u16 sport, dport;
+};
+
+static __always_inline void put_flow(
+	const struct kerngen_frame *t, const struct flow *f, __u8 *ip, int ipv6)
 {
-	__u32 src = s->src + s->src_at, dst = s->dst;
-	__u16 sport = s->sport + s->sport_at;
-	__u32 sum = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
+	__u32 sum = (f->src >> 16) + (f->src & 0xffff) + (f->dst >> 16) + (f->dst & 0xffff);
 	__u8 *l4 = ip + (ipv6 ? 40 : 20);
-	__u16 check = fold(s->l4_sum + sum + sport + s->dport);
+	__u16 check = fold(t->l4_sum + sum + f->sport + f->dport);
 
 	if (ipv6) {
-		put32(ip + 20, src);
-		put32(ip + 36, dst);
+		put32(ip + 20, f->src);
+		put32(ip + 36, f->dst);
 	} else {
-		put16(ip + 10, fold(s->ip_sum + sum));
-		put32(ip + 12, src);
-		put32(ip + 16, dst);
+		put16(ip + 10, fold(t->ip_sum + sum));
+		put32(ip + 12, f->src);
+		put32(ip + 16, f->dst);
 	}
-	put16(l4, sport);
-	put16(l4 + 2, s->dport);
+	put16(l4, f->sport);
+	put16(l4 + 2, f->dport);
 	put16(l4 + 6, check ? check : 0xffff);
 }
 
-static __always_inline void next_flow(struct kerngen_state *s)
+/* As net_flowgen's fresh_flow(). */
+static __always_inline struct flow next_flow(struct kerngen_state *s)
 {
+	struct flow f = {.dst = s->dst, .dport = s->dport};
+
+	if (s->fresh_every != 0 && --s->fresh_in == 0) {
+		s->fresh_in = s->fresh_every;
+		f.src = (s->src & 0xffff0000) | 0x8000 | (s->fresh & 0x7fff);
+		f.sport = (__u16)(1024 + (s->fresh >> 15) % 64512);
+		s->fresh++;
+		return f;
+	}
+	f.src = s->src + s->src_at;
+	f.sport = s->sport + s->sport_at;
 	if (++s->src_at >= s->sources) {
 		s->src_at = 0;
 		s->sport_at++;
@@ -66,42 +83,62 @@ static __always_inline void next_flow(struct kerngen_state *s)
 		s->src_at = 0;
 		s->sport_at = 0;
 	}
+	return f;
+}
+
+static __always_inline const struct kerngen_frame *next_frame(struct kerngen_state *s)
+{
+	__u32 at = s->at & 15;
+
+	if (!s->imix)
+		return &s->frames[0];
+	s->at = at + 1 >= KERNGEN_CYCLE ? 0 : at + 1;
+	return &s->frames[s->cycle[at] & 3];
 }
 
 SEC("xdp")
 int make(struct xdp_md *ctx)
 {
-	__u8 *p = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 key = 0;
 	struct kerngen_state *s = bpf_map_lookup_elem(&state, &key);
+	const struct kerngen_frame *t;
+	struct flow f;
+	__u8 *p, *end;
 
-	if (s == NULL || p + 60 > end)
+	if (s == NULL)
 		return XDP_ABORTED;
+	t = next_frame(s);
+	if (t->cut != 0 && bpf_xdp_adjust_tail(ctx, -t->cut) != 0)
+		return XDP_ABORTED;
+	p = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (p + 60 > end)
+		return XDP_ABORTED;
+	f = next_flow(s);
 	if (s->vxlan) {
 		if (p + 128 <= end)
-			__builtin_memcpy(p, s->head, 128);
+			__builtin_memcpy(p, t->head, 128);
 		else if (p + 110 <= end)
-			__builtin_memcpy(p, s->head, 110);
+			__builtin_memcpy(p, t->head, 110);
 		else
 			return XDP_ABORTED;
-		put16(p + 34, 0xc000 | ((s->src_at * 2654435761u ^ s->sport_at) & 0x3fff));
+		put16(p + 34, 0xc000 | ((f.src * 2654435761u ^ f.sport) & 0x3fff));
 		if (s->ipv6) {
 			if (p + 112 > end)
 				return XDP_ABORTED;
-			put_flow(s, p + 64, 1);
+			put_flow(t, &f, p + 64, 1);
 		} else {
-			put_flow(s, p + 64, 0);
+			put_flow(t, &f, p + 64, 0);
 		}
 	} else if (s->ipv6) {
 		if (p + 62 > end)
 			return XDP_ABORTED;
-		__builtin_memcpy(p, s->head, 62);
-		put_flow(s, p + 14, 1);
+		__builtin_memcpy(p, t->head, 62);
+		put_flow(t, &f, p + 14, 1);
 	} else {
-		__builtin_memcpy(p, s->head, 60);
-		put_flow(s, p + 14, 0);
+		__builtin_memcpy(p, t->head, 60);
+		put_flow(t, &f, p + 14, 0);
 	}
-	next_flow(s);
 	return XDP_PASS;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kerngen OBJECT IFNAME ARGUMENT=VALUE...: packets without end into the receive path of a network interface, made and forwarded on
- * the CPU that this process runs on, until SIGTERM. The arguments are those of net_flowgen that matter here: flows, sips, size, src,
- * dst, smac, dmac, vni, osrc, odst, osmac, odmac. */
+ * the CPU that this process runs on, until SIGTERM. The arguments are those of net_flowgen that matter here: flows, sips, size,
+ * fresh, src, dst, smac, dmac, vni, osrc, odst, osmac, odmac. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -66,6 +66,7 @@ static int set(struct plan *plan, const char *name, const char *value)
 		{"size", NULL, NULL, &plan->size},
 		{"sips", NULL, NULL, &plan->sources},
 		{"vni", NULL, NULL, &plan->vni},
+		{"fresh", NULL, NULL, &plan->fresh_every},
 	};
 
 	if (strcmp(name, "flows") == 0) {
@@ -79,7 +80,7 @@ static int set(struct plan *plan, const char *name, const char *value)
 			return set_address(all[i].address, value);
 		if (all[i].mac != NULL)
 			return set_mac(all[i].mac, value);
-		*all[i].number = (uint32_t)strtoul(value, NULL, 0);
+		*all[i].number = strcmp(value, "imix") == 0 ? 0 : (uint32_t)strtoul(value, NULL, 0);
 		return 0;
 	}
 	return -EINVAL;
@@ -98,11 +99,27 @@ static int parse(struct plan *plan, char **argv)
 			return -EINVAL;
 		}
 	}
-	return plan->size >= frame_minimum(plan) && plan->size <= 3000 ? 0 : -EINVAL;
+	return plan->size == 0 || (plan->size >= frame_minimum(plan) && plan->size <= 3000)
+		       ? 0
+		       : -EINVAL;
 }
 
-static struct kerngen_state state_of(const struct plan *plan, struct frame *frame)
+static void put_frame(struct kerngen_frame *to, const struct plan *plan, uint32_t size)
 {
+	struct frame frame;
+
+	frame_make(&frame, plan, size);
+	memcpy(to->head, frame.head, sizeof(to->head));
+	to->ip_sum = frame.ip_sum;
+	to->l4_sum = frame.l4_sum;
+	to->length = frame.length;
+}
+
+static struct kerngen_state state_of(const struct plan *plan)
+{
+	/* As net_flowgen's source.c has them. */
+	static const uint16_t sizes[KERNGEN_SIZES] = {60, 590, 1514};
+	static const unsigned char cycle[KERNGEN_CYCLE] = {0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1, 0};
 	struct kerngen_state s = {
 		.src = frame_low(&plan->src),
 		.dst = frame_low(&plan->dst),
@@ -112,12 +129,16 @@ static struct kerngen_state state_of(const struct plan *plan, struct frame *fram
 		.dport = plan->dport,
 		.ipv6 = plan->src.ipv6,
 		.vxlan = plan->vni != 0,
+		.imix = plan->size == 0,
+		.fresh_every = plan->fresh_every,
+		.fresh_in = plan->fresh_every,
 	};
 
-	frame_make(frame, plan, plan->size);
-	memcpy(s.head, frame->head, sizeof(s.head));
-	s.ip_sum = frame->ip_sum;
-	s.l4_sum = frame->l4_sum;
+	memcpy(s.cycle, cycle, sizeof(cycle));
+	for (unsigned int i = 0; i < KERNGEN_SIZES; i++)
+		put_frame(&s.frames[i], plan, plan->size != 0 ? plan->size : sizes[i]);
+	for (unsigned int i = 0; i < KERNGEN_SIZES; i++)
+		s.frames[i].cut = (int)(s.frames[KERNGEN_SIZES - 1].length - s.frames[i].length);
 	return s;
 }
 
@@ -149,7 +170,6 @@ int main(int argc, char **argv)
 {
 	struct bpf_object *object;
 	struct kerngen_state s;
-	struct frame frame;
 	struct plan plan;
 	int ifindex, rc;
 	__u32 key = 0;
@@ -159,7 +179,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	ifindex = (int)if_nametoindex(argv[2]);
-	s = state_of(&plan, &frame);
+	s = state_of(&plan);
 	object = bpf_object__open_file(argv[1], NULL);
 	if (ifindex == 0 || object == NULL || bpf_object__load(object) != 0) {
 		perror("kerngen: load");
@@ -173,7 +193,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);
-	rc = run(object, ifindex, frame.length);
+	rc = run(object, ifindex, s.frames[s.imix ? KERNGEN_SIZES - 1 : 0].length);
 	bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
 	bpf_object__close(object);
 	return rc;
