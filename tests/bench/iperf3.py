@@ -11,14 +11,14 @@ Over IPv4 and IPv6. The cases take turns, run after run, so that a disturbance o
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from harness.results import Results  # noqa: E402
 from lib import Cloud, Machine, Namespace  # noqa: E402  pylint: disable=wrong-import-position
 from lib.netns import PREFIX, veth  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -97,9 +97,9 @@ def our_machines(cloud):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=5, help="of one run")
+    parser.add_argument("--seconds", type=int, default=2, help="of one run")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE", help="write every figure there")
+    parser.add_argument("--json")
     args = parser.parse_args()
 
     kernel = Kernel()
@@ -133,9 +133,7 @@ def main():
         rates = [run["gbits"] for run in runs]
         again = statistics.median(run["retransmits"] for run in runs)
         print(f"| {name} | {statistics.median(rates):.2f} | {min(rates):.2f} | {max(rates):.2f} | {again:.0f} |")
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(figures, out, indent=1)
+    Results(args.json).put("iperf3", {"seconds": args.seconds, "figures": figures})
     return 0
 
 

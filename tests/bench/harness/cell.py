@@ -30,6 +30,7 @@ BACKENDS = [f"10.4.0.{n}" for n in range(2, 10)]
 SOURCE_MAC, DESTINATION_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 VTEP, VTEP_MAC = "172.16.0.1", "02:00:00:00:01:02"  # the program's own end of the tunnel
 FAR_VTEP, FAR_VTEP_MAC = "172.16.0.2", "02:00:00:00:01:01"
+COLLECTOR = "172.16.0.9"  # of mirrors: no VTEP
 OUTSIDE, OUTSIDE_MAC = "198.18.0.1", "02:00:00:00:02:02"  # the program's foot outside
 ROUTER, ROUTER_MAC = "198.18.0.2", "02:00:00:00:02:01"
 POOL = "198.18.1.0/24"

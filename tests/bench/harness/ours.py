@@ -65,7 +65,7 @@ class Ours:
                 "device": f"net_flowgen1,{self._device('underlay')},mac={C.VTEP_MAC}",
                 "address": f"{C.VTEP}/24",
                 "mtu": 9000,
-                "neighbours": [{"address": C.FAR_VTEP, "mac": C.FAR_VTEP_MAC}],
+                "neighbours": [{"address": address, "mac": C.FAR_VTEP_MAC} for address in (C.FAR_VTEP, C.COLLECTOR)],
             },
             "eal": ["-d", plugin()],
         }

@@ -13,7 +13,7 @@ def default_path():
 
 
 class Results:
-    """{"machine": …, "packets": [...], "setup": [...], …}: a part replaces what it had in the file."""
+    """{"machine": …, "packets": [...], "setup": [...], …}: a part replaces what it had in the file; "at" says when."""
 
     def __init__(self, path=None):
         self.path = path or os.environ.get("BENCH_JSON") or default_path()
@@ -24,7 +24,8 @@ class Results:
             self.all = {}
 
     def put(self, part, value):
-        self.all["machine"] = machine()
+        found = self.all["machine"] = machine()
+        self.all.setdefault("at", {})[part] = {key: found[key] for key in ("commit", "date", "load")}
         self.all[part] = value
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         with open(self.path + ".new", "w", encoding="utf-8") as f:
