@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-_Atomic uint32_t *epoch_values;
-_Atomic uint32_t epoch_change_word;
+_Atomic uint32_t *epoch_values READ_MOSTLY;
+struct epoch_word epoch_word;
 
 /* Free slots, a stack, last in first out so that few pages are touched. Slots from `fresh` on were never taken. */
 static epoch_slot_t *free_slots;
@@ -56,8 +56,8 @@ void epoch_bump(epoch_slot_t slot)
 {
 	if (slot == EPOCH_NO_SLOT)
 		return;
-	atomic_fetch_add_explicit(&epoch_change_word, 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&epoch_word.change, 1, memory_order_seq_cst);
 	atomic_fetch_add_explicit(&epoch_values[slot], 1, memory_order_seq_cst);
 	atomic_fetch_add_explicit(&epoch_values[EPOCH_ANY_SLOT], 1, memory_order_seq_cst);
-	atomic_fetch_add_explicit(&epoch_change_word, 1, memory_order_release);
+	atomic_fetch_add_explicit(&epoch_word.change, 1, memory_order_release);
 }

@@ -7,13 +7,15 @@
  * slot. A session remembers up to EPOCH_DEPS slots and the sum of their values. Slots only grow, and
  * keep their value when they are freed and taken again, so an equal sum means that nothing changed.
  *
- * Beside the slots stands one word, `epoch_change`, moved by every bump. The fast path compares only that
+ * Beside the slots stands one word, `epoch_word`, moved by every bump. The fast path compares only that
  * word; when it differs the sum is made again, and if that is equal the session goes on.
  *
  * Threads: slots are taken, freed and bumped by the control thread; workers read (acquire).
  */
 #include <stdatomic.h>
 #include <stdint.h>
+
+#include "base/cache_line.h"
 
 #define EPOCH_DEPS 12
 #define EPOCH_NO_SLOT 0u /* a slot that is never bumped */
@@ -24,7 +26,12 @@
 typedef uint32_t epoch_slot_t;
 
 extern _Atomic uint32_t *epoch_values;
-extern _Atomic uint32_t epoch_change_word;
+/* The change word. Read by each worker once a loop, and written by each bump: alone in its line. */
+struct epoch_word {
+	_Atomic uint32_t change;
+} OWN_LINE;
+_Static_assert(sizeof(struct epoch_word) == CACHE_LINE, "nothing beside it");
+extern struct epoch_word epoch_word;
 
 /* Reserve room for `max` slots. -ENOMEM. Once at start; demand-paged. */
 int epoch_init(uint32_t max);
@@ -38,7 +45,7 @@ void epoch_bump(epoch_slot_t slot);
 
 static inline uint32_t epoch_change(void)
 {
-	return atomic_load_explicit(&epoch_change_word, memory_order_acquire);
+	return atomic_load_explicit(&epoch_word.change, memory_order_acquire);
 }
 
 static inline uint32_t epoch_value(epoch_slot_t slot)

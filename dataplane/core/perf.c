@@ -10,13 +10,14 @@
 /* Compiled with the counters of rte_graph, which worker.c leaves out. */
 #include <rte_graph_worker.h>
 
+#include "base/cache_line.h"
 #include "core/rpc.h"
 #include "core/worker.h"
 
 #define MS_DEFAULT 1000
 #define MS_MAX 60000
 
-_Atomic unsigned int perf_open;
+_Atomic unsigned int perf_open READ_MOSTLY;
 
 struct look {
 	uint64_t calls, packets, cycles;

@@ -6,13 +6,15 @@
 
 #include <rte_common.h>
 
+#include "base/cache_line.h"
+
 struct note {
 	void (*fn)(void *);
 	void *arg;
 	uint64_t token;
 };
 
-struct rte_rcu_qsbr *rcu_qsbr;
+struct rte_rcu_qsbr *rcu_qsbr READ_MOSTLY;
 __thread unsigned int rcu_thread;
 
 static unsigned int read_depth;

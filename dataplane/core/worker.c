@@ -16,6 +16,7 @@
 #undef RTE_LIBRTE_GRAPH_STATS
 #include <rte_graph_worker.h>
 
+#include "base/cache_line.h"
 #include "core/config.h"
 #include "core/control.h"
 #include "core/epoch.h"
@@ -30,13 +31,13 @@
 #define SLEEP_US 100000
 
 struct worker workers[WORKER_MAX];
-worker_walk_fn _Atomic worker_walk;
-unsigned int worker_count;
+worker_walk_fn _Atomic worker_walk READ_MOSTLY;
+unsigned int worker_count READ_MOSTLY;
 __thread struct worker *worker_self;
 
-static uint64_t start_tsc;
-static double tsc_per_ms;
-static _Atomic bool stopping;
+static uint64_t start_tsc READ_MOSTLY;
+static double tsc_per_ms READ_MOSTLY;
+static _Atomic bool stopping READ_MOSTLY;
 
 uint32_t clock_ms(void)
 {

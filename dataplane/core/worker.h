@@ -14,6 +14,7 @@
 #include <rte_graph.h>
 #include <rte_mempool.h>
 
+#include "base/cache_line.h"
 #include "base/ip.h"
 #include "core/drop.h"
 
@@ -58,6 +59,7 @@ struct worker {
 		wake_tsc; /* there is something to do by then without any input; UINT64_MAX: nothing. Set by source nodes */
 	uint64_t busy_tsc, idle_tsc; /* for load_percent */
 } __rte_cache_aligned;
+_Static_assert(sizeof(struct worker) % CACHE_LINE == 0, "workers share no line");
 
 extern __thread struct worker *worker_self;
 extern unsigned int worker_count;

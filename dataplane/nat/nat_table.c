@@ -10,6 +10,7 @@
 #include <rte_pause.h>
 #include <rte_prefetch.h>
 
+#include "base/cache_line.h"
 #include "core/rcu.h"
 #include "session/memory.h"
 
@@ -20,12 +21,12 @@
 #define POPULATE_MS 1u
 #define SPINS 64u
 
-struct nat_record *nat_records;
+struct nat_record *nat_records READ_MOSTLY;
 
-static uint32_t capacity; /* indexes are below */
-static _Atomic uint32_t *buckets;
-static uint32_t mask;
-static uint64_t seed[2];
+static uint32_t capacity READ_MOSTLY; /* indexes are below */
+static _Atomic uint32_t *buckets READ_MOSTLY;
+static uint32_t mask READ_MOSTLY;
+static uint64_t seed[2] READ_MOSTLY;
 static _Atomic uint32_t fresh; /* never used yet from here on */
 static _Atomic int32_t used;
 

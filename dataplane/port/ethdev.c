@@ -13,6 +13,7 @@
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
+#include "base/cache_line.h"
 #include "port/headers.h"
 #include "port/port.h"
 
@@ -33,8 +34,11 @@ struct ethdev {
 	uint16_t n_tx;
 	bool prepare; /* rte_eth_tx_prepare() is wanted: checksums or TSO */
 	char devargs[512];
-	/* Of queues that several workers have to share. */
-	rte_spinlock_t lock[WORKER_MAX];
+	/* Of queues that several workers have to share: those of one are nothing to those of another. */
+	struct {
+		rte_spinlock_t of;
+		uint8_t rest[CACHE_LINE - sizeof(rte_spinlock_t)];
+	} lock[WORKER_MAX];
 };
 
 /* By ethdev id. Control thread. */
@@ -210,7 +214,7 @@ static int device_open(struct port *port, const struct port_spec *spec)
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < WORKER_MAX; i++)
-		rte_spinlock_init(&d->lock[i]);
+		rte_spinlock_init(&d->lock[i].of);
 	rc = start(port, d);
 	if (rc < 0) {
 		unplug(d);
@@ -280,9 +284,9 @@ static uint16_t send_on(struct ethdev *d, uint16_t queue, struct rte_mbuf **pkts
 
 	if (likely(d->n_tx >= worker_count))
 		return rte_eth_tx_burst(d->id, queue, pkts, n);
-	rte_spinlock_lock(&d->lock[queue]);
+	rte_spinlock_lock(&d->lock[queue].of);
 	sent = rte_eth_tx_burst(d->id, queue, pkts, n);
-	rte_spinlock_unlock(&d->lock[queue]);
+	rte_spinlock_unlock(&d->lock[queue].of);
 	return sent;
 }
 

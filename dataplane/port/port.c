@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "base/cache_line.h"
 #include "core/node.h"
 #include "core/rcu.h"
 #include "core/usage.h"
@@ -16,7 +17,7 @@
 
 static struct port_driver *drivers;
 
-struct port_table port_table;
+struct port_table port_table READ_MOSTLY;
 static struct port **names; /* [name_mask + 1] heads of chains by name */
 static uint32_t used, name_mask;
 static int links_fd = -1; /* epoll, on links_event and what drivers watch */

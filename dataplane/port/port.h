@@ -20,6 +20,7 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
+#include "base/cache_line.h"
 #include "core/location.h"
 #include "core/rcu.h"
 #include "core/worker.h"
@@ -108,6 +109,7 @@ void port_driver_register(struct port_driver *driver);
 struct port_counters { /* per worker; rx: what the port sent us, tx: what it was given. Frame bytes */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 } __rte_cache_aligned;
+_Static_assert(sizeof(struct port_counters) == CACHE_LINE, "workers share no line");
 
 /* First cache line: what every packet of a burst reads. */
 struct port {
@@ -145,6 +147,8 @@ struct port {
 	void *vnic; /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
 	struct port *next_of_name; /* of the same hash; control thread */
 };
+_Static_assert(offsetof(struct port, life) + sizeof(uint16_t) <= CACHE_LINE, "what each packet reads");
+_Static_assert(offsetof(struct port, rx_fd) % CACHE_LINE == 0, "what is cold stands apart");
 
 enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL, PORT_HEALTH, PORT_ROLES };
 

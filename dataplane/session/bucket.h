@@ -19,6 +19,7 @@
 #include <rte_prefetch.h>
 #include <rte_vect.h>
 
+#include "base/cache_line.h"
 #include "session/session.h"
 
 #define BUCKET_SLOTS 8u
@@ -36,8 +37,8 @@ _Static_assert(sizeof(struct bucket) == 64, "one cache line");
 struct bucket_table {
 	struct bucket *buckets;
 	uint32_t n;
-	_Atomic uint32_t
-		moves; /* read by every burst that misses, written on the rare displacement */
+	/* Read by every burst that misses, written on the rare displacement: not in the line that every look-up reads. */
+	_Atomic uint32_t moves OWN_LINE;
 };
 
 extern struct bucket_table bucket_table;

@@ -9,6 +9,7 @@
 #include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 
+#include "base/cache_line.h"
 #include "core/rcu.h"
 #include "session/memory.h"
 
@@ -30,23 +31,26 @@ struct thread {
 	struct list free, waiting, retired;
 } __attribute__((aligned(64)));
 
-_Atomic uint32_t *index_states;
+_Atomic uint32_t *index_states READ_MOSTLY;
 
 static struct thread threads[RCU_THREADS_MAX];
-static unsigned int n_threads;
-static struct rte_ring *ring;
-static uint32_t n_ring;
-static uint32_t capacity, records, batch;
-static _Atomic uint32_t high_water;
+static unsigned int n_threads READ_MOSTLY;
+static struct rte_ring *ring READ_MOSTLY;
+static uint32_t n_ring READ_MOSTLY;
+static uint32_t capacity READ_MOSTLY, records READ_MOSTLY, batch READ_MOSTLY;
+/* Of records that were never used: moved once a batch by each thread, as long as there are such. */
+static struct {
+	_Atomic uint32_t at;
+} OWN_LINE high_water;
 
 /* Sessions of a VPC made minus ended by a thread: [thread][vpc]. */
 static struct vpc_count {
 	_Atomic uint32_t used, unanswered;
-} * vpc_used;
+} * vpc_used READ_MOSTLY;
 /* The most a VPC may have, 0: the default; and how much of that without an answer. */
-static _Atomic uint32_t *vpc_share;
-static _Atomic uint32_t default_share; /* 0: no limit */
-static _Atomic uint32_t unanswered_percent = 100;
+static _Atomic uint32_t *vpc_share READ_MOSTLY;
+static _Atomic uint32_t default_share READ_MOSTLY; /* 0: no limit */
+static _Atomic uint32_t unanswered_percent READ_MOSTLY = 100;
 
 static inline size_t vpc_used_bytes(void)
 {
@@ -78,7 +82,7 @@ int index_init(uint32_t n)
 	/* Small tables: small batches, that the threads' lists do not matter beside the capacity. */
 	batch = RTE_MIN(RTE_MAX(capacity / (32 * n_threads), 1u), BATCH_MAX);
 	records = capacity + LISTS * batch * n_threads;
-	atomic_store(&high_water, 0);
+	atomic_store(&high_water.at, 0);
 	for (unsigned int t = 0; t < RCU_THREADS_MAX; t++)
 		threads[t] = (struct thread){.free.head = INDEX_END,
 			.waiting.head = INDEX_END,
@@ -114,7 +118,7 @@ size_t index_bytes(void)
 
 uint32_t index_high_water(void)
 {
-	return RTE_MIN(atomic_load_explicit(&high_water, memory_order_acquire), records);
+	return RTE_MIN(atomic_load_explicit(&high_water.at, memory_order_acquire), records);
 }
 
 uint32_t session_capacity(void)
@@ -261,9 +265,9 @@ static bool take_fresh(struct thread *t)
 {
 	uint32_t first;
 
-	if (atomic_load_explicit(&high_water, memory_order_relaxed) >= records)
+	if (atomic_load_explicit(&high_water.at, memory_order_relaxed) >= records)
 		return false;
-	first = atomic_fetch_add_explicit(&high_water, batch, memory_order_acq_rel);
+	first = atomic_fetch_add_explicit(&high_water.at, batch, memory_order_acq_rel);
 	if (first >= records)
 		return false;
 	t->fresh = first;

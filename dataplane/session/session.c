@@ -9,20 +9,21 @@
 #include <rte_branch_prediction.h>
 #include <rte_debug.h>
 
+#include "base/cache_line.h"
 #include "session/bucket.h"
 #include "session/index.h"
 #include "session/memory.h"
 
-struct session_dir *session_dirs;
-struct session_hot *session_hots[2];
-struct session_cold *session_colds;
-struct session_ext *session_exts;
-struct session_more *session_mores;
-struct session_meters *session_meters;
-struct session_hold *session_holds;
-struct session_account *session_accounts;
-const struct session_watcher *_Atomic session_watcher;
-uint64_t session_seed[4];
+struct session_dir *session_dirs READ_MOSTLY;
+struct session_hot *session_hots[2] READ_MOSTLY;
+struct session_cold *session_colds READ_MOSTLY;
+struct session_ext *session_exts READ_MOSTLY;
+struct session_more *session_mores READ_MOSTLY;
+struct session_meters *session_meters READ_MOSTLY;
+struct session_hold *session_holds READ_MOSTLY;
+struct session_account *session_accounts READ_MOSTLY;
+const struct session_watcher *_Atomic session_watcher READ_MOSTLY;
+uint64_t session_seed[4] READ_MOSTLY;
 
 /* Records of indexes below have memory. Control thread. */
 static uint32_t populated;

@@ -10,15 +10,16 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/cache_line.h"
 #include "core/rcu.h"
 #include "policy/group_set.h"
 #include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
-static struct endpoint *_Atomic *heads, *_Atomic *mac_heads;
-static uint32_t mask;
+static struct endpoint *_Atomic *heads READ_MOSTLY, *_Atomic *mac_heads READ_MOSTLY;
+static uint32_t mask READ_MOSTLY;
 static uint32_t n_endpoints, capacity;
-static uint64_t seed =
+static uint64_t seed READ_MOSTLY =
 	0x9e3779b97f4a7c15ull; /* tenants choose addresses: chains must not be theirs to build */
 
 int vpc_init(uint32_t wanted)
