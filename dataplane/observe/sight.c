@@ -311,7 +311,8 @@ void observe_bytes_to_ring(struct observer *o, const struct observe_meta *meta, 
 
 	if (r == NULL)
 		return;
-	memcpy(r->data, data, r->meta.caplen);
+	if (r->meta.caplen > 0) /* else `data` may be NULL */
+		memcpy(r->data, data, r->meta.caplen);
 	ring_put(ring);
 }
 

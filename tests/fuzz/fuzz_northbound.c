@@ -7,6 +7,7 @@
  * be applied and changes nothing; and a controller that starts from the store exports the same.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -178,6 +179,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	log_set_level(LOG_LEVEL_ERROR);
+	signal(SIGPIPE, SIG_IGN); /* as daemon_init() does */
 	if (mkdtemp(dir) == NULL)
 		abort();
 	atexit(at_exit);
