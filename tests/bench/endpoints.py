@@ -187,7 +187,8 @@ def one_run(build, count, directory, spaces):
             **{f"{what}_per_s": round(few / wall) for what, (wall, _) in took.items()},
             **{f"{what}_per_cpu_s": round(few / cpu) for what, (_, cpu) in took.items()},
             "pings": int(lost[1]),
-            "lost": int(lost[1]) - int(lost[2]),
+            # The one that was under way when ping was told to stop is not lost.
+            "lost": max(0, int(lost[1]) - int(lost[2]) - 1),
         }
     finally:
         daemon.stop()

@@ -165,8 +165,8 @@ def steps_table(steps):
     for name, cost in steps.items():
         if "controller_mb" not in cost:
             continue
-        cells = [f"{cost['seconds']:.1f}", f"{cost['controller_cpu_s']:.1f}", f"{cost['controller_mb']:,}"]
-        lines.append([name, *cells, f"{cost['dataplane_cpu_s']:.1f}", f"{cost['dataplane_mb']:,}"])
+        cells = [f"{cost['seconds']:.1f}", f"{cost['controller_cpu_s']:.2f}", f"{cost['controller_mb']:,}"]
+        lines.append([name, *cells, f"{cost['dataplane_cpu_s']:.2f}", f"{cost['dataplane_mb']:,}"])
     return table(["what", " s", " controller, CPU s", " MB", " dataplane, CPU s", " MB"], lines)
 
 
@@ -233,7 +233,7 @@ MAKERS = {
 def put(page, name, made):
     """The page with that part in its place; None when it has none."""
     mark = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.S)
-    return mark.sub(lambda m: f"{m[1]}\n{made}\n{m[2]}", page) if mark.search(page) else None
+    return mark.sub(lambda m: f"{m[1]}\n{made.strip()}\n\n{m[2]}", page) if mark.search(page) else None
 
 
 def parts(results):

@@ -84,8 +84,7 @@ def ahead(results):
 
 def scaling(results):
     found = results.get("scaling") or {}
-    # Keys are texts once they come from the file.
-    one, two = (found.get(n, found.get(str(n)), {}).get("median") if found else None for n in (1, 2))
+    one, two = ((found.get(n) or {}).get("median") for n in ("1", "2"))
     return at_least("two workers to one", two / one if one and two else None, 1.8, "x", 1)
 
 
