@@ -36,7 +36,7 @@ def plan(quick):
     if quick:
         return [Cell("chain"), Cell("chain", 1000000), Cell("reverse"), Cell("snat"), Cell("sg", family=6), Cell("l3")]
     cells = [Cell(case, flows) for flows in (10000, 1000000, 100000) for case in MAIN]
-    cells += [Cell(case, 10000, 60, 6) for case in ("chain", "reverse", "sg", "l3", "encap", "decap")]
+    cells += [Cell(case, 10000, 60, 6) for case in ("chain", "reverse", "sg", "lb", "l3", "encap", "decap")]
     cells += [Cell(case, 10000, size) for size in (1400, "imix", 124) for case in ("chain", "reverse", "l3", "snat")]
     cells += [Cell(case, 100000, 60, 4, 100) for case in ("chain", "sg", "snat")]
     cells += [Cell(case, 1000000, 60, 6) for case in ("chain", "reverse")]

@@ -25,8 +25,8 @@ STATEFUL = ("sg", "snat", "dnat", "eip", "lb", "chain", "reverse")
 VNI = 100
 SOURCES = 256  # addresses that flows come from
 SOURCE, DESTINATION = ("10.1.0.2", "fd00:1::2"), ("10.2.0.2", "fd00:2::2")
-VIP = "10.3.0.1"
-BACKENDS = [f"10.4.0.{n}" for n in range(2, 10)]
+VIP, VIP6 = "10.3.0.1", "fd00:3::1"
+BACKENDS, BACKENDS6 = [f"10.4.0.{n}" for n in range(2, 10)], [f"fd00:4::{n}" for n in range(2, 10)]
 SOURCE_MAC, DESTINATION_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 VTEP, VTEP_MAC = "172.16.0.1", "02:00:00:00:01:02"  # the program's own end of the tunnel
 FAR_VTEP, FAR_VTEP_MAC = "172.16.0.2", "02:00:00:00:01:01"
@@ -62,7 +62,7 @@ class Cell:
         index = self.family == 6
         if self.case in FROM_OUTSIDE:
             return AFAR, FORWARDED, 64
-        to = {"lb": VIP, "snat": AFAR, "eip": AFAR}.get(self.case, DESTINATION[index])
+        to = {"lb": (VIP, VIP6)[index], "snat": AFAR, "eip": AFAR}.get(self.case, DESTINATION[index])
         return SOURCE[index], to, 16 if self.case == "eip" else SOURCES
 
     @property

@@ -45,7 +45,7 @@ def one(cell, frame):
         raise Wrong(f"source is {source}: not translated")
     if cell.case not in C.TO_OUTSIDE and not among(source, first, count) and not fresh:
         raise Wrong(f"source is {source}")
-    expected = {"lb": C.BACKENDS, "dnat": [C.DESTINATION[0]]}.get(cell.case, [to])
+    expected = {"lb": C.BACKENDS6 if six else C.BACKENDS, "dnat": [C.DESTINATION[0]]}.get(cell.case, [to])
     if str(destination) not in expected and not (cell.ever_new and among(destination, to, C.ELSEWHERE)):
         raise Wrong(f"destination is {destination}")
     hops = frame[21] if six else frame[22]

@@ -28,8 +28,8 @@ class Ours:
 
     @staticmethod
     def why_not(cell):
-        if cell.family == 6 and cell.case in ("dnat", "eip", "lb", "snat"):
-            return "measured with IPv4"
+        if cell.family == 6 and cell.case in ("dnat", "eip", "snat"):
+            return "IPv6 is not translated"
         return None
 
     def __init__(self, cell, **options):
@@ -194,16 +194,17 @@ class Ours:
             mapping = "endpoint_dependent" if self.cell.fresh == 1 else "endpoint_independent"
             cloud.create("nat_gateway", name="nat", vpc="bench", eips=[f"eip-{n}" for n in range(eips)], mapping=mapping, **rules)
         if case == "lb":
-            names = [f"backend-{n}" for n in range(len(C.BACKENDS))]
+            addresses, address = (C.BACKENDS6, C.VIP6) if self.cell.family == 6 else (C.BACKENDS, C.VIP)
+            names = [f"backend-{n}" for n in range(len(addresses))]
             cloud.apply(
                 [
-                    {"kind": "port", "name": name, "subnet": "backends", "addresses": [address], "security_groups": group, **elsewhere}
-                    for name, address in zip(names, C.BACKENDS)
+                    {"kind": "port", "name": name, "subnet": "backends", "addresses": [one], "security_groups": group, **elsewhere}
+                    for name, one in zip(names, addresses)
                 ]
             )
             backends = [{"port": name, "port_number": 80} for name in names]
             listener = {"protocol": "udp", "port": 80, "scheduler": "maglev", "health_check": {"type": "none"}, "backends": backends}
-            cloud.create("load_balancer", name="lb", vpc="bench", address=C.VIP, node=self.node, listeners=[listener])
+            cloud.create("load_balancer", name="lb", vpc="bench", address=address, node=self.node, listeners=[listener])
 
     # -- while it runs
 
