@@ -19,6 +19,7 @@ from .device import Counts, frames
 
 CHROOT = os.environ.get("BENCH_GROUT") or "/var/tmp/vpc-bench/sid"
 PLUGIN = "/opt/librte_net_flowgen.so"  # in the chroot
+NEW_FLOWS = 1 << 22  # connections that it has room for where flows begin
 MACS = "02:00:00:00:00:bb"  # whose frames leave by the sink
 
 
@@ -75,7 +76,7 @@ class Grout:
         self.enter = ["nsenter", f"--net=/run/netns/{self.ns.name}", "chroot", CHROOT]
         self.socket = f"{self.inside}/s"
         self.log = open(f"{self.dir}/log", "w", encoding="utf-8")  # pylint: disable=consider-using-with
-        env = dict(os.environ, GROUT_MAX_CONNTRACKS=str(max(16384, 2 * self.cell.flows)))
+        env = dict(os.environ, GROUT_MAX_CONNTRACKS=str(NEW_FLOWS if self.cell.fresh else max(16384, 2 * self.cell.flows)))
         argv = ["grout", "-p", "-M", ":0", "-s", self.socket, "--", "-d", PLUGIN, "--no-pci", "--file-prefix", os.path.basename(self.dir)]
         self.child = subprocess.Popen(self.enter + argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env)
         self.pid = self.child.pid
@@ -102,18 +103,18 @@ class Grout:
     def _source(self, mac, dmac=None):
         """The device packets come from, in few words: what is the device's default is not said."""
         cell = self.cell
-        words = [f"net_flowgen0,mac={mac},flows={cell.flows}", C.FAIR]
+        first, to, count = cell.addresses()
+        flows = cell.ever_new or f"flows={cell.flows},sips={min(count, cell.flows)}"
+        words = [f"net_flowgen0,mac={mac},{flows}", C.FAIR]
         if cell.size != 60:
             words.append(f"size={cell.size}")
-        first, to, count = cell.addresses()
-        words.append(f"sips={min(count, cell.flows)}")
         if (first, to) != (C.SOURCE[0], C.DESTINATION[0]):
             words.append(f"src={first},dst={to}")
         if cell.case in C.FROM_TUNNEL:
             words.append(f"vni={C.VNI}")
         if dmac:
             words.append(f"dmac={dmac}")
-        if cell.fresh:
+        if cell.fresh and not cell.ever_new:
             words.append(f"fresh={cell.fresh}")
         return ",".join(words)
 
@@ -134,7 +135,7 @@ class Grout:
         self._cli(f"interface add port p1 devargs {sink} up")
         self._cli("address add 10.9.0.1/24 iface p1")
         self._cli(f"nexthop add l3 iface p1 address 10.9.0.2 mac {MACS}")
-        for prefix in ("10.2.0.0/16", f"{C.AFAR}/32"):
+        for prefix in ("10.2.0.0/16", "203.0.0.0/15"):
             self._cli(f"route add {prefix} via 10.9.0.2")
         if case == "snat":
             self._snat()
@@ -145,7 +146,7 @@ class Grout:
         """A policy has one address, good for 64 K flows to one destination: the sources are shared out."""
         length = 24 if self.cell.flows <= 30000 else 26 if self.cell.flows <= 200000 else 28
         step = 1 << (32 - length)
-        for number, low in enumerate(range(0, 2 + C.SOURCES, step)):
+        for number, low in enumerate(range(0, 2 + (C.MACHINES if self.cell.ever_new else C.SOURCES), step)):
             self._cli(f"address add 198.18.1.{1 + number}/32 iface p1")
             self._cli(f"snat44 add interface p1 subnet 10.1.{low // 256}.{low % 256}/{length} replace 198.18.1.{1 + number}")
 
