@@ -39,7 +39,8 @@ static bool comes_from_off(const struct pkt *p)
 
 bool drop_is_receivers(const struct pkt *p, enum drop_reason reason)
 {
-	if (!loc_is_port(p->out) || p->out >= node_config.ports)
+	/* What we say ourselves is nobody's loss. */
+	if (p->in == LOC_NONE || !loc_is_port(p->out) || p->out >= node_config.ports)
 		return false;
 	return reason == DROP_POLICY_INGRESS || reason == DROP_QUEUE_FULL ||
 	       (reason == DROP_PORT_DOWN && !comes_from_off(p));
@@ -104,8 +105,7 @@ void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason re
 
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
 {
-	drop_count_at(
-		drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m), reason), m, reason);
+	drop_count_at(drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m), reason), m, reason);
 }
 
 void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)
