@@ -16,10 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <rte_prefetch.h>
 #include <rte_vect.h>
 
 #include "base/cache_line.h"
+#include "base/prefetch.h"
 #include "session/session.h"
 
 #define BUCKET_SLOTS 8u
@@ -75,7 +75,7 @@ static inline uint32_t bucket_first(uint32_t hash)
 
 static inline void bucket_prefetch(uint32_t hash)
 {
-	rte_prefetch0_write(&bucket_table.buckets[bucket_first(hash)]);
+	prefetch_own(&bucket_table.buckets[bucket_first(hash)]);
 }
 
 /* The other one of a pair: both sum up, modulo n, to what the tag says. */

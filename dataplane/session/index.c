@@ -6,7 +6,6 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
-#include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 
 #include "base/cache_line.h"
@@ -28,7 +27,8 @@ struct thread {
 	_Atomic uint32_t used; /* made minus ended here: wraps, only the sum says something */
 	bool tight;            /* near the capacity: count before each */
 	uint32_t fresh, fresh_end;
-	struct list free, waiting, retired;
+	struct list waiting, retired;
+	uint32_t n_free, free[BATCH_MAX + 1]; /* the last one is next; one more may be given back */
 } __attribute__((aligned(64)));
 
 _Atomic uint32_t *index_states READ_MOSTLY;
@@ -84,9 +84,7 @@ int index_init(uint32_t n)
 	records = capacity + LISTS * batch * n_threads;
 	atomic_store(&high_water.at, 0);
 	for (unsigned int t = 0; t < RCU_THREADS_MAX; t++)
-		threads[t] = (struct thread){.free.head = INDEX_END,
-			.waiting.head = INDEX_END,
-			.retired.head = INDEX_END};
+		threads[t] = (struct thread){.waiting.head = INDEX_END, .retired.head = INDEX_END};
 	index_states = memory_map(records * sizeof(*index_states), MEMORY_RESERVED);
 	vpc_used = memory_map(vpc_used_bytes(), MEMORY_SMALL);
 	vpc_share = memory_map(vpc_share_bytes(), MEMORY_SMALL);
@@ -256,7 +254,10 @@ static bool take_waiting(struct thread *t)
 		return false;
 	if (!rcu_token_passed(t->waiting.token))
 		return false;
-	t->free = t->waiting;
+	for (uint32_t index = t->waiting.head; t->n_free < t->waiting.n; t->n_free++) {
+		t->free[t->n_free] = index;
+		index = atomic_load_explicit(&index_states[index], memory_order_relaxed);
+	}
 	t->waiting = (struct list){.head = INDEX_END};
 	return true;
 }
@@ -293,43 +294,32 @@ static bool refill(struct thread *t)
 	return take_waiting(t) || take_fresh(t) || take_other(t);
 }
 
-/* The next one's lines on their way while this one is filled. */
-static inline void prefetch(uint32_t index)
-{
-	rte_prefetch0_write(&session_dirs[index << 1]);
-	rte_prefetch0_write(&session_dirs[index << 1 | 1]);
-	rte_prefetch0_write(&session_hots[0][index]);
-	rte_prefetch0_write(&session_hots[1][index]);
-	rte_prefetch0_write(&session_colds[index]);
-}
-
 uint32_t index_take(void)
 {
 	struct thread *t = &threads[rcu_thread];
-	uint32_t index;
 
-	if (unlikely(t->free.n == 0 && t->fresh == t->fresh_end && !refill(t)))
+	if (unlikely(t->n_free == 0 && t->fresh == t->fresh_end && !refill(t)))
 		return SESSION_NONE;
 	if (unlikely(t->tight && session_used() >= capacity))
 		return SESSION_NONE;
-	if (t->free.n == 0) {
-		index = t->fresh++;
-		return index;
-	}
-	index = t->free.head;
-	t->free.head = atomic_load_explicit(&index_states[index], memory_order_relaxed);
-	if (--t->free.n > 0)
-		prefetch(t->free.head);
-	return index;
+	return t->n_free > 0 ? t->free[--t->n_free] : t->fresh++;
+}
+
+uint32_t index_ahead(uint32_t n)
+{
+	const struct thread *t = &threads[rcu_thread];
+
+	if (t->n_free > n)
+		return t->free[t->n_free - 1 - n];
+	/* A worker alone has the next batch, too. */
+	return t->n_free == 0 && t->fresh + n < records ? t->fresh + n : SESSION_NONE;
 }
 
 void index_untake(uint32_t index)
 {
 	struct thread *t = &threads[rcu_thread];
 
-	atomic_store_explicit(&index_states[index], t->free.head, memory_order_relaxed);
-	t->free.head = index;
-	t->free.n++;
+	t->free[t->n_free++] = index;
 }
 
 bool index_kill(uint32_t index)

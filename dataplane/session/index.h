@@ -34,6 +34,8 @@ uint32_t index_high_water(void);
 /* SESSION_NONE when the table is full. */
 uint32_t index_take(void);
 /* One that was taken, and that nobody else has seen. */
+/* The one that the calling thread will probably take after n others; SESSION_NONE: not known. */
+uint32_t index_ahead(uint32_t n);
 void index_untake(uint32_t index);
 /* Counts a session that lives from now on: INDEX_UNANSWERED or 0 | VPC index. */
 void index_count(uint32_t state);
