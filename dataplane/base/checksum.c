@@ -113,17 +113,7 @@ rte_be16_t checksum_ipv4_header(const void *header)
 	return checksum_finish(checksum_add16(sum, (rte_be16_t)~field));
 }
 
-static uint16_t sum128(const uint8_t bytes[16])
-{
-	uint64_t q[2], sum;
-
-	memcpy(q, bytes, sizeof(q));
-	sum = (q[0] & 0xffffffff) + (q[0] >> 32) + (q[1] & 0xffffffff) + (q[1] >> 32);
-	return checksum_fold(
-		(uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16 & 0xffff) + (uint32_t)(sum >> 32));
-}
-
 uint32_t checksum_delta128(uint32_t delta, const uint8_t from[16], const uint8_t to[16])
 {
-	return checksum_delta16(delta, sum128(from), sum128(to));
+	return checksum_delta16(delta, checksum_sum128(from), checksum_sum128(to));
 }

@@ -13,6 +13,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 
@@ -99,6 +100,17 @@ static inline uint32_t checksum_delta32(uint32_t delta, rte_be32_t from, rte_be3
 {
 	delta = checksum_delta16(delta, (rte_be16_t)(from & 0xffff), (rte_be16_t)(to & 0xffff));
 	return checksum_delta16(delta, (rte_be16_t)(from >> 16), (rte_be16_t)(to >> 16));
+}
+
+/* The sum of an IPv6 address, any alignment. */
+static inline uint16_t checksum_sum128(const uint8_t bytes[16])
+{
+	uint64_t q[2], sum;
+
+	memcpy(q, bytes, sizeof(q));
+	sum = (q[0] & 0xffffffff) + (q[0] >> 32) + (q[1] & 0xffffffff) + (q[1] >> 32);
+	return checksum_fold(
+		(uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16 & 0xffff) + (uint32_t)(sum >> 32));
 }
 
 /* Two IPv6 addresses, any alignment. */

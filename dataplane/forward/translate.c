@@ -13,26 +13,31 @@
 #include "forward/parse.h"
 #include "nat64/nat64.h"
 
-struct tuple {
-	struct ip_addr src, dst;
-	rte_be16_t sport, dport;
+/* One end of a flow. An IPv4 address lies in a mapped one, whose 0xffff counts as nothing in a one's complement sum. */
+struct end {
+	const struct ip_addr *addr;
+	rte_be16_t port;
+	uint16_t sum; /* of the address */
 };
 
-static struct tuple reversed(const struct tuple *t)
+static inline struct end end_of(const struct ip_addr *addr, rte_be16_t port)
 {
-	return (struct tuple){t->dst, t->src, t->dport, t->sport};
+	return (struct end){addr, port, checksum_sum128(addr->bytes)};
 }
 
-/* An IPv4 address lies in a mapped one, whose 0xffff counts as nothing in a one's complement sum. */
-static uint32_t delta_address(uint32_t delta, const struct ip_addr *from, const struct ip_addr *to)
+struct tuple {
+	const struct end *src, *dst;
+};
+
+static inline bool same_end(const struct end *a, const struct end *b)
 {
-	return checksum_delta128(delta, from->bytes, to->bytes);
+	return ip_addr_equal(a->addr, b->addr) && a->port == b->port;
 }
 
 static uint16_t fill_flags(const struct tuple *from, const struct tuple *to)
 {
-	bool src = !ip_addr_equal(&from->src, &to->src) || from->sport != to->sport;
-	bool dst = !ip_addr_equal(&from->dst, &to->dst) || from->dport != to->dport;
+	bool src = !same_end(from->src, to->src);
+	bool dst = !same_end(from->dst, to->dst);
 
 	return (uint16_t)((src ? SESSION_F_SRC : 0) | (dst ? SESSION_F_DST : 0));
 }
@@ -42,19 +47,19 @@ static void fill(
 {
 	uint32_t addresses = 0, all = 0;
 
-	addresses = delta_address(addresses, &from->src, &to->src);
-	addresses = delta_address(addresses, &from->dst, &to->dst);
+	addresses = checksum_delta16(addresses, from->src->sum, to->src->sum);
+	addresses = checksum_delta16(addresses, from->dst->sum, to->dst->sum);
 	if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6) {
-		all = checksum_delta16(all, from->sport, to->sport);
-		all = checksum_delta16(all, from->dport, to->dport);
+		all = checksum_delta16(all, from->src->port, to->src->port);
+		all = checksum_delta16(all, from->dst->port, to->dst->port);
 	}
 	if (proto != IPPROTO_ICMP) /* which has no pseudo header (RFC 792) */
 		all = checksum_fold(all) + (uint32_t)checksum_fold(addresses);
 	d->flags |= fill_flags(from, to);
-	d->new_src = ip_addr_v4(&to->src);
-	d->new_dst = ip_addr_v4(&to->dst);
-	d->new_sport = to->sport;
-	d->new_dport = to->dport;
+	d->new_src = ip_addr_v4(to->src->addr);
+	d->new_dst = ip_addr_v4(to->dst->addr);
+	d->new_sport = to->src->port;
+	d->new_dport = to->dst->port;
 	d->l3_delta = checksum_fold(addresses);
 	d->l4_delta = checksum_fold(all);
 }
@@ -74,12 +79,12 @@ static void fill_families(struct session_dir d[2], bool v6)
 
 void translate_fill(struct session_dir d[2], const struct flow *f)
 {
-	struct tuple inside = {f->src, f->dst, f->sport, f->dport};
-	struct tuple outside = {f->new_src, f->new_dst, f->new_sport, f->new_dport};
-	struct tuple answer = reversed(&outside), delivered = reversed(&inside);
+	struct end src = end_of(&f->src, f->sport), dst = end_of(&f->dst, f->dport);
+	struct end new_src = end_of(&f->new_src, f->new_sport);
+	struct end new_dst = end_of(&f->new_dst, f->new_dport);
 
-	fill(&d[0], &inside, &outside, f->proto);
-	fill(&d[1], &answer, &delivered, f->proto);
+	fill(&d[0], &(struct tuple){&src, &dst}, &(struct tuple){&new_src, &new_dst}, f->proto);
+	fill(&d[1], &(struct tuple){&new_dst, &new_src}, &(struct tuple){&dst, &src}, f->proto);
 	if (f->out_v6 != f->v6)
 		fill_families(d, f->v6);
 }

@@ -10,17 +10,20 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <rte_prefetch.h>
+
 #include "base/cache_line.h"
 #include "core/rcu.h"
 #include "policy/group_set.h"
+#include "session/session.h"
 #include "vpc/claim.h"
 #include "vpc/vpc_internal.h"
 
 static struct endpoint *_Atomic *heads READ_MOSTLY, *_Atomic *mac_heads READ_MOSTLY;
 static uint32_t mask READ_MOSTLY;
 static uint32_t n_endpoints, capacity;
-static uint64_t seed READ_MOSTLY =
-	0x9e3779b97f4a7c15ull; /* tenants choose addresses: chains must not be theirs to build */
+/* Tenants choose addresses: chains must not be theirs to build. */
+static uint64_t seed[2] READ_MOSTLY = {0x9e3779b97f4a7c15ull, 0xd6e8feb86659fd93ull};
 
 int vpc_init(uint32_t wanted)
 {
@@ -34,8 +37,8 @@ int vpc_init(uint32_t wanted)
 		return -ENOMEM;
 	mask = (uint32_t)(size - 1);
 	capacity = wanted;
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed))
-		seed ^= (uintptr_t)heads;
+	if (getrandom(seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed))
+		seed[0] ^= (uintptr_t)heads;
 	return 0;
 }
 
@@ -46,21 +49,11 @@ void endpoint_on_service(void (*fn)(const struct endpoint *endpoint))
 	service_appeared = fn;
 }
 
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ull;
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ull;
-	return h ^ (h >> 32);
-}
-
 static struct endpoint *_Atomic *head_of(uint32_t vpc_index, const struct ip_addr *addr)
 {
-	uint64_t h = mix(seed ^ addr->q[0]);
+	uint64_t h = session_mix(addr->q[0] ^ seed[0], addr->q[1] ^ seed[1]);
 
-	h = mix(h ^ addr->q[1]) ^ vpc_index;
-	return &heads[mix(h) & mask];
+	return &heads[(uint32_t)(session_mix(h ^ vpc_index, seed[0]) >> 32) & mask];
 }
 
 static bool matches(const struct endpoint *e, uint32_t vpc_index, const struct ip_addr *addr)
@@ -78,7 +71,9 @@ static uint64_t mac_bits(const struct rte_ether_addr *mac)
 
 static struct endpoint *_Atomic *mac_head_of(uint32_t vpc_index, const struct rte_ether_addr *mac)
 {
-	return &mac_heads[mix(seed ^ mac_bits(mac) ^ (uint64_t)vpc_index << 48) & mask];
+	uint64_t h = session_mix(mac_bits(mac) ^ seed[0], vpc_index ^ seed[1]);
+
+	return &mac_heads[(uint32_t)(h >> 32) & mask];
 }
 
 /* fe80::/64 and a modified EUI-64 (RFC 4291 appendix A): an address that a MAC is in. */
@@ -100,6 +95,11 @@ static struct endpoint *by_link_local(uint32_t vpc_index, const struct ip_addr *
 	while (e != NULL && (e->vpc_index != vpc_index || !rte_is_same_ether_addr(&e->mac, &mac)))
 		e = rcu_ptr_get(e->mac_next);
 	return e;
+}
+
+void endpoint_prefetch(uint32_t vpc_index, const struct ip_addr *addr)
+{
+	rte_prefetch0((const void *)head_of(vpc_index, addr));
 }
 
 struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr)

@@ -157,6 +157,8 @@ struct vpc *vpc_get(uint32_t index);
 struct vpc *vpc_by_vni(uint32_t vni);
 /* Also by a port's link-local address (EUI-64 of its MAC), if it has another IPv6 address: then that one's record. */
 struct endpoint *endpoint_get(uint32_t vpc_index, const struct ip_addr *addr);
+/* For who will look for it soon: where its chain begins. */
+void endpoint_prefetch(uint32_t vpc_index, const struct ip_addr *addr);
 uint32_t endpoint_count(void);
 uint32_t endpoint_capacity(void);
 /* Longest matching route of a VPC, own subnets and peers included. */
