@@ -28,13 +28,16 @@ void road_foresight_register(struct road_foresight *foresight)
 	foresights = foresight;
 }
 
-bool road_foresee(const struct flow *f, unsigned int step)
+bool road_foresee(const struct flow *f, struct road_foreseen *seen, unsigned int step)
 {
-	bool more = false;
-
+	if (step > 0)
+		return seen->by->foresee(f, seen, step);
 	for (const struct road_foresight *s = foresights; s != NULL; s = s->next)
-		more |= s->foresee(f, step);
-	return more;
+		if (s->foresee(f, seen, 0)) {
+			seen->by = s;
+			return true;
+		}
+	return false;
 }
 
 static void flow_reset_verdict(struct flow *f)
@@ -51,7 +54,7 @@ static void flow_reset_verdict(struct flow *f)
 	f->out_v6 = f->v6;
 	f->service = NULL;
 	f->leave = NULL;
-	f->leave_object = NULL;
+	f->leave_object = f->leave_detail = NULL;
 	f->exit_name = NULL;
 	memset(&f->hold, 0, sizeof(f->hold));
 	f->new_src = f->src;

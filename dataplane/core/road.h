@@ -80,6 +80,7 @@ struct flow {
 	/* It leaves the VPC here: `route` finds by what (vpc/exit.h), stage `leave` calls it: translates the source and sets `out`. */
 	bool (*leave)(struct flow *f);
 	const void *leave_object;
+	const void *leave_detail; /* of leave_object; NULL: to be looked for */
 	const char *exit_name; /* a route names the gateway to leave by; NULL: any that takes it */
 
 	/* The verdict. */
@@ -140,10 +141,17 @@ bool road_walk_before(struct flow *flow, int order);
 #define ROAD_LEAVE 500   /* `leave` */
 
 /* What stages will read for a flow that is to be walked soon: prefetches, while other flows' are on their way, so nothing but time
- * depends on them. Step by step, each of which may follow what the one before it has brought; true: there is another. The packet's
- * part of the flow is set. Workers. */
+ * depends on them. Step by step, each of which may follow what the one before it has brought; true: there is another. Who returns
+ * true at step 0 has recognised the flow as one that he translates, and is the only one asked from then on. The packet's part of
+ * the flow is set. Workers. */
+struct road_foreseen {
+	const struct road_foresight
+		*by;        /* NULL: nobody, its answers have its own tuple turned round */
+	const void *object; /* of his, like: */
+	uintptr_t at;
+};
 struct road_foresight {
-	bool (*foresee)(const struct flow *flow, unsigned int step);
+	bool (*foresee)(const struct flow *flow, struct road_foreseen *seen, unsigned int step);
 	struct road_foresight *next;
 };
 
@@ -154,7 +162,8 @@ void road_foresight_register(struct road_foresight *foresight);
 	{                                                                                          \
 		road_foresight_register(&var);                                                     \
 	}
-bool road_foresee(const struct flow *flow, unsigned int step);
+/* `seen` is zeroed before step 0. */
+bool road_foresee(const struct flow *flow, struct road_foreseen *seen, unsigned int step);
 
 /* Said by stages: the verdict rests on this slot's owner. */
 static inline void flow_depend(struct flow *f, epoch_slot_t slot)

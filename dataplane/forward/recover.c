@@ -121,7 +121,7 @@ static bool walk_reverse(const struct flow *packet, struct flow *r)
 bool recover_walk(const struct flow *packet, struct flow *f)
 {
 	bool by_client = rte_be_to_cpu_16(packet->sport) >= rte_be_to_cpu_16(packet->dport);
-	struct flow reversed = {.hold = {{0}}};
+	struct flow reversed = {.hold = {.part = 0}};
 	bool admitted;
 
 	/* First as it is: its sender must be who it says, and there must be a way. */

@@ -256,6 +256,7 @@ struct beginning {
 	const struct rte_tcp_hdr *tcp; /* NULL: another protocol */
 	uint32_t l4_len;
 	bool walked; /* it may begin */
+	struct road_foreseen seen;
 };
 
 static __rte_always_inline void describe(
@@ -269,6 +270,9 @@ static __rte_always_inline void describe(
 	verdict_flow_of_packet(&b->flow, m, p);
 	b->key = verdict_key(&b->flow);
 	b->hash = session_hash(&b->key);
+	b->seen = (struct road_foreseen){NULL};
+	endpoint_prefetch(b->flow.vpc_index, &b->flow.src);
+	endpoint_prefetch(b->flow.vpc_index, &b->flow.dst);
 }
 
 static bool is_middle(const struct beginning *b)
@@ -411,8 +415,18 @@ static __rte_always_inline unsigned int look_ahead(
 	return begins(m, p, b) ? EDGE_BEGINS : EDGE_UNDECIDED;
 }
 
-/* Bit i of `flows`: b[i] is one. */
-static inline void foresee(const struct beginning *b, uint32_t flows)
+/* The answers' bucket is the one cold line that set-up waits for. */
+static inline void prefetch_answers(const struct session_key *key)
+{
+	struct session_key answers =
+		session_key_make(key->scope_proto, key->dst, key->src, key->dport, key->sport);
+
+	session_prefetch(&answers);
+}
+
+/* Bit i of `flows`: b[i] is one. Where the answers' key turns out to be another one all the same (a peering) nothing is lost but
+ * the prefetch. */
+static inline void foresee(struct beginning *b, uint32_t flows)
 {
 	for (unsigned int step = 0; flows != 0; step++) {
 		uint32_t more = 0;
@@ -420,7 +434,10 @@ static inline void foresee(const struct beginning *b, uint32_t flows)
 		for (; flows != 0; flows &= flows - 1) {
 			unsigned int i = (unsigned int)__builtin_ctz(flows);
 
-			more |= (uint32_t)road_foresee(&b[i].flow, step) << i;
+			if (road_foresee(&b[i].flow, &b[i].seen, step))
+				more |= 1u << i;
+			else if (step == 0)
+				prefetch_answers(&b[i].key);
 		}
 		flows = more;
 	}
@@ -453,25 +470,9 @@ static void process_some(
 	}
 }
 
-/* The answers' bucket is the one cold line that set-up waits for. Where the answers' key turns out to be another one (a peering, a
- * translation) nothing is lost but the prefetch. */
-static inline void prefetch_answers(const struct rte_mbuf *m, const struct pkt *p)
-{
-	const struct rte_ipv4_hdr *ip =
-		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, p->l3_off);
-	struct session_key key;
-
-	if (p->session != SESSION_NONE || (p->flags & (PKT_F_L4 | PKT_F_V6)) != PKT_F_L4)
-		return;
-	key = session_key_v4(p->vpc, p->proto, ip->dst_addr, ip->src_addr, p->dport, p->sport);
-	session_prefetch(&key);
-}
-
 static uint16_t road_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	for (uint16_t i = 0; i < nb_objs; i++)
-		prefetch_answers(objs[i], pkt_of(objs[i]));
 	for (uint16_t done = 0; done < nb_objs; done = (uint16_t)(done + AHEAD))
 		process_some(graph, node, objs + done, RTE_MIN(nb_objs - done, AHEAD));
 	inspect_burst_end(worker_self);

@@ -19,8 +19,14 @@ static uint32_t timeout_s(uint32_t id, uint8_t proto, uint8_t tcp_state, bool an
 	return config->idle_timeout_s;
 }
 
+static void release(uint32_t id, uint32_t part)
+{
+	(void)part;
+	lb_connection_closed(id);
+}
+
 static const struct session_hold_ops ops = {
-	.release = lb_connection_closed,
+	.release = release,
 	.timeout_s = timeout_s,
 };
 

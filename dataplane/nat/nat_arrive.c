@@ -6,6 +6,7 @@
  * send its own SYN (simultaneous open), and none is owed later.
  */
 #include "base/ip_text.h"
+#include "nat/nat_binding.h"
 #include "nat/nat_flow.h"
 #include "vpc/vpc.h"
 
@@ -40,9 +41,10 @@ static bool is_kept(const struct flow *f, const struct nat_record *root)
 }
 
 /* A second one beside the source's. Takes over the reference. */
-static uint32_t join(const struct flow *f, uint32_t id)
+static uint32_t join(struct flow *f, uint32_t id)
 {
-	uint32_t both = nat_hold_new(NAT_BOTH, nat_record_of(id)->gateway);
+	bool whole = f->hold.part == 0 || nat_flow_of_part(f);
+	uint32_t both = whole ? nat_hold_new(NAT_BOTH, nat_record_of(id)->gateway) : 0;
 
 	if (both == 0) {
 		nat_hold_drop(id);

@@ -140,7 +140,7 @@ void nat_blocks_free(struct nat_ports *p, uint16_t port)
 	bool empty;
 
 	lock(lease);
-	atomic_fetch_and(&p->taken[port / 64], ~(1ull << port % 64));
+	atomic_fetch_and(&p->words[port / 64].taken, ~(1ull << port % 64));
 	empty = --block->used == 0;
 	owner = block->owner;
 	if (empty) {

@@ -31,8 +31,11 @@ struct nat_ports {
 	_Atomic uint32_t n_resting[NAT_GENERATIONS];
 	uint32_t opened_ms, closed_ms[NAT_GENERATIONS]; /* control thread */
 
-	_Atomic uint64_t taken[NAT_WORDS];    /* in use or at rest */
-	_Atomic uint64_t reserved[NAT_WORDS]; /* written by the control thread */
+	/* Who looks for a port reads both. */
+	struct {
+		_Atomic uint64_t taken;    /* in use or at rest */
+		_Atomic uint64_t reserved; /* written by the control thread */
+	} words[NAT_WORDS];
 	_Atomic uint64_t resting[NAT_GENERATIONS][NAT_WORDS];
 	_Atomic uint16_t shares[NAT_PORTS]; /* flows of a shared port */
 	uint8_t reserves[NAT_PORTS];        /* how often. Control thread */

@@ -52,53 +52,99 @@ static uint32_t now_ms(void)
 	return worker_self != NULL ? worker_self->now_ms : clock_ms();
 }
 
-/* On one address. Takes over `host`'s reference if it returns a record. */
-static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, enum nat_space space,
-	uint32_t host, struct nat_address *a)
+/* The port of `host` that was granted gets a record, which takes over the host's reference. 0: none left. */
+static uint32_t flow_record(const struct flow *f, const struct nat_gateway *gw,
+	enum nat_space space, uint32_t host, struct nat_address *a, uint16_t port)
+{
+	uint32_t id = nat_binding_new(NAT_FLOW, f, gw, space, host, a);
+
+	if (id == 0)
+		return 0;
+	atomic_fetch_add_explicit(&a->records, 1, memory_order_relaxed);
+	nat_record_of(id)->outside = rte_cpu_to_be_16(port);
+	return id;
+}
+
+bool nat_flow_of_part(struct flow *f)
+{
+	uint32_t host = f->hold.id[HOLD_NAT], part = f->hold.part, id;
+	const struct nat_record *r = nat_record_of(host);
+	const struct nat_gateway *gw = nat_gateway_at(r->gateway);
+	struct nat_address *a = nat_address_at(r->address);
+
+	id = gw != NULL && a != NULL
+		     ? flow_record(f, gw, nat_part_space(part), host, a, nat_part_port(part))
+		     : 0;
+	if (id == 0)
+		return false;
+	f->hold.id[HOLD_NAT] = id;
+	f->hold.part = 0;
+	return true;
+}
+
+/* A port of the address for the flow. */
+static bool share(const struct flow *f, enum nat_space space, uint32_t host,
+	const struct nat_address *a, struct nat_grant *grant)
 {
 	const struct external *ext = external_at(a->network);
 	struct answers w = {.f = f, .a = a, .proto = f->proto};
-	uint32_t id, hash;
+	uint32_t hash;
 	struct full_note *full = full_note_of(f, a, &hash);
-	struct nat_grant grant;
 
 	if (ext == NULL || (full->hash == hash && (int32_t)(full->until_ms - now_ms()) > 0))
-		return 0;
+		return false;
 	w.scope = ext->scope->index;
 	if (f->v6 && !f->out_v6 && space == NAT_ICMP)
 		w.proto = IPPROTO_ICMP;
-	id = nat_binding_new(NAT_FLOW, f, gw, space, host, a);
-	if (id == 0)
-		return 0;
 	if (!nat_ports_share(a->ports[space], nat_lease_of(a, host, space), host,
-		    rte_be_to_cpu_16(f->sport), nat_random_of(f), TRIES, fits, &w, &grant)) {
+		    rte_be_to_cpu_16(f->sport), nat_random_of(f), TRIES, fits, &w, grant)) {
 		*full = (struct full_note){hash, now_ms() + FULL_MS};
-		nat_hold_discard(id);
-		return 0;
+		return false;
 	}
-	nat_binding_leased(a, space, host, &grant);
-	atomic_fetch_add_explicit(&a->records, 1, memory_order_relaxed);
-	nat_record_of(id)->outside = rte_cpu_to_be_16(grant.port);
+	nat_binding_leased(a, space, host, grant);
+	return true;
+}
+
+/* On one address. Takes over `host`'s reference if it returns something: a part of the host, or a record where it takes one to say
+ * which address it is, or to log it. */
+static uint32_t flow_new(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
+	enum nat_space space, uint32_t host, struct nat_address *a, uint32_t *part)
+{
+	bool whole = a->id != nat_record_of(host)->address || rules->log == NAT_LOG_SESSION;
+	struct nat_grant grant;
+	uint32_t id;
+
+	if (!share(f, space, host, a, &grant))
+		return 0;
+	if (!whole) {
+		*part = nat_part(space, grant.port);
+		return host;
+	}
+	id = flow_record(f, gw, space, host, a, grant.port);
+	if (id == 0)
+		nat_ports_unshare(a->ports[space], grant.port);
 	return id;
 }
 
 /* The host's address; without blocks also another one, when that has no port for the destination. */
 uint32_t nat_map_dependent(struct flow *f, struct nat_gateway *gw, const struct nat_rules *rules,
-	const struct nat_source *source, enum nat_space space, enum nat_refusal *why)
+	const struct nat_source *source, enum nat_space space, enum nat_refusal *why,
+	uint32_t *part)
 {
 	uint32_t host = nat_host_of(f, gw, rules, source, space), id = 0;
 	struct nat_address *a;
 
+	*part = 0;
 	*why = host != 0 ? NAT_REFUSED_PORTS : NAT_REFUSED_RECORDS;
 	if (host == 0)
 		return 0;
 	a = nat_address_at(nat_record_of(host)->address);
 	if (a != NULL)
-		id = flow_new(f, gw, space, host, a);
+		id = flow_new(f, gw, rules, space, host, a, part);
 	for (uint32_t i = 0; id == 0 && rules->block == 0 && i < source->n[f->out_v6]; i++) {
 		a = nat_address_at(rules->addresses[source->first[f->out_v6] + i]);
 		if (a != NULL && a->id != nat_record_of(host)->address)
-			id = flow_new(f, gw, space, host, a);
+			id = flow_new(f, gw, rules, space, host, a, part);
 	}
 	if (id == 0)
 		nat_hold_drop(host);

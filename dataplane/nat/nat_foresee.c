@@ -41,32 +41,31 @@ static void foresee_binding(const struct flow *f, const struct nat_record *host)
 	answers = session_key_v4(ext->scope->index, f->proto, ip_addr_v4(&f->dst),
 		ip_addr_v4(&a->ip), f->dport, rte_cpu_to_be_16((uint16_t)port));
 	session_prefetch(&answers);
+	endpoint_prefetch(ext->scope->index, &f->dst); /* is it a service's of this node? */
 }
 
-static bool foresee(const struct flow *f, unsigned int step)
+static bool foresee(const struct flow *f, struct road_foreseen *seen, unsigned int step)
 {
-	const struct nat_gateway *gw = gateway_of(f);
+	const struct nat_gateway *gw = step == 0 ? gateway_of(f) : seen->object;
 	const struct nat_record *host;
 	struct nat_record key;
 
-	if (gw == NULL)
+	if (gw == NULL || (step == 0 && !leaves(f)))
 		return false;
-	key = nat_host_key(f, gw);
-	switch (step) {
-	case 0:
-		if (!leaves(f))
-			return false;
-		nat_table_prefetch(&key);
+	if (step == 1) {
+		nat_table_foresee_record(seen->at);
 		return true;
-	case 1:
-		nat_table_prefetch_record(&key);
-		return true;
-	default:
-		host = nat_table_look(&key);
-		if (host != NULL)
-			foresee_binding(f, host);
-		return false;
 	}
+	key = nat_host_key(f, gw);
+	if (step == 0) {
+		seen->object = gw;
+		seen->at = nat_table_foresee(&key);
+		return true;
+	}
+	host = nat_table_foreseen(seen->at, &key);
+	if (host != NULL)
+		foresee_binding(f, host);
+	return false;
 }
 
 ROAD_FORESEE(nat_foresight, foresee)

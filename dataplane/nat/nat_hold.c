@@ -10,7 +10,13 @@
 /* LOGGED, REMOTE, BOTH lead to what they stand on. */
 static bool is_root(const struct nat_record *r)
 {
-	return r->kind == NAT_MAPPING || r->kind == NAT_FLOW || r->kind == NAT_FORWARD;
+	return r->kind == NAT_MAPPING || r->kind == NAT_FLOW || r->kind == NAT_FORWARD ||
+	       r->kind == NAT_HOST;
+}
+
+rte_be16_t nat_hold_outside(const struct nat_record *root, uint32_t part)
+{
+	return part != 0 ? rte_cpu_to_be_16(nat_part_port(part)) : root->outside;
 }
 
 const struct nat_record *nat_hold_root(uint32_t id)
@@ -26,6 +32,7 @@ static void count(uint32_t id, uint32_t by)
 {
 	const struct nat_record *root = nat_hold_root(id);
 	struct nat_gateway *gw = root != NULL ? nat_gateway_at(root->gateway) : NULL;
+	const struct nat_record *host;
 	struct nat_record *owner;
 
 	if (gw == NULL)
@@ -34,7 +41,8 @@ static void count(uint32_t id, uint32_t by)
 		atomic_fetch_add_explicit(&gw->forwarded, by, memory_order_relaxed);
 		return;
 	}
-	owner = nat_record_of(nat_record_of(root->parent)->parent);
+	host = root->kind == NAT_HOST ? root : nat_record_of(root->parent);
+	owner = nat_record_of(host->parent);
 	atomic_fetch_add_explicit(&gw->sessions, by, memory_order_relaxed);
 	atomic_fetch_add_explicit(&owner->sessions, by, memory_order_relaxed);
 }
@@ -143,9 +151,19 @@ void nat_hold_drop(uint32_t id)
 	}
 }
 
-static void release(uint32_t id)
+static void free_part(uint32_t id, uint32_t part)
+{
+	const struct nat_address *a = nat_address_at(nat_record_of(id)->address);
+
+	if (a != NULL)
+		nat_ports_unshare(a->ports[nat_part_space(part)], nat_part_port(part));
+}
+
+static void release(uint32_t id, uint32_t part)
 {
 	count(id, UINT32_MAX);
+	if (part != 0)
+		free_part(id, part);
 	nat_hold_drop(id);
 }
 

@@ -10,10 +10,30 @@
 #include "nat/nat_gateway.h"
 #include "nat/nat_table.h"
 
-/* The record that says which port it is: MAPPING, FLOW or FORWARD (of BOTH: the source's). NULL: none. */
-const struct nat_record *nat_hold_root(uint32_t id);
+/* The part of a HOST that a session of an endpoint-dependent mapping holds: a port of its outside address. So its set-up writes to no
+ * record of its own. Not 0. */
+static inline uint32_t nat_part(enum nat_space space, uint16_t port)
+{
+	return 0x80000000u | (uint32_t)space << 16 | port;
+}
 
-/* The caller's reference becomes a session's: counted to gateway and vNIC. */
+static inline enum nat_space nat_part_space(uint32_t part)
+{
+	return (enum nat_space)((part & ~0x80000000u) >> 16);
+}
+
+static inline uint16_t nat_part_port(uint32_t part)
+{
+	return (uint16_t)part;
+}
+
+/* The record that says which port it is: MAPPING, FLOW or FORWARD (of BOTH: the source's), or the HOST that it is a part of.
+ * NULL: none. */
+const struct nat_record *nat_hold_root(uint32_t id);
+/* Its outside port. */
+rte_be16_t nat_hold_outside(const struct nat_record *root, uint32_t part);
+
+/* The caller's reference, or part, becomes a session's: counted to gateway and vNIC. */
 void nat_hold_begin(uint32_t id);
 /* A reference that is no session's. */
 void nat_hold_drop(uint32_t id);

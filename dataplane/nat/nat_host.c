@@ -22,12 +22,6 @@ uint64_t nat_random_of(const struct flow *f)
 		((uint64_t)f->sport << 32 | (uint64_t)f->dport << 16 | f->proto) ^ session_seed[3]);
 }
 
-struct nat_record nat_host_key(const struct flow *f, const struct nat_gateway *gw)
-{
-	return (struct nat_record){
-		.kind = NAT_HOST, .gateway = gw->id, .space = f->out_v6, .addr = f->src};
-}
-
 /* A vNIC by its MAC; or whoever sends from an address that is no port's. */
 static struct nat_record owner_key(const struct flow *f, const struct nat_gateway *gw)
 {

@@ -23,7 +23,7 @@ static const struct nat_source *source_of(const struct flow *f, const struct nat
 }
 
 /* Of those that cover the source the one with the longest prefix, of equal ones the first by name. */
-static struct nat_gateway *gateway_of(const struct flow *f)
+static struct nat_gateway *gateway_of(const struct flow *f, const struct nat_source **by)
 {
 	struct nat_gateway *best = NULL;
 	int best_len = -1;
@@ -39,6 +39,7 @@ static struct nat_gateway *gateway_of(const struct flow *f)
 		if (source != NULL && source->prefix.len > best_len) {
 			best = gw;
 			best_len = source->prefix.len;
+			*by = source;
 		}
 	}
 	return best;
@@ -48,7 +49,8 @@ static bool leave(struct flow *f);
 
 static bool find(struct flow *f)
 {
-	struct nat_gateway *gw = gateway_of(f);
+	const struct nat_source *source = NULL;
+	struct nat_gateway *gw = gateway_of(f, &source);
 	const struct nat_rules *rules = gw != NULL ? rcu_ptr_get(gw->rules) : NULL;
 
 	if (rules == NULL)
@@ -62,6 +64,7 @@ static bool find(struct flow *f)
 	flow_step(f, "nat_gateway", gw->name, -1, "takes it");
 	f->leave = leave;
 	f->leave_object = gw;
+	f->leave_detail = source;
 	return true;
 }
 
@@ -103,11 +106,23 @@ static bool exchange_family(struct flow *f, const struct nat_gateway *gw)
 	return true;
 }
 
+/* What was found, unless the rules have been replaced since. */
+static const struct nat_source *source_again(const struct flow *f, const struct nat_rules *rules)
+{
+	const struct nat_source *source = f->leave_detail;
+
+	if (rules == NULL)
+		return NULL;
+	return source >= rules->sources && source < rules->sources + rules->n_sources
+		       ? source
+		       : source_of(f, rules);
+}
+
 static bool leave(struct flow *f)
 {
 	struct nat_gateway *gw = (struct nat_gateway *)(uintptr_t)f->leave_object;
 	const struct nat_rules *rules = rcu_ptr_get(gw->rules);
-	const struct nat_source *source = rules != NULL ? source_of(f, rules) : NULL;
+	const struct nat_source *source = source_again(f, rules);
 	const struct nat_address *a;
 	const struct eip *eip;
 

@@ -3,16 +3,6 @@
 #include "nat/nat_binding.h"
 #include "nat/nat_log.h"
 
-struct nat_record nat_mapping_key(
-	const struct flow *f, const struct nat_gateway *gw, enum nat_space space)
-{
-	return (struct nat_record){.kind = NAT_MAPPING,
-		.gateway = gw->id,
-		.space = (uint8_t)(space | (f->v6 && !f->out_v6 ? NAT_TO_V4 : 0)),
-		.port = f->sport,
-		.addr = f->src};
-}
-
 /* The host has a block more, and so a reference. */
 void nat_binding_leased(const struct nat_address *a, enum nat_space space, uint32_t host,
 	const struct nat_grant *grant)
@@ -81,20 +71,28 @@ static uint32_t mapping_new(struct flow *f, struct nat_gateway *gw, enum nat_spa
 	return there;
 }
 
-static bool port_is_free(const struct nat_record *r)
+static bool port_is_free(const struct nat_record *r, uint32_t part)
 {
 	const struct nat_address *a = nat_address_at(r->address);
+	enum nat_space space = part != 0 ? nat_part_space(part) : nat_space_of(r);
 
 	return a != NULL &&
-	       !nat_ports_is_reserved(a->ports[nat_space_of(r)], rte_be_to_cpu_16(r->outside));
+	       !nat_ports_is_reserved(a->ports[space], rte_be_to_cpu_16(nat_hold_outside(r, part)));
+}
+
+static bool is_of_kind(const struct nat_record *r, uint32_t part, const struct nat_rules *rules)
+{
+	if (!rules->dependent)
+		return r->kind == NAT_MAPPING;
+	return r->kind == (part != 0 ? NAT_HOST : NAT_FLOW);
 }
 
 /* May flows of the rule have it? */
-bool nat_binding_is_legal(const struct nat_record *r, const struct nat_gateway *gw,
+bool nat_binding_is_legal(const struct nat_record *r, uint32_t part, const struct nat_gateway *gw,
 	const struct nat_rules *rules, const struct nat_source *source)
 {
-	return r->gateway == gw->id && r->kind == (rules->dependent ? NAT_FLOW : NAT_MAPPING) &&
-	       nat_source_has(rules, source, r->address) && port_is_free(r);
+	return r->gateway == gw->id && is_of_kind(r, part, rules) &&
+	       nat_source_has(rules, source, r->address) && port_is_free(r, part);
 }
 
 /* 0: refused. Else with a reference. */
@@ -104,7 +102,7 @@ uint32_t nat_map_independent(struct flow *f, struct nat_gateway *gw, const struc
 	struct nat_record key = nat_mapping_key(f, gw, space);
 	uint32_t id = nat_table_find(&key), host;
 
-	if (id != 0 && nat_binding_is_legal(nat_record_of(id), gw, rules, source))
+	if (id != 0 && nat_binding_is_legal(nat_record_of(id), 0, gw, rules, source))
 		return id;
 	if (id != 0) {
 		nat_table_hide(id);

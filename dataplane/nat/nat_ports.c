@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include <rte_common.h>
-#include <rte_prefetch.h>
 
+#include "base/prefetch.h"
 #include "nat/nat_blocks.h"
 
 #define EVEN 0x5555555555555555ull
@@ -50,7 +50,7 @@ void nat_ports_reserve(struct nat_ports *p, uint16_t from, uint16_t to)
 {
 	for (uint32_t port = from; port <= to; port++)
 		if (p->reserves[port]++ == 0) {
-			atomic_fetch_or(&p->reserved[port / 64], bit_of(port));
+			atomic_fetch_or(&p->words[port / 64].reserved, bit_of(port));
 			atomic_fetch_add_explicit(&p->n_reserved, 1, memory_order_relaxed);
 		}
 }
@@ -59,20 +59,21 @@ void nat_ports_release(struct nat_ports *p, uint16_t from, uint16_t to)
 {
 	for (uint32_t port = from; port <= to; port++)
 		if (--p->reserves[port] == 0) {
-			atomic_fetch_and(&p->reserved[port / 64], ~bit_of(port));
+			atomic_fetch_and(&p->words[port / 64].reserved, ~bit_of(port));
 			atomic_fetch_sub_explicit(&p->n_reserved, 1, memory_order_relaxed);
 		}
 }
 
 bool nat_ports_is_reserved(const struct nat_ports *p, uint16_t port)
 {
-	return atomic_load_explicit(&p->reserved[port / 64], memory_order_relaxed) & bit_of(port);
+	return atomic_load_explicit(&p->words[port / 64].reserved, memory_order_relaxed) &
+	       bit_of(port);
 }
 
 static uint64_t taken_in(const struct nat_ports *p, uint32_t word)
 {
-	return atomic_load_explicit(&p->taken[word], memory_order_relaxed) |
-	       atomic_load_explicit(&p->reserved[word], memory_order_relaxed);
+	return atomic_load_explicit(&p->words[word].taken, memory_order_relaxed) |
+	       atomic_load_explicit(&p->words[word].reserved, memory_order_relaxed);
 }
 
 /* The bits of a word whose ports are in [from, to). */
@@ -97,7 +98,7 @@ static int take_in_word(struct nat_ports *p, uint32_t word, uint64_t mask, bool 
 
 		if (open == 0)
 			return -1;
-		if (!claim || !(atomic_fetch_or(&p->taken[word], bit) & bit))
+		if (!claim || !(atomic_fetch_or(&p->words[word].taken, bit) & bit))
 			return (int)(word * 64 + (unsigned int)__builtin_ctzll(bit));
 	}
 }
@@ -194,7 +195,7 @@ static void set_free(struct nat_ports *p, uint16_t port)
 	if (p->block != 0)
 		nat_blocks_free(p, port);
 	else
-		atomic_fetch_and(&p->taken[port / 64], ~bit_of(port));
+		atomic_fetch_and(&p->words[port / 64].taken, ~bit_of(port));
 }
 
 void nat_ports_put(struct nat_ports *p, uint16_t port, bool rest)
@@ -228,7 +229,7 @@ static int join(struct nat_ports *p, uint32_t port)
 		if (atomic_compare_exchange_weak(&p->shares[port], &n, n + 1))
 			return 0;
 	if (n != 0 || (taken_in(p, port / 64) & bit_of(port)) ||
-		(atomic_fetch_or(&p->taken[port / 64], bit_of(port)) & bit_of(port)))
+		(atomic_fetch_or(&p->words[port / 64].taken, bit_of(port)) & bit_of(port)))
 		return -1;
 	atomic_store_explicit(&p->shares[port], 1, memory_order_release);
 	atomic_fetch_add_explicit(&p->n_used, 1, memory_order_relaxed);
@@ -300,9 +301,8 @@ int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random)
 
 	if (p->block != 0)
 		return -1;
-	rte_prefetch0_write((const void *)&p->shares[port]);
-	rte_prefetch0_write((const void *)&p->taken[port / 64]);
-	rte_prefetch0((const void *)&p->reserved[port / 64]);
+	prefetch_own(&p->shares[port]);
+	prefetch_own(&p->words[port / 64]);
 	return (int)port;
 }
 
@@ -328,7 +328,7 @@ static void wake(struct nat_ports *p, uint32_t generation)
 		atomic_fetch_sub_explicit(&p->n_resting[generation],
 			(uint32_t)__builtin_popcountll(bits), memory_order_relaxed);
 		if (p->block == 0) {
-			atomic_fetch_and(&p->taken[word], ~bits);
+			atomic_fetch_and(&p->words[word].taken, ~bits);
 			continue;
 		}
 		for (; bits != 0; bits &= bits - 1)

@@ -11,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "base/cache_line.h"
+#include "base/prefetch.h"
 #include "core/rcu.h"
 #include "session/memory.h"
 
@@ -111,7 +112,7 @@ uint32_t nat_record_new(void)
 	if (index == 0)
 		return 0;
 	r = &nat_records[index];
-	rte_prefetch0_write(r + 1); /* of those never used before, as a rule the next one */
+	prefetch_own(r + 1); /* of those never used before, as a rule the next one */
 	memset((void *)r, 0, sizeof(*r));
 	atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&used, 1, memory_order_relaxed);
@@ -209,9 +210,14 @@ static uint32_t find_in(uint32_t index, const struct nat_record *key)
 	return 0;
 }
 
+static uint32_t chain_at(const _Atomic uint32_t *bucket)
+{
+	return atomic_load_explicit(bucket, memory_order_acquire) & ~LOCKED;
+}
+
 static uint32_t chain_of(const struct nat_record *key)
 {
-	return atomic_load_explicit(bucket_of(key), memory_order_acquire) & ~LOCKED;
+	return chain_at(bucket_of(key));
 }
 
 uint32_t nat_table_find(const struct nat_record *key)
@@ -221,15 +227,24 @@ uint32_t nat_table_find(const struct nat_record *key)
 	return index != 0 && nat_record_get(index) ? index : 0;
 }
 
-void nat_table_prefetch(const struct nat_record *key)
+uintptr_t nat_table_foresee(const struct nat_record *key)
 {
-	rte_prefetch0((const void *)bucket_of(key));
+	const _Atomic uint32_t *bucket = bucket_of(key);
+
+	rte_prefetch0((const void *)bucket);
+	return (uintptr_t)bucket;
 }
 
-/* As a rule it is the chain's first. */
-void nat_table_prefetch_record(const struct nat_record *key)
+void nat_table_foresee_record(uintptr_t at)
 {
-	rte_prefetch0_write(&nat_records[chain_of(key)]);
+	prefetch_own(&nat_records[chain_at((const _Atomic uint32_t *)at)]);
+}
+
+const struct nat_record *nat_table_foreseen(uintptr_t at, const struct nat_record *key)
+{
+	uint32_t index = find_in(chain_at((const _Atomic uint32_t *)at), key);
+
+	return index != 0 ? &nat_records[index] : NULL;
 }
 
 const struct nat_record *nat_table_look(const struct nat_record *key)

@@ -6,12 +6,14 @@
  *
  *	session ──hold──▶ [LOGGED] ▶ [REMOTE] ▶ MAPPING ──▶ HOST ──▶ OWNER
  *	                             [LOGGED] ▶ FLOW    ────▲
+ *	session ──hold, with its port───────────────────────┘
  *	                             [LOGGED] ▶ FORWARD
  *	                                        BOTH ▶ two of them
  *
  *	MAPPING   endpoint-independent: inside address and port ↔ outside address and port (RFC 4787 REQ-1). Its sessions share it
  *	REMOTE    a mapping has sessions with this outside address: filtering `address`
- *	FLOW      endpoint-dependent: the port of one session
+ *	FLOW      endpoint-dependent: the port of one session. As a rule there is no such record: the session says which port of its
+ *	          HOST's address it has (nat_hold.h). There is one when more is to be known of it
  *	HOST      an inside address: its outside address (REQ-2) and its blocks of ports
  *	OWNER     a vNIC: how many sessions it has
  *	FORWARD   a rule of DNAT; made by the control thread
@@ -88,9 +90,11 @@ void nat_record_free(uint32_t index);
 uint32_t nat_table_find(const struct nat_record *key);
 /* Without a reference: to look at. */
 const struct nat_record *nat_table_look(const struct nat_record *key);
-/* The first line of the way to it; a record's, when that is there. */
-void nat_table_prefetch(const struct nat_record *key);
-void nat_table_prefetch_record(const struct nat_record *key);
+/* In steps, each when the line of the one before is there: where its chain begins; the record that does so, as a rule the one that is
+ * looked for; that one, without a reference, or NULL. */
+uintptr_t nat_table_foresee(const struct nat_record *key);
+void nat_table_foresee_record(uintptr_t at);
+const struct nat_record *nat_table_foreseen(uintptr_t at, const struct nat_record *key);
 /* Puts a new record there; or returns the one that has its key already, with a reference taken, and `index` stays the caller's. */
 uint32_t nat_table_add(uint32_t index);
 

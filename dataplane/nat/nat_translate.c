@@ -64,7 +64,7 @@ static const struct nat_address *look(struct flow *f, struct nat_gateway *gw,
 	uint32_t address;
 	uint16_t port;
 
-	if (r != NULL && nat_binding_is_legal(r, gw, rules, source) &&
+	if (r != NULL && nat_binding_is_legal(r, 0, gw, rules, source) &&
 		(a = nat_address_at(r->address)) != NULL)
 		return set_source(f, gw, source, a, r->outside, "a mapping that is there");
 	r = nat_table_look(&host);
@@ -85,17 +85,18 @@ static const struct nat_address *look(struct flow *f, struct nat_gateway *gw,
 static const struct nat_address *keep(struct flow *f, const struct nat_gateway *gw,
 	const struct nat_rules *rules, const struct nat_source *source)
 {
-	uint32_t id = nat_kept_of(f);
+	uint32_t id = nat_kept_of(f), part = f->kept->hold.part;
 	const struct nat_record *root = nat_hold_root(id);
 	const struct nat_address *a;
 
-	if (root == NULL || !nat_binding_is_legal(root, gw, rules, source) ||
+	if (root == NULL || !nat_binding_is_legal(root, part, gw, rules, source) ||
 		(a = nat_address_at(root->address)) == NULL) {
 		flow_drop(f, DROP_STALE, "nat_gateway", gw->name, -1);
 		return NULL;
 	}
 	f->hold.id[HOLD_NAT] = id;
-	return set_source(f, gw, source, a, root->outside, "as it has been");
+	f->hold.part = part;
+	return set_source(f, gw, source, a, nat_hold_outside(root, part), "as it has been");
 }
 
 /* A new binding, or another session of one that is there. */
@@ -104,7 +105,8 @@ static const struct nat_address *take(struct flow *f, struct nat_gateway *gw,
 {
 	const struct nat_address *a;
 	enum nat_refusal why;
-	uint32_t id = rules->dependent ? nat_map_dependent(f, gw, rules, source, space, &why)
+	uint32_t part = 0;
+	uint32_t id = rules->dependent ? nat_map_dependent(f, gw, rules, source, space, &why, &part)
 				       : nat_map_independent(f, gw, rules, source, space, &why);
 
 	if (id == 0) {
@@ -112,18 +114,20 @@ static const struct nat_address *take(struct flow *f, struct nat_gateway *gw,
 		return NULL;
 	}
 	a = nat_address_at(nat_record_of(id)->address);
-	set_source(f, gw, source, a, nat_record_of(id)->outside, "taken for it");
-	id = nat_wrap(f, rules, id,
-		&(struct nat_ends){.inside = f->src,
-			.inside_port = f->sport,
-			.outside_port = f->new_sport,
-			.remote = f->new_dst,
-			.remote_port = f->new_dport});
+	set_source(f, gw, source, a, nat_hold_outside(nat_record_of(id), part), "taken for it");
+	if (part == 0)
+		id = nat_wrap(f, rules, id,
+			&(struct nat_ends){.inside = f->src,
+				.inside_port = f->sport,
+				.outside_port = f->new_sport,
+				.remote = f->new_dst,
+				.remote_port = f->new_dport});
 	if (id == 0) {
 		nat_refuse(f, gw, NAT_REFUSED_RECORDS);
 		return NULL;
 	}
 	f->hold.id[HOLD_NAT] = id;
+	f->hold.part = part;
 	nat_hold_begin(id);
 	return a;
 }

@@ -8,13 +8,19 @@ void session_hold_register(enum session_hold_kind kind, const struct session_hol
 	owners[kind] = ops;
 }
 
+static bool has(const struct session_hold *kept, const struct session_hold *hold, unsigned int kind)
+{
+	return kept != NULL && kept->id[kind] == hold->id[kind] &&
+	       (kind != HOLD_NAT || kept->part == hold->part);
+}
+
 void session_hold_release(const struct session_hold *hold, const struct session_hold *kept)
 {
 	for (unsigned int kind = 0; kind < HOLD_MAX; kind++) {
 		uint32_t id = hold->id[kind];
 
-		if (id != 0 && (kept == NULL || kept->id[kind] != id) && owners[kind] != NULL)
-			owners[kind]->release(id);
+		if (id != 0 && !has(kept, hold, kind) && owners[kind] != NULL)
+			owners[kind]->release(id, hold->part);
 	}
 }
 

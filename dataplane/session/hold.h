@@ -2,7 +2,7 @@
 #ifndef SESSION_HOLD_H
 #define SESSION_HOLD_H
 /* What sessions hold of services while they live: a NAT binding, a connection of a back end. A word each, whose meaning is its
- * owner's; 0: nothing. Who fills struct flow's `hold` has taken it; it is released exactly once, when the session is removed, or
+ * owner's; 0: nothing. A binding may say in a second word which part of it is the session's. Who fills struct flow's `hold` has taken it; it is released exactly once, when the session is removed, or
  * when the flow became no session.
  */
 #include <stdbool.h>
@@ -13,11 +13,13 @@ enum session_hold_kind { HOLD_NAT, HOLD_LB, HOLD_MAX };
 
 struct session_hold {
 	uint32_t id[HOLD_MAX];
+	uint32_t part; /* of id[HOLD_NAT] */
 };
+_Static_assert(sizeof(struct session_hold) == 12, "compared: no padding");
 
 struct session_hold_ops {
 	/* Any thread, inside an RCU read section. Neither waits nor allocates. */
-	void (*release)(uint32_t id);
+	void (*release)(uint32_t id, uint32_t part);
 	/* Idle time until removal; 0: the node's own. NULL: always that. Control thread. `tcp_state` as in tcp.h. */
 	uint32_t (*timeout_s)(uint32_t id, uint8_t proto, uint8_t tcp_state, bool answered);
 	/* The session `index` lives and holds it. NULL: nobody asks. The inserting thread. */

@@ -14,7 +14,7 @@
  *   session_ext   64 B a session, only touched for IPv6 (addresses) - demand-paged
  *   session_meters 8 B a direction, only touched for flows with a rate - demand-paged
  *   session_more  32 B a session, only touched for flows with more than six dependencies - demand-paged
- *   session_holds  8 B a session, only touched for flows of a service that counts them - demand-paged
+ *   session_holds  12 B a session, only touched for flows of a service that counts them - demand-paged
  *   session_accounts 32 B a session, only touched for flows that are billed to a service - demand-paged
  *   and a word a session that says whether it lives. 254 B a session in all.
  *
@@ -324,7 +324,7 @@ static inline void session_set_deps(uint32_t index, const epoch_slot_t deps[EPOC
 static inline struct session_hold session_hold_of(uint32_t index)
 {
 	return session_dirs[index << 1].flags & SESSION_F_HOLD ? session_holds[index]
-							       : (struct session_hold){{0}};
+							       : (struct session_hold){.part = 0};
 }
 
 /* The control thread compares idle times of seconds: finer steps would only dirty lines. */

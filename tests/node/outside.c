@@ -42,8 +42,9 @@ static uint32_t take(void)
 	return id;
 }
 
-static void release(uint32_t id)
+static void release(uint32_t id, uint32_t part)
 {
+	(void)part;
 	if (atomic_exchange(&held[id % IDS], 0) != 1)
 		abort(); /* released twice: on any thread */
 	atomic_fetch_add(&outside_released, 1);
