@@ -31,6 +31,7 @@ struct captures {
 /* An interface of a node. */
 struct capture_source {
 	uint32_t number; /* in our section */
+	bool over;       /* its figures have come */
 	uint64_t lost;   /* packets from it that the client had no room for */
 };
 
@@ -75,7 +76,7 @@ void capture_look(struct capture *capture);
 /* Ends it: says so to its nodes, then to its client. It may be gone afterwards. */
 void capture_finish(struct capture *capture, const char *reason);
 
-/* capture_merge.c: blocks of a node become ours. False: they are no pcapng. */
+/* capture_merge.c: blocks of a node become ours. False: they are no pcapng, or more interfaces than a node has. */
 bool capture_merge(struct capture *capture, struct capture_leg *leg, const struct bytes *blocks);
 /* Sends what is there. */
 void capture_send(struct capture *capture);

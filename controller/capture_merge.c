@@ -9,12 +9,20 @@
 
 /* What a client may leave unread; more is lost. */
 #define UNREAD_MAX ((size_t)4 << 20)
+/* The same of what says which interface is which, beyond that. */
+#define INTERFACES_UNREAD_MAX ((size_t)1 << 20)
 
-static bool has_room(const struct capture *capture)
+/* A node has a port or a tunnel for each interface: one that tells of more, or of longer ones, is none of ours. */
+#define INTERFACES_MAX ((size_t)1 << 16)
+#define INTERFACE_BLOCK_MAX ((size_t)8 << 10)
+
+#define UNTOLD UINT32_MAX
+
+static bool has_room(const struct capture *capture, size_t beyond)
 {
-	size_t queued = capture->conn != NULL ? jsonrpc_conn_queued(capture->conn) : UNREAD_MAX;
+	size_t queued = capture->conn != NULL ? jsonrpc_conn_queued(capture->conn) : 0;
 
-	return queued + capture->out.length < UNREAD_MAX;
+	return queued + capture->out.length < UNREAD_MAX + beyond;
 }
 
 static struct capture_source *source_of(struct capture_leg *leg, const struct pcapng_block *block)
@@ -25,12 +33,20 @@ static struct capture_source *source_of(struct capture_leg *leg, const struct pc
 									     : NULL;
 }
 
-static void add_interface(
+/* For a client that does not even read about interfaces, what comes from them is lost. */
+static bool add_interface(
 	struct capture *capture, struct capture_leg *leg, const struct pcapng_block *block)
 {
+	bool told = has_room(capture, INTERFACES_UNREAD_MAX);
+
+	if (leg->count == INTERFACES_MAX || block->length > INTERFACE_BLOCK_MAX)
+		return false;
 	MEM_GROW(leg->sources, leg->count, leg->room);
-	leg->sources[leg->count++] = (struct capture_source){.number = capture->interfaces++};
-	bytes_append(&capture->out, block->data, block->length);
+	leg->sources[leg->count++] =
+		(struct capture_source){.number = told ? capture->interfaces++ : UNTOLD};
+	if (told)
+		bytes_append(&capture->out, block->data, block->length);
+	return true;
 }
 
 static void add_packet(
@@ -41,7 +57,7 @@ static void add_packet(
 
 	if (source == NULL || (capture->limit != 0 && capture->packets >= capture->limit))
 		return;
-	if (!has_room(capture)) {
+	if (source->number == UNTOLD || !has_room(capture, 0)) {
 		source->lost++;
 		capture->lost++;
 		return;
@@ -59,9 +75,12 @@ static void add_statistics(
 	struct capture_source *source = source_of(leg, block);
 	struct pcapng_statistics statistics;
 
-	if (source == NULL || !pcapng_read_statistics(block, &statistics))
+	if (source == NULL || source->over || !pcapng_read_statistics(block, &statistics))
 		return;
+	source->over = true;
 	capture->lost += statistics.dropped;
+	if (source->number == UNTOLD)
+		return;
 	statistics.interface = source->number;
 	statistics.dropped += source->lost;
 	pcapng_statistics(&capture->out, &statistics);
@@ -73,9 +92,9 @@ bool capture_merge(struct capture *capture, struct capture_leg *leg, const struc
 	size_t offset = 0;
 
 	while (pcapng_next(blocks->data, blocks->length, &offset, &block) == 1) {
-		if (block.type == PCAPNG_INTERFACE)
-			add_interface(capture, leg, &block);
-		else if (block.type == PCAPNG_PACKET)
+		if (block.type == PCAPNG_INTERFACE && !add_interface(capture, leg, &block))
+			return false;
+		if (block.type == PCAPNG_PACKET)
 			add_packet(capture, leg, &block);
 		else if (block.type == PCAPNG_STATISTICS)
 			add_statistics(capture, leg, &block);

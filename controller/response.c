@@ -214,14 +214,11 @@ void response_join(struct txn *txn)
 	}
 }
 
-static void stored(int rc, const struct txn *txn, void *arg)
-{
-	(void)rc;
-	(void)txn;
-	(void)arg;
-}
+/* Ends that can not be stored are tried again after that. */
+#define RETRY_MS 1000
 
-static void arm(void)
+/* When the next one ends, but not before `pause_ms`. One whose end is on its way to the store is not waited for: stored() looks again. */
+static void arm(const struct controller *c, int64_t pause_ms)
 {
 	int64_t now = wall_ms(), first = INT64_MAX;
 	struct timeval delay;
@@ -230,17 +227,26 @@ static void arm(void)
 	if (responses.timer == NULL)
 		return;
 	evtimer_del(responses.timer);
-	LIST_FOREACH (r, &responses.all, link)
-		if (r->until_ms < first)
+	LIST_FOREACH (r, &responses.all, link) {
+		const struct object *alert = model_get(&c->model, "alert", r->alert);
+
+		if (alert != NULL && is_active(alert->json) && r->until_ms < first)
 			first = r->until_ms;
+	}
 	if (first == INT64_MAX)
 		return;
-	first = first > now ? first - now : 0;
+	first = first > now + pause_ms ? first - now : pause_ms;
 	/* The clock may be set meanwhile: look again within a minute. */
 	if (first > 60000)
 		first = 60000;
 	delay = (struct timeval){.tv_sec = first / 1000, .tv_usec = first % 1000 * 1000 + 500};
 	evtimer_add(responses.timer, &delay);
+}
+
+static void stored(int rc, const struct txn *txn, void *arg)
+{
+	(void)txn;
+	arm(arg, rc < 0 ? RETRY_MS : 0);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
@@ -250,6 +256,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 	struct txn_error error = {0};
 	struct response *r;
 	struct txn txn;
+	bool good = true;
 
 	(void)fd;
 	(void)what;
@@ -261,13 +268,16 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 			alert_set_status(&txn, alert, "ended", status_text(alert->json, "until"),
 				"its time is over");
 	}
-	if (txn.count == 0)
+	if (txn.count == 0) {
 		txn_discard(&txn);
-	else if (txn_run(&txn, &error))
-		commit_submit(c, &txn, stored, NULL);
-	else
-		txn_error_fini(&error);
-	arm();
+	} else {
+		good = txn_run(&txn, &error);
+		if (good)
+			commit_submit(c, &txn, stored, c);
+		else
+			txn_error_fini(&error);
+	}
+	arm(c, good ? 0 : RETRY_MS);
 }
 
 /* ---- Alerts come and change ---- */
@@ -310,7 +320,7 @@ void response_published(struct controller *c, const struct change *ch)
 		response_free(r);
 	touch(c, alert);
 	tell(c, alert, active);
-	arm();
+	arm(c, 0);
 }
 
 void response_group_gone(struct controller *c, const char *group)
@@ -335,7 +345,7 @@ void response_start(struct controller *c)
 			hold(c, alert);
 	}
 	responses.timer = evtimer_new(c->base, on_time, c);
-	arm();
+	arm(c, 0);
 }
 
 void response_stop(struct controller *c)

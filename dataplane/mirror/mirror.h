@@ -29,7 +29,7 @@ struct mirror_file;
 /* Copies that leave together. */
 struct mirror_batch {
 	uint16_t n;
-	bool full; /* PORT: it has refused one of this burst */
+	uint64_t again_tsc; /* PORT: it has refused one, and is not asked before then */
 	struct rte_mbuf *pkts[BURST];
 } __rte_cache_aligned;
 

@@ -2,6 +2,8 @@
 /* Copies for a port of this node. */
 #include <string.h>
 
+#include <rte_cycles.h>
+
 #include "core/node.h"
 #include "mirror/mirror.h"
 #include "port/offload.h"
@@ -50,19 +52,37 @@ struct sending {
 	struct port *port;
 };
 
-/* Does the port take anything? One that has refused a copy is not troubled with others of the same burst: making them would cost
- * the tenant's packets time. */
-static bool takes(const struct sending *s)
+/* A port that has refused a copy is not troubled with others for so long: making them would cost the tenant's packets time. What it
+ * has queued lasts longer. */
+#define PAUSE_US 100
+
+static bool takes(const struct mirror *mirror, const struct port *port)
 {
-	return !s->mirror->batches[worker_self->id].full && s->port->enabled &&
-	       __atomic_load_n(&s->port->state, __ATOMIC_ACQUIRE) == PORT_ACTIVE;
+	return port != NULL && worker_self->now_tsc >= mirror->batches[worker_self->id].again_tsc &&
+	       port->enabled && __atomic_load_n(&port->state, __ATOMIC_ACQUIRE) == PORT_ACTIVE;
+}
+
+static struct port *port_of(const struct mirror *mirror)
+{
+	uint32_t index = atomic_load_explicit(
+		&((struct mirror *)(uintptr_t)mirror)->index, memory_order_relaxed);
+
+	return index != UINT32_MAX ? port_get(index) : NULL;
+}
+
+static bool port_takes(struct observer *o)
+{
+	const struct mirror *mirror = observer_context(o);
+
+	return takes(mirror, port_of(mirror));
 }
 
 /* One by one: what a port would put together (port/coalesce.h) is no copy any more. */
 static void send_one(void *arg, struct rte_mbuf *frame)
 {
 	const struct sending *s = arg;
-	struct rte_mbuf *m = takes(s) ? mirror_copy(s->o, frame, UINT32_MAX) : NULL;
+	struct rte_mbuf *m =
+		takes(s->mirror, s->port) ? mirror_copy(s->o, frame, UINT32_MAX) : NULL;
 	uint64_t sent = worker_self->count.sent;
 
 	if (unlikely(m == NULL)) {
@@ -72,27 +92,21 @@ static void send_one(void *arg, struct rte_mbuf *frame)
 	pkt_of(m)->out = loc_port(s->port->index);
 	node_count_generated(1);
 	port_send(s->port, &m, 1);
-	s->mirror->batches[worker_self->id].full = worker_self->count.sent == sent;
+	if (unlikely(worker_self->count.sent == sent))
+		s->mirror->batches[worker_self->id].again_tsc =
+			worker_self->now_tsc + rte_get_tsc_hz() / 1000000 * PAUSE_US;
 }
 
 static void take(struct observer *o, const struct observe_meta *meta, struct rte_mbuf *m)
 {
 	struct mirror *mirror = observer_context(o);
-	uint32_t index = atomic_load_explicit(&mirror->index, memory_order_relaxed);
-	struct sending s = {o, mirror, index != UINT32_MAX ? port_get(index) : NULL};
+	struct sending s = {o, mirror, port_of(mirror)};
 
 	(void)meta;
-	if (s.port == NULL || !takes(&s))
+	if (!takes(mirror, s.port))
 		observe_lost(o, offload_segments(m));
 	else if (!observe_each_frame(m, send_one, &s))
 		observe_lost(o, 1);
-}
-
-static void burst_end(struct observer *o)
-{
-	struct mirror *mirror = observer_context(o);
-
-	mirror->batches[worker_self->id].full = false;
 }
 
 static void end(struct observer *o)
@@ -100,4 +114,4 @@ static void end(struct observer *o)
 	mirror_destroy(observer_context(o));
 }
 
-const struct observe_sink mirror_port_sink = {.take = take, .burst_end = burst_end, .close = end};
+const struct observe_sink mirror_port_sink = {.takes = port_takes, .take = take, .close = end};

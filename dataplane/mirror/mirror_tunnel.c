@@ -107,6 +107,11 @@ static const struct vxlan_outer *path_of(struct mirror *mirror)
 	return path;
 }
 
+static bool tunnel_takes(struct observer *o)
+{
+	return path_of(observer_context(o)) != NULL;
+}
+
 static void take(struct observer *o, const struct observe_meta *meta, struct rte_mbuf *m)
 {
 	struct mirror *mirror = observer_context(o);
@@ -133,4 +138,5 @@ static void end(struct observer *o)
 	mirror_destroy(observer_context(o));
 }
 
-const struct observe_sink mirror_tunnel_sink = {.take = take, .burst_end = burst_end, .close = end};
+const struct observe_sink mirror_tunnel_sink = {
+	.takes = tunnel_takes, .take = take, .burst_end = burst_end, .close = end};

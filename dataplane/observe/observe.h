@@ -14,7 +14,9 @@
  *
  * - Tapped is what the port *sent* before anything was done to it (ARP, and what is dropped later, too), and what it *is given*, after
  *   all was done. Copies that mirrors make (PKT_F_OBSERVED with OBSERVE_COPY) are not tapped again.
- * - What a worker's ring has no room for is lost, and counted to its observer; the packet goes on as if nobody had looked.
+ * - An observer whose packets go to the sight thread has a ring with each worker. What that has no room for is lost, and counted to it; the
+ *   packet goes on as if nobody had looked. Observers take turns on the thread, by time: one that has more than the thread can hand on
+ *   takes nothing from others.
  * - What goes to the ring are frames as on the wire: segments of a GSO frame, each with its checksum.
  * - No reference to a buffer leaves its worker's thread.
  *
@@ -67,14 +69,17 @@ struct observer;
 
 /* What becomes of packets. Immutable, usually one constant for all observers of a kind; observer_context() tells them apart. */
 struct observe_sink {
+	/* Workers, at the start of a burst and after a loss: does the target take something now? If not, the rest of what is wanted of the
+	 * burst is lost, which costs its packets next to nothing. NULL: it does. */
+	bool (*takes)(struct observer *o);
 	/* Workers. A packet that was asked for; it is to be neither kept nor changed. NULL: observe_to_ring(). */
 	void (*take)(struct observer *o, const struct observe_meta *meta, struct rte_mbuf *m);
 	/* Workers. The end of a burst of which something was taken. May be NULL. */
 	void (*burst_end)(struct observer *o);
 	/* Sight thread, from the ring: `data` has meta->caplen bytes and is valid during the call. NULL: no ring is used. It may block a
-	 * little (a file), which costs others records, never packets. */
+	 * little (a file): the others wait for one record of it at most. */
 	void (*record)(struct observer *o, const struct observe_meta *meta, const uint8_t *data);
-	/* Sight thread: what was handed over is to go out; the rings are empty for now. May be NULL. */
+	/* Sight thread: what was handed over is to go out; its rings are empty for now. May be NULL. */
 	void (*flush)(struct observer *o);
 	/* The last call, after observer_free(): its context may go. Sight thread with `record`, else control thread. */
 	void (*close)(struct observer *o);

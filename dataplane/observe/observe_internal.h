@@ -16,6 +16,7 @@ struct observer {
 	const struct observe_sink *sink;
 	void *context;
 	struct observe_tally *tallies; /* [worker_count] */
+	struct ring **rings;           /* [worker_count], if its sink has `record`; else NULL */
 	/* Control thread. */
 	struct observe_scope *scopes;
 	unsigned int n_scopes;
@@ -23,6 +24,9 @@ struct observer {
 	unsigned int n_ports;
 	/* Sight thread. */
 	bool unflushed;
+	_Atomic bool ending; /* nothing comes any more: set by the control thread */
+	unsigned int first_ring;
+	int64_t credit; /* TSC ticks that it may use now; negative: that it owes */
 	_Atomic uint64_t lost_later;
 };
 
@@ -40,10 +44,20 @@ void scope_resolve(void);
 /* names.c: what ports are called now. */
 void names_refresh(void);
 
+/* What lies in a ring. */
+struct sight_record {
+	struct observe_meta meta;
+	uint8_t data[];
+};
+
+/* drain.c. Sight thread: the observer's turn; 0: there was nothing to do. Has it nothing more in its rings? */
+unsigned int drain_turn(struct observer *o);
+bool drain_is_over(const struct observer *o);
+
 /*
  * sight.c. Control thread.
  */
-/* The thread and the rings are there. 0 or -errno. */
+/* The thread is there. 0 or -errno. */
 int sight_start(void);
 /* From now on records of it may come; not any more: closes it when the rings have nothing of it. No worker puts any. */
 void sight_open(struct observer *o);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "observe/observe_internal.h"
+#include "observe/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,10 +44,25 @@ int observer_set_scopes(
 
 void observer_destroy(struct observer *o)
 {
+	for (unsigned int i = 0; o->rings != NULL && i < worker_count; i++)
+		ring_free(o->rings[i]);
 	packet_filter_free(o->filter);
+	free(o->rings);
 	free(o->tallies);
 	free(o->scopes);
 	free(o);
+}
+
+static bool make_rings(struct observer *o)
+{
+	bool all = true;
+
+	o->rings = calloc(worker_count, sizeof(struct ring *));
+	for (unsigned int i = 0; o->rings != NULL && i < worker_count; i++) {
+		o->rings[i] = ring_new();
+		all &= o->rings[i] != NULL;
+	}
+	return all && o->rings != NULL;
 }
 
 static struct observer *make(const struct observer_spec *spec)
@@ -58,7 +74,8 @@ static struct observer *make(const struct observer_spec *spec)
 		return NULL;
 	o->tallies = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
 	o->scopes = calloc(spec->n_scopes + 1, sizeof(*o->scopes));
-	if (o->tallies == NULL || o->scopes == NULL) {
+	if (o->tallies == NULL || o->scopes == NULL ||
+		(spec->sink->record != NULL && !make_rings(o))) {
 		observer_destroy(o);
 		return NULL;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sight thread: takes records out of the workers' rings and hands them to whom they are for.
+/* The sight thread: takes records out of the rings and hands them to whom they are for. Each observer has a ring with each worker, so what
+ * one can not take is lost to it alone; they take turns (drain.c).
  *
  * A worker must not make a system call for each packet that somebody looks at. So while records come the thread looks by itself
  * every millisecond, and only after a pause goes to sleep and lets itself be woken.
@@ -25,31 +26,22 @@
 #define LOOK_MS 1
 #define LOOKS_MAX 20 /* without a find, before it sleeps */
 
-/* What lies in a ring. */
-struct record {
-	uint32_t observer;
-	struct observe_meta meta;
-	uint8_t data[];
-};
-
-/* Something for a thread to do. */
+/* Something for the control thread to do. */
 struct call {
 	void (*fn)(void *arg);
 	void *arg;
 	struct call *next;
 };
-struct calls {
-	struct call *head, **tail;
-	int fd; /* eventfd, or -1 */
-};
 
-static struct ring *_Atomic rings[WORKER_MAX];
 static struct observer *_Atomic open_observers[OBSERVERS_MAX];
 static _Atomic bool
 	closed[OBSERVERS_MAX]; /* set by the sight thread, taken by the control thread */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct calls to_sight = {.tail = &to_sight.head, .fd = -1};
-static struct calls to_control = {.tail = &to_control.head, .fd = -1};
+static int sight_fd = -1; /* eventfd that wakes it */
+static struct {
+	struct call *head, **tail;
+	int fd; /* eventfd, or -1 */
+} to_control = {.tail = &to_control.head, .fd = -1};
 static struct event *control_event;
 static pthread_t thread;
 static bool running;
@@ -65,46 +57,27 @@ void observe_lost_later(struct observer *o, unsigned int n)
 
 /* --- calls --- */
 
-static bool call_add(struct calls *calls, void (*fn)(void *), void *arg)
-{
-	struct call *c = malloc(sizeof(*c));
-
-	if (c == NULL)
-		return false;
-	*c = (struct call){.fn = fn, .arg = arg};
-	pthread_mutex_lock(&lock);
-	*calls->tail = c;
-	calls->tail = &c->next;
-	pthread_mutex_unlock(&lock);
-	eventfd_write(calls->fd, 1);
-	return true;
-}
-
-static struct call *calls_take(struct calls *calls)
+static struct call *calls_take(void)
 {
 	struct call *all;
 
 	pthread_mutex_lock(&lock);
-	all = calls->head;
-	calls->head = NULL;
-	calls->tail = &calls->head;
+	all = to_control.head;
+	to_control.head = NULL;
+	to_control.tail = &to_control.head;
 	pthread_mutex_unlock(&lock);
 	return all;
 }
 
-static unsigned int calls_run(struct call *c)
+static void calls_run(struct call *c)
 {
-	unsigned int n = 0;
-
 	while (c != NULL) {
 		struct call *next = c->next;
 
 		c->fn(c->arg);
 		free(c);
 		c = next;
-		n++;
 	}
-	return n;
 }
 
 static void control_called(evutil_socket_t fd, short what, void *arg)
@@ -114,12 +87,22 @@ static void control_called(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	eventfd_read((int)fd, &n);
-	calls_run(calls_take(&to_control));
+	calls_run(calls_take());
 }
 
 bool observe_call_control(void (*fn)(void *arg), void *arg)
 {
-	return call_add(&to_control, fn, arg);
+	struct call *c = malloc(sizeof(*c));
+
+	if (c == NULL)
+		return false;
+	*c = (struct call){.fn = fn, .arg = arg};
+	pthread_mutex_lock(&lock);
+	*to_control.tail = c;
+	to_control.tail = &c->next;
+	pthread_mutex_unlock(&lock);
+	eventfd_write(to_control.fd, 1);
+	return true;
 }
 
 /* --- sight thread --- */
@@ -140,64 +123,17 @@ static void set_time(void)
 	base_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void hand_on(const struct record *r)
+static struct observer *opened(unsigned int id)
 {
-	struct observer *o =
-		atomic_load_explicit(&open_observers[r->observer], memory_order_acquire);
-
-	if (o == NULL)
-		return;
-	o->sink->record(o, &r->meta, r->data);
-	o->unflushed = true;
-}
-
-/* What is there now and no more, so that a worker which never stops does not keep the others waiting. */
-static unsigned int drain_ring(struct ring *ring)
-{
-	const struct record *r;
-	unsigned int n = 0;
-
-	while (n < 4096 && (r = ring_next(ring)) != NULL) {
-		hand_on(r);
-		ring_release(ring);
-		n++;
-	}
-	return n;
-}
-
-static unsigned int drain(void)
-{
-	unsigned int n = 0;
-
-	set_time();
-	for (unsigned int i = 0; i < worker_count; i++) {
-		struct ring *ring = rcu_ptr_get(rings[i]);
-
-		if (ring != NULL)
-			n += drain_ring(ring);
-	}
-	return n;
-}
-
-static void flush(void)
-{
-	for (unsigned int id = 0; id < OBSERVERS_MAX; id++) {
-		struct observer *o = rcu_ptr_get(open_observers[id]);
-
-		if (o == NULL || !o->unflushed)
-			continue;
-		o->unflushed = false;
-		if (o->sink->flush != NULL)
-			o->sink->flush(o);
-	}
+	return atomic_load_explicit(&open_observers[id], memory_order_acquire);
 }
 
 static bool rings_are_empty(void)
 {
-	for (unsigned int i = 0; i < worker_count; i++) {
-		const struct ring *ring = rcu_ptr_get(rings[i]);
+	for (unsigned int id = 0; id < OBSERVERS_MAX; id++) {
+		const struct observer *o = opened(id);
 
-		if (ring != NULL && !ring_is_empty(ring))
+		if (o != NULL && !drain_is_over(o))
 			return false;
 	}
 	return true;
@@ -205,7 +141,7 @@ static bool rings_are_empty(void)
 
 static void wait_for_work(bool sleep)
 {
-	struct pollfd p = {.fd = to_sight.fd, .events = POLLIN};
+	struct pollfd p = {.fd = sight_fd, .events = POLLIN};
 	eventfd_t n;
 
 	if (sleep) {
@@ -216,11 +152,50 @@ static void wait_for_work(bool sleep)
 		poll(&p, 1, sleep ? -1 : LOOK_MS);
 	atomic_store_explicit(&asleep, false, memory_order_relaxed);
 	if (p.revents & POLLIN)
-		eventfd_read(to_sight.fd, &n);
+		eventfd_read(sight_fd, &n);
 }
 
-/* Calls are taken before the rings are looked at, and done when they are empty: the end of an observer comes behind its last
- * record. */
+/* What that takes is time of its turns. */
+static void flush(struct observer *o)
+{
+	uint64_t began = rte_rdtsc();
+
+	if (o->sink->flush != NULL)
+		o->sink->flush(o);
+	o->unflushed = false;
+	o->credit -= (int64_t)(rte_rdtsc() - began);
+}
+
+static void close_here(struct observer *o)
+{
+	unsigned int id = o->id;
+
+	if (o->unflushed)
+		flush(o);
+	if (o->sink->close != NULL)
+		o->sink->close(o);
+	atomic_store_explicit(&open_observers[id], NULL, memory_order_relaxed);
+	observer_destroy(o);
+	atomic_store_explicit(&closed[id], true, memory_order_release);
+}
+
+/* How much there was to do. Whether it ends is asked before its rings are looked at: its end comes behind its last record. */
+static unsigned int turn(struct observer *o)
+{
+	bool ends = atomic_load_explicit(&o->ending, memory_order_acquire);
+	unsigned int n = drain_turn(o);
+
+	if (!drain_is_over(o))
+		return n;
+	if (ends) {
+		close_here(o);
+		return n + 1;
+	}
+	if (o->unflushed && o->credit >= 0)
+		flush(o);
+	return n;
+}
+
 static void *sight_main(void *arg)
 {
 	unsigned int looks = 0;
@@ -228,16 +203,12 @@ static void *sight_main(void *arg)
 	(void)arg;
 	for (;;) {
 		bool last = atomic_load(&stopping);
-		struct call *calls = calls_take(&to_sight);
-		unsigned int found = 0, n;
+		unsigned int found = 0;
 
-		do {
-			n = drain();
-			found += n;
-		} while (n > 0 && calls != NULL);
-		if (found > 0 && rings_are_empty())
-			flush();
-		found += calls_run(calls);
+		set_time();
+		for (unsigned int id = 0; id < OBSERVERS_MAX; id++)
+			if (opened(id) != NULL)
+				found += turn(opened(id));
 		looks = found > 0 ? 0 : looks + 1;
 		if (last && found == 0)
 			return NULL;
@@ -253,23 +224,22 @@ void sight_wake(void)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (unlikely(atomic_load_explicit(&asleep, memory_order_relaxed)) &&
 		atomic_exchange(&asleep, false))
-		eventfd_write(to_sight.fd, 1);
+		eventfd_write(sight_fd, 1);
 }
 
 /* Its place in the ring, its meta filled in; NULL: lost. */
-static struct record *reserve(
+static struct sight_record *reserve(
 	struct observer *o, const struct observe_meta *meta, uint32_t len, struct ring **ring)
 {
 	uint32_t caplen = RTE_MIN(len, o->snaplen);
-	struct record *r;
+	struct sight_record *r;
 
-	*ring = rcu_ptr_get(rings[worker_self->id]);
-	r = *ring != NULL ? ring_reserve(*ring, (uint32_t)sizeof(*r) + caplen) : NULL;
+	*ring = o->rings[worker_self->id];
+	r = ring_reserve(*ring, (uint32_t)sizeof(*r) + caplen);
 	if (unlikely(r == NULL)) {
 		observe_lost(o, 1);
 		return NULL;
 	}
-	r->observer = o->id;
 	r->meta = *meta;
 	r->meta.len = len;
 	r->meta.caplen = caplen;
@@ -285,7 +255,7 @@ static void put_frame(void *arg, struct rte_mbuf *m)
 {
 	const struct putting *p = arg;
 	struct ring *ring;
-	struct record *r = reserve(p->o, p->meta, m->pkt_len, &ring);
+	struct sight_record *r = reserve(p->o, p->meta, m->pkt_len, &ring);
 	const void *data;
 
 	if (r == NULL)
@@ -307,7 +277,7 @@ void observe_to_ring(struct observer *o, const struct observe_meta *meta, struct
 void observe_bytes_to_ring(struct observer *o, const struct observe_meta *meta, const void *data)
 {
 	struct ring *ring;
-	struct record *r = reserve(o, meta, meta->len, &ring);
+	struct sight_record *r = reserve(o, meta, meta->len, &ring);
 
 	if (r == NULL)
 		return;
@@ -318,28 +288,13 @@ void observe_bytes_to_ring(struct observer *o, const struct observe_meta *meta, 
 
 /* --- control thread --- */
 
-static int make_rings(void)
-{
-	for (unsigned int i = 0; i < worker_count; i++) {
-		struct ring *ring;
-
-		if (rcu_ptr_get(rings[i]) != NULL)
-			continue;
-		ring = ring_new();
-		if (ring == NULL)
-			return -ENOMEM;
-		rcu_ptr_set(rings[i], ring);
-	}
-	return 0;
-}
-
 static int make_fds(void)
 {
-	if (to_sight.fd < 0)
-		to_sight.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (sight_fd < 0)
+		sight_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (to_control.fd < 0)
 		to_control.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (to_sight.fd < 0 || to_control.fd < 0)
+	if (sight_fd < 0 || to_control.fd < 0)
 		return -errno;
 	if (control_event != NULL || rpc_base() == NULL)
 		return 0;
@@ -369,9 +324,7 @@ int sight_start(void)
 
 	if (running)
 		return 0;
-	rc = make_rings();
-	if (rc == 0)
-		rc = make_fds();
+	rc = make_fds();
 	if (rc == 0) {
 		atomic_store(&stopping, false);
 		rc = start_thread();
@@ -392,42 +345,26 @@ bool sight_has_closed(unsigned int id)
 	return atomic_exchange(&closed[id], false);
 }
 
-static void close_here(void *arg)
-{
-	struct observer *o = arg;
-	unsigned int id = o->id;
-
-	if (o->sink->flush != NULL && o->unflushed)
-		o->sink->flush(o);
-	if (o->sink->close != NULL)
-		o->sink->close(o);
-	atomic_store_explicit(&open_observers[id], NULL, memory_order_relaxed);
-	observer_destroy(o);
-	atomic_store_explicit(&closed[id], true, memory_order_release);
-}
-
 void sight_close(struct observer *o)
 {
-	if (!running)
+	if (!running) {
 		close_here(o);
-	else if (!call_add(&to_sight, close_here, o))
-		log_error("no memory for the end of an observer: it stays");
+		return;
+	}
+	atomic_store_explicit(&o->ending, true, memory_order_release);
+	eventfd_write(sight_fd, 1);
 }
 
 void observe_fini(void)
 {
 	if (running) {
 		atomic_store(&stopping, true);
-		eventfd_write(to_sight.fd, 1);
+		eventfd_write(sight_fd, 1);
 		pthread_join(thread, NULL);
 		running = false;
 	}
 	if (control_event != NULL)
 		event_free(control_event);
 	control_event = NULL;
-	calls_run(calls_take(&to_control));
-	for (unsigned int i = 0; i < WORKER_MAX; i++) {
-		ring_free(rcu_ptr_get(rings[i]));
-		rcu_ptr_set(rings[i], NULL);
-	}
+	calls_run(calls_take());
 }

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker's part: which observers want a packet. */
 #include "observe/observe_internal.h"
+#include "port/offload.h"
 
 #include <rte_bitops.h>
+
+/* Filter and sampling. */
+static bool is_wanted(const struct observer *o, struct observe_tally *t, const struct rte_mbuf *m)
+{
+	if (!packet_filter_match(
+		    o->filter, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len, m->data_len) ||
+		++t->passed < o->sample)
+		return false;
+	t->passed = 0;
+	return true;
+}
 
 bool observe_offer(struct observer *o, struct observe_meta *meta, struct rte_mbuf *m)
 {
 	struct observe_tally *t = &o->tallies[worker_self->id];
 
-	if (!packet_filter_match(
-		    o->filter, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len, m->data_len))
+	if (!is_wanted(o, t, m))
 		return false;
-	if (++t->passed < o->sample)
-		return false;
-	t->passed = 0;
 	meta->tsc = worker_self->now_tsc;
 	meta->len = m->pkt_len;
 	meta->worker = (uint8_t)worker_self->id;
@@ -55,20 +63,82 @@ static struct observe_meta meta_of(
 	return meta;
 }
 
+static bool is_copy(const struct pkt *p)
+{
+	return (p->flags & PKT_F_OBSERVED) && (p->observed & OBSERVE_COPY);
+}
+
+static inline uint32_t segments_of(const struct rte_mbuf *m)
+{
+	return likely(!(m->ol_flags & OFFLOAD_GSO)) ? 1 : offload_segments(m);
+}
+
+static void count(struct observe_counters *c, uint64_t packets, uint64_t bytes, uint64_t lost)
+{
+	c->packets += packets;
+	c->bytes += bytes;
+	c->lost += lost;
+}
+
+/* All of them, if that is simple: no filter, no sampling, each one frame. This is what a dead target costs its sources' packets. */
+static bool lose_plain(struct observer *o, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t bytes = 0, offload = 0;
+	uint8_t flags = 0;
+
+	if (o->filter != NULL || o->sample > 1)
+		return false;
+#pragma GCC unroll 4
+	for (size_t i = 0; i < n; i++) {
+		bytes += pkts[i]->pkt_len;
+		offload |= pkts[i]->ol_flags;
+		flags |= pkt_of(pkts[i])->flags;
+	}
+	if ((offload & OFFLOAD_GSO) || (flags & PKT_F_OBSERVED))
+		return false;
+	count(&o->tallies[worker_self->id].count, n, bytes, n);
+	return true;
+}
+
+/* Nobody takes them: counted as if they had been copied. */
+static void lose_all(struct observer *o, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct observe_tally *t = &o->tallies[worker_self->id];
+
+	if (likely(lose_plain(o, pkts, n)))
+		return;
+	for (uint16_t i = 0; i < n; i++)
+		if (!is_copy(pkt_of(pkts[i])) && is_wanted(o, t, pkts[i]))
+			count(&t->count, 1, pkts[i]->pkt_len, segments_of(pkts[i]));
+}
+
+static bool takes(struct observer *o)
+{
+	return o->sink->takes == NULL || o->sink->takes(o);
+}
+
 static void show_all(struct observer *o, const struct port *port, enum observe_direction d,
 	struct rte_mbuf **pkts, uint16_t n)
 {
-	bool any = false;
+	const struct observe_counters *tally = &o->tallies[worker_self->id].count;
+	bool any = false, ask = true;
+	uint16_t i;
 
-	for (uint16_t i = 0; i < n; i++) {
+	for (i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
+		uint64_t lost = tally->lost;
 		struct observe_meta meta;
 
-		if ((p->flags & PKT_F_OBSERVED) && (p->observed & OBSERVE_COPY))
+		if (is_copy(p))
 			continue;
+		if (ask && !takes(o))
+			break;
 		meta = meta_of(port, d, p);
 		any |= observe_offer(o, &meta, pkts[i]);
+		ask = tally->lost != lost;
 	}
+	if (i < n)
+		lose_all(o, pkts + i, (uint16_t)(n - i));
 	if (any)
 		observe_offered(o);
 }

@@ -266,8 +266,8 @@ def test_copies_for_a_port_on_another_node(cloud, mirror):
 
 @pytest.mark.parametrize("target", ["dead", "slow", "away"])
 def test_target_harms_nobody(cloud, mirror, target):
-    """Nobody at the collector's address; a port whose machine does not read, here and on another node. Every packet arrives; what copies
-    cost the flow is in tests/node/test_mirror_cost.py and test_mirror_rate.py."""
+    """Nobody at the collector's address; a port whose machine does not read, here and on another node. Every packet arrives; what
+    throughput can be lost at most is counted in tests/node/test_mirror_cost.py."""
     right, far = cloud.machines["right"], cloud.machines["far"]
     where = {
         "dead": {"type": "vxlan", "vni": 9000, "address": cloud.collector_ip.replace(".200", ".222")},

@@ -312,8 +312,9 @@ static void test_lost(void **state)
 		assert_non_null(graph_sent("c", NULL));
 	}
 	assert_int_equal(said("packets"), 601);
-	assert_int_equal(said("lost"), 1 + graph_dropped_any());
-	assert_true(said("lost") > 1);
+	/* One of them is dropped now and then, when it is asked whether it takes something again. */
+	assert_int_equal(graph_waiting("b") + said("lost"), 601);
+	assert_in_range(graph_dropped_any(), 1, (uintmax_t)said("lost") - 1);
 	assert_int_equal(graph_port_drops("a"), 0);
 	graph_discard_sent("b");
 	/* A tunnel without a next hop. */

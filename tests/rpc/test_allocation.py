@@ -25,6 +25,29 @@ def test_vnis(net):
     assert net.call("vpc.create", name="x", cidrs=["10.0.0.0/8"])["vni"] == 101
 
 
+def test_vnis_of_mirrors(net):
+    """From the other end; where the target is a port."""
+    net.call("subnet.create", name="s", vpc="v", cidr="10.0.1.0/24")
+    for name in ("p", "q"):
+        net.call("port.create", name=name, subnet="s")
+    mirror = {"sources": [{"port": "p"}], "target": {"type": "port", "port": "q"}}
+    assert net.call("mirror.create", name="m", **mirror)["vni"] == 103
+    assert net.call("mirror.create", name="own", vni=101, **mirror)["vni"] == 101
+    assert net.refused("conflict", "vpc.create", name="x", cidrs=["10.0.0.0/8"], vni=103).data["path"] == "/vni"
+    assert net.refused("conflict", "mirror.create", name="x", vni=100, **mirror).data["path"] == "/vni"
+    assert net.call("mirror.create", name="last", **mirror)["vni"] == 102
+    assert net.refused("exhausted", "mirror.create", name="x", **mirror).data["what"] == "vni"
+    tunnel = {"type": "vxlan", "address": "192.0.2.200", "vni": 9}
+    assert "vni" not in net.call("mirror.create", name="t", sources=[], target=tunnel)
+    net.restart()
+    assert {m["name"]: m.get("vni") for m in net.call("mirror.list")["items"]} == {"m": 103, "own": 101, "last": 102, "t": None}
+    assert "vni" not in net.call("mirror.update", name="m", target=tunnel)
+    assert net.call("vpc.create", name="b", cidrs=["10.0.0.0/8"])["vni"] == 103
+    net.call("mirror.delete", names=["own", "last"])
+    assert net.call("mirror.update", name="m", **mirror)["vni"] == 102
+    assert all(change == "unchanged" for change in [c["op"] for c in net.call("apply", resources=net.call("export")["resources"])["changes"]])
+
+
 def test_mtu_without_an_underlay(net):
     assert net.call("vpc.get", name="v")["mtu"] == 1500
     assert net.call("vpc.create", name="w", cidrs=["10.0.0.0/8"], mtu=9000)["mtu"] == 9000

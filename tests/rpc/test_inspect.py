@@ -291,6 +291,42 @@ def test_its_time_is_over(two):
     assert heard(controller, 2)["status"]["state"] == "active", "it may happen again"
 
 
+def test_an_end_that_can_not_be_stored(cluster, tmp_path):
+    """The disk is full when its time is over: tried now and then, not all the time; and stored when there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=2m none {disk} 2>/dev/null") != 0:
+        pytest.skip("needs to mount a tmpfs")
+    try:
+        controller, (a,) = cluster("host-a", store=f"sqlite:{disk}/state.db")
+        controller.apply(
+            *(VPC, SUBNET, *GROUPS, inspection(action="quarantine", duration_s=5), port("pa", "host-a", "10.0.1.10")), wait=True
+        )
+        raise_alert(a)
+        name = heard(controller)["name"]
+        wait_for(lambda: groups(a) == [SEALED], 10)
+        with open(disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
+            while filler.write(bytes(512)):
+                pass
+
+        def state():
+            return controller.call("alert.get", name=name)["status"]["state"]
+
+        def failed():
+            return controller.log().count("store failed")
+
+        wait_for(lambda: failed() > 0, 30)
+        before, since = failed(), time.monotonic()
+        wait_for(lambda: failed() > before + 2, 30)
+        assert time.monotonic() - since > 0.9
+        assert state() == "active" and groups(a) == [SEALED]
+        os.unlink(disk / "filler")
+        wait_for(lambda: state() == "ended" and groups(a) == ["web"], 30)
+        controller.stop()
+    finally:
+        os.system(f"umount {disk}")
+
+
 def test_a_source_outside(two):
     controller, a, _ = two(inspection(action="quarantine"))
     raise_alert(a, port="", source="198.51.100.7")
