@@ -4,6 +4,7 @@
 #define CLI_CAPTURE_H
 
 #include "cli/command.h"
+#include "lib/packet_text.h"
 #include "lib/pcapng.h"
 
 extern const struct field capture_args[];
@@ -41,11 +42,8 @@ int capture_stream_run(struct cli *cli, json_t *params, struct capture_stream *s
 /* A filter's words as one expression, put into params["filter"]; none: none. */
 void capture_join_filter(json_t *params);
 
-/* ---- packet_text.c ---- */
+/* ---- packet_words.c ---- */
 
-#define PACKET_TEXT 256
-/* "10.0.1.10.40000 > 10.0.2.10.443: tcp S": what a frame is, in few words. Returns text, of PACKET_TEXT bytes. */
-char *packet_text(const uint8_t *frame, size_t length, char *text);
 /* A value of a comment's `key=value` words; false when it has none. */
 bool packet_word(const struct pcapng_record *record, const char *key, char *value, size_t size);
 /* "12:00:00.123456", local time. */

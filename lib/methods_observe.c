@@ -138,9 +138,7 @@ static const struct field explain_params[] = {
 		.type = FIELD_BOOLEAN,
 		.help = "also send such a packet the real way, as if the port had, and compare; "
 			"it ends before anybody gets it"},
-	{.name = "deliver",
-		.type = FIELD_BOOLEAN,
-		.help = "with live: let the receiver have it"},
+	{.name = "deliver", .type = FIELD_BOOLEAN, .help = "with live: let the receiver have it"},
 	{},
 };
 
@@ -402,11 +400,12 @@ static const struct field drops_params[] = {
 
 static const struct field drop_fields[] = {
 	TEXT("node", "where"),
-	TEXT_OR_NULL("port", "whose packets; null for the underlay and the outside"),
-	TEXT_OR_NULL("vpc", "of which VPC, when that is known"),
+	TEXT_OR_NULL("port", "whose packets; null when they came from elsewhere, or it is no more"),
+	TEXT_OR_NULL("vpc", "of which VPC; null when that is not known, or it is no more"),
 	TEXT("reason", "why"),
 	COUNT("packets", "how many"),
-	TEXT_OR_NULL("last_packet", "what the last one looked like"),
+	TEXT_OR_NULL("last_packet", "when the last one came, and what it looked like; null when "
+				    "nobody has seen it, for want of a buffer"),
 	{},
 };
 

@@ -2,9 +2,6 @@
 /* The one place where packets end without being sent or answered. */
 #include <string.h>
 
-#include <rte_ether.h>
-#include <rte_ip.h>
-
 #include "core/config.h"
 #include "core/node.h"
 #include "observe/fate.h"
@@ -61,44 +58,30 @@ uint32_t drop_owner_node(void)
 	return OWNER_NODE;
 }
 
-void drop_forget(uint32_t owner)
+static struct drop_cell *cell_of(struct worker *w, uint32_t owner, enum drop_reason reason)
 {
-	for (unsigned int i = 0; i < worker_count; i++)
-		memset(&workers[i].drops[(size_t)owner * DROP_MAX], 0,
-			DROP_MAX * sizeof(struct drop_cell));
+	return &w->drops[(size_t)owner * DROP_MAX + reason];
 }
 
-static void keep_last(struct drop_cell *cell, const struct rte_mbuf *m, const struct pkt *p)
+static void count(uint32_t owner, enum drop_reason reason, const uint8_t *frame, uint32_t length)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct worker *w = worker_self;
+	struct drop_cell *cell = cell_of(w, owner, reason);
+	uint32_t version = atomic_load_explicit(&cell->version, memory_order_relaxed);
 
-	cell->ether_type = 0;
-	if (m->data_len < 14)
-		return;
-	memcpy(&cell->ether_type, frame + 12, sizeof(cell->ether_type));
-	cell->proto = p->proto;
-	cell->sport = p->sport;
-	cell->dport = p->dport;
-	if (cell->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && m->data_len >= 34) {
-		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(frame + 14);
-
-		cell->src = ip_addr_from_v4(ip->src_addr);
-		cell->dst = ip_addr_from_v4(ip->dst_addr);
-	} else if (cell->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && m->data_len >= 54) {
-		cell->src = ip_addr_from_v6(frame + 22);
-		cell->dst = ip_addr_from_v6(frame + 38);
-	}
+	w->count.dropped[reason]++;
+	atomic_store_explicit(&cell->version, version + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	cell->packets++;
+	cell->last_ms = w->now_ms;
+	cell->length = (uint16_t)RTE_MIN(length, (uint32_t)sizeof(cell->head));
+	memcpy(cell->head, frame, cell->length);
+	atomic_store_explicit(&cell->version, version + 2, memory_order_release);
 }
 
 void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason reason)
 {
-	struct worker *w = worker_self;
-	struct drop_cell *cell = &w->drops[(size_t)owner * DROP_MAX + reason];
-
-	w->count.dropped[reason]++;
-	cell->packets++;
-	cell->last_ms = w->now_ms;
-	keep_last(cell, m, pkt_of((struct rte_mbuf *)(uintptr_t)m));
+	count(owner, reason, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 	observe_dropped((struct rte_mbuf *)(uintptr_t)m, reason);
 	live_dropped((struct rte_mbuf *)(uintptr_t)m, reason);
 }
@@ -108,14 +91,9 @@ void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
 	drop_count_at(drop_owner_of(pkt_of((struct rte_mbuf *)(uintptr_t)m), reason), m, reason);
 }
 
-void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)
+void drop_count_unseen(uint32_t owner, enum drop_reason reason)
 {
-	struct worker *w = worker_self;
-	struct drop_cell *cell = &w->drops[(size_t)owner * DROP_MAX + reason];
-
-	w->count.dropped[reason] += n;
-	cell->packets += n;
-	cell->last_ms = w->now_ms;
+	count(owner, reason, (const uint8_t *)"", 0);
 }
 
 static uint16_t drop_process(

@@ -119,15 +119,21 @@ bool drop_is_receivers(const struct pkt *p, enum drop_reason reason);
 uint32_t drop_owner_port(uint32_t port_index);
 uint32_t drop_owner_vpc(uint32_t vpc_index);
 uint32_t drop_owner_node(void);
-/* The same for a frame that is no packet of the graph any more. */
-void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n);
-/* Its index will be somebody else's: forgets what was counted to it. Control thread, when no worker counts to it any
- * more. */
-void drop_forget(uint32_t owner);
+/* The VPC, or the node when there is no such VPC (any more). */
+uint32_t drop_owner_of_vpc(uint32_t vpc_index);
+/* Of a frame that nobody has seen: there was no buffer to put it into. Worker. */
+void drop_count_unseen(uint32_t owner, enum drop_reason reason);
 /* Counts a drop on this worker and keeps what the packet looked like; it is the caller's to free. */
 void drop_count(const struct rte_mbuf *m, enum drop_reason reason);
 /* The same to somebody else than drop_owner_of() says. */
 void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason reason);
+
+struct drop_cell;
+/* Adds an owner's drops for a reason to `sum`, which has the later of both last packets; false: there are none. Control thread. */
+bool drop_sum(uint32_t owner, enum drop_reason reason, struct drop_cell *sum);
+/* The owner ends and its index will be somebody else's: `heir` has its drops from now on, so that the sum of all stays what it is. Control
+ * thread, when no worker counts to it any more. */
+void drop_pass_on(uint32_t owner, uint32_t heir);
 
 /* Links all nodes and makes a graph for each worker. 0 or -errno, logged. Control thread, once. */
 int graph_init(void);

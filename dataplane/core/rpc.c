@@ -22,6 +22,9 @@ static struct event_base *event_base;
 static struct tls *tls;      /* NULL: a Unix socket */
 static const char **clients; /* names of which a certificate must bear one; NULL: any */
 
+/* The clock was set, or has drifted from the processor's. */
+#define CLOCK_SET_MS 100
+
 /* Connections, for events. */
 #define CONNECTIONS 64
 static struct jsonrpc_conn *connections[CONNECTIONS];
@@ -182,17 +185,27 @@ void rpc_event(const char *severity, const char *kind, const char *name, const c
 				    kind, "name", name, "reason", reason, "message", message));
 }
 
-void rpc_time_text(uint32_t ms, char *text, size_t size)
+/* When clock_ms() was 0. Kept until somebody has set the clock, so that a moment is told alike whenever it is asked for. */
+static int64_t start_of(uint32_t clock)
 {
+	static int64_t start;
 	struct timespec now;
-	int64_t ago = (int32_t)(clock_ms() - ms);
-	struct tm tm;
-	int64_t at;
-	time_t s;
+	int64_t measured;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - ago;
-	s = (time_t)(at / 1000);
+	measured = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - clock;
+	if (llabs(measured - start) > CLOCK_SET_MS)
+		start = measured;
+	return start;
+}
+
+void rpc_time_text(uint32_t ms, char *text, size_t size)
+{
+	uint32_t clock = clock_ms();
+	int64_t at = start_of(clock) + clock - (int32_t)(clock - ms);
+	time_t s = (time_t)(at / 1000);
+	struct tm tm;
+
 	gmtime_r(&s, &tm);
 	snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
 		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(at % 1000));

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status and drops.list: sums over the workers' counters. */
+/* status: sums over the workers' counters. */
 #include <math.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/ip_text.h"
 #include "core/config.h"
 #include "core/node.h"
 #include "core/pool.h"
@@ -14,7 +11,6 @@
 #include "core/stats.h"
 #include "port/port.h"
 #include "session/session.h"
-#include "vpc/vpc.h"
 
 static struct stats_held *held_sources;
 
@@ -115,100 +111,6 @@ static void buffers(struct jsonrpc_call *call, json_t *params, void *ctx)
 }
 RPC_METHOD(buffers_method, "buffers", buffers)
 
-/* What the last packet looked like, and when. */
-static json_t *last_packet(const struct drop_cell *cell)
-{
-	char when[32], src[NET_ADDR_TEXT], dst[NET_ADDR_TEXT], text[192];
-
-	rpc_time_text(cell->last_ms, when, sizeof(when));
-	if (cell->ether_type != RTE_BE16(0x0800) && cell->ether_type != RTE_BE16(0x86dd)) {
-		snprintf(text, sizeof(text), "%s EtherType 0x%04x", when,
-			rte_be_to_cpu_16(cell->ether_type));
-		return json_string(text);
-	}
-	ip_addr_format(&cell->src, src);
-	ip_addr_format(&cell->dst, dst);
-	if (cell->proto == IPPROTO_TCP || cell->proto == IPPROTO_UDP)
-		snprintf(text, sizeof(text), "%s %s %s:%u > %s:%u", when,
-			cell->proto == IPPROTO_TCP ? "tcp" : "udp", src,
-			rte_be_to_cpu_16(cell->sport), dst, rte_be_to_cpu_16(cell->dport));
-	else if (cell->proto == IPPROTO_ICMP || cell->proto == IPPROTO_ICMPV6)
-		snprintf(text, sizeof(text), "%s %s %s > %s", when,
-			cell->proto == IPPROTO_ICMP ? "icmp" : "icmpv6", src, dst);
-	else
-		snprintf(text, sizeof(text), "%s protocol %u %s > %s", when, cell->proto, src, dst);
-	return json_string(text);
-}
-
-struct drops_filter {
-	const char *port, *reason;
-	json_int_t vni; /* 0: any */
-};
-
-/* One owner's row of one reason, summed over the workers; false: nothing dropped. */
-static bool sum_cell(uint32_t owner, enum drop_reason reason, struct drop_cell *sum)
-{
-	bool any = false;
-	uint64_t packets_sum = 0;
-
-	for (unsigned int i = 0; i < worker_count; i++) {
-		const struct drop_cell *c = &workers[i].drops[(size_t)owner * DROP_MAX + reason];
-
-		if (c->packets == 0)
-			continue;
-		packets_sum += c->packets;
-		if (!any || (int32_t)(c->last_ms - sum->last_ms) > 0)
-			*sum = *c;
-		any = true;
-	}
-	sum->packets = packets_sum;
-	return any;
-}
-
-static void add_owner(json_t *items, uint32_t owner, const char *port, const struct vpc *vpc,
-	const struct drops_filter *f)
-{
-	struct drop_cell cell;
-
-	if (f->port != NULL && (port == NULL || strcmp(f->port, port) != 0))
-		return;
-	if (f->vni != 0 && (vpc == NULL || vpc->vni != f->vni))
-		return;
-	for (unsigned int r = 1; r < DROP_MAX; r++) {
-		if (f->reason != NULL &&
-			strcmp(f->reason, drop_reason_name((enum drop_reason)r)) != 0)
-			continue;
-		if (!sum_cell(owner, (enum drop_reason)r, &cell))
-			continue;
-		json_array_append_new(items,
-			json_pack("{s:s, s:s?, s:s?, s:s, s:I, s:o}", "node", node_config.node,
-				"port", port, "vpc", vpc != NULL ? vpc->name : NULL, "reason",
-				drop_reason_name((enum drop_reason)r), "packets",
-				(json_int_t)cell.packets, "last_packet", last_packet(&cell)));
-	}
-}
-
-static void drops_list(struct jsonrpc_call *call, json_t *params, void *ctx)
-{
-	struct drops_filter f = {
-		.port = json_string_value(json_object_get(params, "port")),
-		.reason = json_string_value(json_object_get(params, "reason")),
-		.vni = json_integer_value(json_object_get(params, "vni")),
-	};
-	json_t *items = json_array();
-
-	(void)ctx;
-	add_owner(items, drop_owner_node(), NULL, NULL, &f);
-	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p))
-		add_owner(items, drop_owner_port(p->index), p->role == PORT_TENANT ? p->name : NULL,
-			p->role == PORT_TENANT ? vpc_get(p->vpc_index) : NULL, &f);
-	for (uint32_t i = 1; i <= node_config.vpcs; i++)
-		if (vpc_get(i) != NULL && vpc_get(i)->external == NULL)
-			add_owner(items, drop_owner_vpc(i), NULL, vpc_get(i), &f);
-	jsonrpc_reply(call, json_pack("{s:o}", "items", items));
-}
-RPC_METHOD(drops_method, "drops.list", drops_list)
-
 static const char *port_state_name(uint8_t state)
 {
 	static const char *const names[] = {[PORT_DETACHED] = "detached",
@@ -221,14 +123,11 @@ static const char *port_state_name(uint8_t state)
 
 static uint64_t port_drops(const struct port *p)
 {
-	uint64_t sum = 0;
+	struct drop_cell sum = {0};
 
-	for (unsigned int i = 0; i < worker_count; i++)
-		for (unsigned int r = 1; r < DROP_MAX; r++)
-			sum += workers[i]
-				       .drops[(size_t)drop_owner_port(p->index) * DROP_MAX + r]
-				       .packets;
-	return sum;
+	for (unsigned int r = 1; r < DROP_MAX; r++)
+		drop_sum(drop_owner_port(p->index), (enum drop_reason)r, &sum);
+	return sum.packets;
 }
 
 static json_t *port_status(const struct port *p)

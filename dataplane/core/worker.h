@@ -15,7 +15,6 @@
 #include <rte_mempool.h>
 
 #include "base/cache_line.h"
-#include "base/ip.h"
 #include "core/drop.h"
 
 #define WORKER_MAX 64
@@ -29,14 +28,15 @@ struct worker_counters {
 	uint64_t dropped[DROP_MAX];
 };
 
-/* Drops of one owner for one reason, with the last of them. */
+/* Drops of one owner for one reason, with the beginning of the last frame: Ethernet, IPv6 and the ports and flags of TCP. The worker
+ * makes `version` odd while it writes. */
+#define DROP_HEAD 74
 struct drop_cell {
 	uint64_t packets;
+	_Atomic uint32_t version;
 	uint32_t last_ms;
-	rte_be16_t ether_type;
-	rte_be16_t sport, dport;
-	uint8_t proto;
-	struct ip_addr src, dst;
+	uint16_t length; /* of head; 0: nobody has seen the frame */
+	uint8_t head[DROP_HEAD];
 };
 
 struct worker {
@@ -45,9 +45,8 @@ struct worker {
 	uint32_t change; /* epoch change word, loaded once a loop */
 	uint64_t now_tsc;
 	struct worker_counters count;
-	struct drop_cell
-		*drops;  /* [owner][reason], see drop_owner_of() in core/node.h; demand-paged */
-	unsigned int id; /* 0 .. n-1 */
+	struct drop_cell *drops; /* [owner][reason], see core/drop_node.c; demand-paged */
+	unsigned int id;         /* 0 .. n-1 */
 	unsigned int lcore;
 	unsigned int cpu;
 	struct rte_graph *graph;

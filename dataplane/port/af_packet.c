@@ -248,12 +248,11 @@ static struct rte_mbuf *take_frame(struct port *port, struct rx_ring *r, unsigne
 	if (likely(msg->msg_len > sizeof(r->hdr[i]) && !(msg->msg_hdr.msg_flags & MSG_TRUNC)))
 		m = rx_buf_take(&r->buf[i], msg->msg_len - (uint32_t)sizeof(r->hdr[i]));
 	if (unlikely(m == NULL)) {
-		port_drop_received(port, DROP_NO_BUFFER);
+		port_drop_received(port, NULL, DROP_NO_BUFFER);
 		return NULL;
 	}
 	if (unlikely(!vnet_hdr_to_mbuf(&r->hdr[i], m) || !apply_auxdata(&msg->msg_hdr, m))) {
-		rte_pktmbuf_free(m);
-		port_drop_received(port, DROP_MALFORMED);
+		port_drop_received(port, m, DROP_MALFORMED);
 		return NULL;
 	}
 	return m;
@@ -267,7 +266,7 @@ static void discard(struct port *port, const struct af_packet *p)
 	for (int i = 0; i < DISCARD_MAX; i++) {
 		if (recv(p->rx_fd, head, sizeof(head), MSG_DONTWAIT) < 0)
 			return;
-		port_drop_received(port, DROP_NO_BUFFER);
+		port_drop_received(port, NULL, DROP_NO_BUFFER);
 	}
 }
 
@@ -318,7 +317,7 @@ static uint16_t take_held(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 			if (made > 0)
 				continue;
 			if (unlikely(p->split.failed))
-				port_drop_received(port, DROP_NO_BUFFER);
+				port_drop_received(port, NULL, DROP_NO_BUFFER);
 			offload_end(&p->split);
 		}
 		if (p->held_pos == p->held_n)
@@ -328,8 +327,7 @@ static uint16_t take_held(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 			pkts[got++] = m;
 		} else if (unlikely(offload_begin(&p->split, PORT_CAP_CSUM | PORT_CAP_MULTI_SEG,
 					    m) < 0)) {
-			rte_pktmbuf_free(m);
-			port_drop_received(port, DROP_MALFORMED);
+			port_drop_received(port, m, DROP_MALFORMED);
 		}
 	}
 	return got;

@@ -332,7 +332,7 @@ static uint16_t receive(struct port *port, const struct af_xdp *x, struct xsk_qu
 
 		*xsk_ring_prod__fill_addr(&q->fill, fill + i) = d->addr & ~(uint64_t)(x->chunk - 1);
 		if (unlikely(m == NULL)) {
-			port_drop_received(port, DROP_NO_BUFFER);
+			port_drop_received(port, NULL, DROP_NO_BUFFER);
 			continue;
 		}
 		if (x->unwired)

@@ -25,12 +25,23 @@ static inline void port_drop_refused(
 	port_drop(pkts, n, reason);
 }
 
-/* A frame that a driver took from its device and can not hand on. */
-static inline void port_drop_received(struct port *port, enum drop_reason reason)
+/* A frame that a driver took from its device and can not hand on: `m` is freed. NULL: there was no buffer for it. */
+static inline void port_drop_received(
+	struct port *port, struct rte_mbuf *m, enum drop_reason reason)
 {
 	port->counters[worker_self->id].rx_packets++;
 	worker_self->count.received++;
-	drop_count_to(drop_owner_port(port->index), reason, 1);
+	if (m == NULL) {
+		drop_count_unseen(drop_owner_port(port->index), reason);
+		return;
+	}
+	pkt_of(m)->in = loc_port(port->index);
+	pkt_of(m)->vpc = port->vpc_index;
+	pkt_of(m)->flags = 0;
+	/* What it asks for makes no sense: nobody is to do it to a copy. */
+	m->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
+	drop_count(m, reason);
+	rte_pktmbuf_free(m);
 }
 
 #endif

@@ -156,10 +156,10 @@ uint16_t memif_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkt
 			got++;
 			break;
 		case TAKEN_NO_BUFFER:
-			port_drop_received(port, DROP_NO_BUFFER);
+			port_drop_received(port, NULL, DROP_NO_BUFFER);
 			break;
 		case TAKEN_MALFORMED:
-			port_drop_received(port, DROP_MALFORMED);
+			port_drop_received(port, NULL, DROP_MALFORMED);
 			break;
 		}
 	}

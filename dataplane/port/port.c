@@ -289,7 +289,7 @@ static void port_release(void *arg)
 	struct port *port = arg;
 
 	tell_usage(port, usage_ended);
-	drop_forget(drop_owner_port(port->index));
+	drop_pass_on(drop_owner_port(port->index), drop_owner_of_vpc(port->vpc_index));
 	free(port->counters);
 	free(port);
 }

@@ -254,7 +254,7 @@ static void discard(struct port *port, const struct tap *tap)
 	char head[64];
 
 	for (int i = 0; i < DISCARD_MAX && read(tap->fd, head, sizeof(head)) > 0; i++)
-		port_drop_received(port, DROP_NO_BUFFER);
+		port_drop_received(port, NULL, DROP_NO_BUFFER);
 }
 
 /* NULL at the end of the queue. A frame that is dropped here leaves *m NULL and true. */
@@ -278,11 +278,10 @@ static bool read_frame(struct port *port, struct tap *tap, struct rx_buf *buf, s
 	}
 	*m = rx_buf_take(buf, (uint32_t)(got - (ssize_t)sizeof(hdr)));
 	if (unlikely(*m == NULL)) {
-		port_drop_received(port, DROP_NO_BUFFER);
+		port_drop_received(port, NULL, DROP_NO_BUFFER);
 	} else if (unlikely(!vnet_hdr_to_mbuf(&hdr, *m))) {
-		rte_pktmbuf_free(*m);
+		port_drop_received(port, *m, DROP_MALFORMED);
 		*m = NULL;
-		port_drop_received(port, DROP_MALFORMED);
 	}
 	return true;
 }

@@ -101,8 +101,7 @@ static uint16_t adopt_all(struct port *port, struct rte_mbuf **pkts, uint16_t n,
 			*bytes += pkts[i]->pkt_len;
 			pkts[kept++] = pkts[i];
 		} else {
-			rte_pktmbuf_free(pkts[i]);
-			port_drop_received(port, DROP_MALFORMED);
+			port_drop_received(port, pkts[i], DROP_MALFORMED);
 		}
 	}
 	return kept;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/node.h"
 #include "core/rcu.h"
 #include "external/external.h"
 #include "vpc/vpc.h"
@@ -243,6 +244,14 @@ static void vpc_free(void *arg)
 	free(vpc);
 }
 
+static void vpc_release(void *arg)
+{
+	const struct vpc *vpc = arg;
+
+	drop_pass_on(drop_owner_vpc(vpc->index), drop_owner_node());
+	vpc_free(arg);
+}
+
 void vpc_drop(struct vpc *vpc)
 {
 	epoch_free(vpc->epoch);
@@ -288,6 +297,6 @@ void vpc_settle(void)
 
 		retired_vpcs = vpc->next_dirty;
 		epoch_free(vpc->epoch);
-		rcu_defer(vpc_free, vpc);
+		rcu_defer(vpc_release, vpc);
 	}
 }

@@ -1,14 +1,17 @@
-// SPDX-License-Identifier: Apache-2.0
-/* A frame in few words. The bytes may be cut anywhere, and may be a stranger's. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/packet_text.h"
+
 #include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#include "cli/capture.h"
 
 #define ETHERNET 14
 #define VLAN_TAG 4
+#define UDP 8
+#define VXLAN 8
+#define VXLAN_PORT 4789
 
 struct reader {
 	const uint8_t *data;
@@ -55,6 +58,14 @@ static void say_flags(struct reader *r, uint8_t flags)
 			say(r, "%c", letters[bit]);
 }
 
+static void say_udp(struct reader *r)
+{
+	say(r, " udp");
+	if (r->left >= UDP + VXLAN && get16(r->data + 2) == VXLAN_PORT)
+		say(r, " vxlan %u",
+			(unsigned int)r->data[UDP + 4] << 16 | get16(r->data + UDP + 5));
+}
+
 /* What is behind the addresses; the ports, where there are some, have been said. */
 static void say_transport(struct reader *r, uint8_t protocol)
 {
@@ -63,7 +74,7 @@ static void say_transport(struct reader *r, uint8_t protocol)
 	else if (protocol == 6)
 		say(r, " tcp");
 	else if (protocol == 17)
-		say(r, " udp");
+		say_udp(r);
 	else if (protocol == 1 || protocol == 58)
 		say(r, protocol == 1 ? " icmp" : " icmp6");
 	else
@@ -167,36 +178,5 @@ char *packet_text(const uint8_t *frame, size_t length, char *text)
 		say_arp(&r);
 	else
 		say(&r, "ethertype %04x", type);
-	return text;
-}
-
-bool packet_word(const struct pcapng_record *record, const char *key, char *value, size_t size)
-{
-	const char *at = record->comment, *end = at + record->comment_length;
-	size_t length = strlen(key);
-
-	while (at && at < end) {
-		const char *space = memchr(at, ' ', (size_t)(end - at));
-		const char *stop = space ? space : end;
-
-		if ((size_t)(stop - at) > length && !memcmp(at, key, length) && at[length] == '=') {
-			snprintf(value, size, "%.*s", (int)(stop - at - (ptrdiff_t)length - 1),
-				at + length + 1);
-			return true;
-		}
-		at = stop + 1;
-	}
-	return false;
-}
-
-char *packet_time(uint64_t time_ns, char text[PACKET_TIME])
-{
-	const time_t seconds = (time_t)(time_ns / 1000000000);
-	struct tm tm;
-
-	localtime_r(&seconds, &tm);
-	snprintf(text, PACKET_TIME, "%02u:%02u:%02u.%06u", (unsigned)tm.tm_hour % 100,
-		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100,
-		(unsigned)(time_ns % 1000000000 / 1000));
 	return text;
 }
