@@ -58,10 +58,10 @@ void drop_count(const struct rte_mbuf *m, enum drop_reason reason)
 	worker_self->count.dropped[reason]++;
 }
 
-void drop_count_to(uint32_t owner, enum drop_reason reason, unsigned int n)
+void drop_count_unseen(uint32_t owner, enum drop_reason reason)
 {
 	(void)owner;
-	worker_self->count.dropped[reason] += n;
+	worker_self->count.dropped[reason]++;
 }
 
 uint32_t drop_owner_port(uint32_t port_index)
@@ -69,9 +69,15 @@ uint32_t drop_owner_port(uint32_t port_index)
 	return port_index;
 }
 
-void drop_forget(uint32_t owner)
+uint32_t drop_owner_of_vpc(uint32_t vpc_index)
+{
+	return vpc_index;
+}
+
+void drop_pass_on(uint32_t owner, uint32_t heir)
 {
 	(void)owner;
+	(void)heir;
 }
 
 /* Into the tunnel: complete, in segments, with the outer header. */
