@@ -13,6 +13,7 @@ import subprocess
 import pytest
 from lib import Rpc, wait_for
 from lib.cloud import ROOT, program
+from lib.freeze import frozen
 from lib.process import end
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -343,6 +344,34 @@ def test_a_client_that_does_not_read(cloud):
         result = lazy.call("capture.stop", capture=number)
         assert result["lost"] > 0 and result["packets"] > 0
         assert cloud.call("capture.list")["items"] == []
+
+
+DOWNLOAD = 40_000_000  # several times what the rings of all workers hold
+
+
+def test_workers_wait_for_nobody(cloud, tmp_path):
+    """While each packet is captured, every thread of a dataplane stands still but its workers: they forward all the same, with rings
+    that nobody empties. What these have no room for is counted as lost; when the others go on, so do the captures."""
+    web, db, raw = (cloud.machines[name] for name in ("web", "db", "raw"))
+    paths = {words: str(tmp_path / f"{number}.pcapng") for number, words in enumerate((("--port", "web"), ("--vpc", "prod"), ("--drops",)))}
+    captures = [Capture(cloud, *words, "-w", path) for words, path in paths.items()]
+    with frozen(cloud.hosts["host-a"].daemon.pid, lambda name: not name.startswith("rte-worker")) as others:
+        assert "sight" in others and "vpc-dataplane" in others, others
+        assert len(web.curl(db, path=f"/bytes/{DOWNLOAD}", timeout_s=60)) == DOWNLOAD
+        assert web.ping(db, count=5, timeout_s=PATIENCE), "a new flow, each request answered"
+        with raw.wire() as wire:
+            wire.send(*[raw_frames(cloud)["spoofed"]] * 20)
+    with raw.wire() as wire:
+        wire.send(raw_frames(cloud)["spoofed"])
+    for capture in captures[:2]:
+        before = capture.packets()
+        assert web.ping(db, timeout_s=PATIENCE)
+        capture.wait_packets(before + 2)
+    captures[2].wait_packets(1)
+    for capture, path in zip(captures, paths.values()):
+        status, _, err = capture.interrupt()
+        assert status == 0 and (capture is captures[2] or "lost" in err), err
+        check_file(path)
 
 
 def test_extcap(cloud, tmp_path):
