@@ -280,6 +280,19 @@ def test_trace(cloud):
     assert "verdict forward" in end and "out tunnel:host-b" in end, out
 
 
+def test_trace_of_a_drop(cloud):
+    """Through the nodes to `drop`, and why."""
+    capture = Capture(cloud, "raw", "-c", "1", command="trace")
+    with cloud.machines["raw"].wire() as wire:
+        wire.send(raw_frames(cloud)["no_route"])
+    status, out, _ = capture.end()
+    head, *hops, end = out.splitlines()
+    assert status == 0 and "> 172.31.0.1.2000: udp" in head, out
+    nodes = [hop.split()[0] for hop in hops]
+    assert nodes[0] == "port_rx" and nodes[-1] == "drop" and "road" in nodes, out
+    assert "verdict drop" in end and "reason no_route" in end, out
+
+
 def test_refusals(cloud):
     def refused(*words, status=1):
         done = cloud.vpcctl("capture", *words, check=False)

@@ -84,6 +84,27 @@ def test_it_is_as_explained(cloud, case):
             assert known["revision"] == step["object"]["revision"], step
 
 
+@pytest.mark.parametrize("case", ["another host", "out by NAT", "a balancer", "over a peering", "refused there"])
+def test_the_same_in_words(cloud, case):
+    """A line for each decision on each node, with its object and the object's revision."""
+    source, to, params, verdict, _ = CASES[case]
+    to = cloud.outside["internet"].client() if to == "CLIENT" else to
+    question = {"protocol": "icmp", **params}
+    answer = cloud.call("explain", **{"from": source, "to": to, **question})
+    words = [word for key, value in question.items() for word in (f"--{key}", str(value))]
+    head, *lines = cloud.vpcctl("explain", "--from", source, "--to", to, *words).stdout.splitlines()
+    assert head.split() == ["NODE", "STAGE", "OBJECT", "DECISION"]
+    for line, step in zip(lines, answer["steps"]):
+        decision = re.sub(r" port \d+, for example$", "", step["decision"])  # drawn anew each time
+        assert line.split()[:2] == [step["node"], step["stage"]] and decision in line, (line, step)
+        thing = step["object"]
+        rule = f" rule {thing['rule']}" if thing and thing.get("rule") is not None else ""
+        assert not thing or f" {thing['kind']} {thing['name']}{rule} rev {thing['revision']} " in line, (line, step)
+    assert any(line.startswith("verdict ") and verdict in line for line in lines[len(answer["steps"]) :]), lines
+    if case != "over a peering":
+        assert {step["node"] for step in answer["steps"]} == {"host-a", "host-b"}, "every node that it crosses"
+
+
 def test_nothing_is_left(cloud):
     for case in ("one host", "another host", "over a peering", "a balancer", "out by NAT", "the gateway"):
         test_it_is_as_explained(cloud, case)
