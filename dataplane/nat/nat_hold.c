@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include "base/prefetch.h"
 #include "nat/nat_log.h"
 #include "session/hold.h"
 #include "session/tcp.h"
@@ -43,7 +44,7 @@ static void count(uint32_t id, uint32_t by)
 	}
 	host = root->kind == NAT_HOST ? root : nat_record_of(root->parent);
 	owner = nat_record_of(host->parent);
-	atomic_fetch_add_explicit(&gw->sessions, by, memory_order_relaxed);
+	nat_gateway_count(gw, by);
 	atomic_fetch_add_explicit(&owner->sessions, by, memory_order_relaxed);
 }
 
@@ -167,6 +168,20 @@ static void release(uint32_t id, uint32_t part)
 	nat_hold_drop(id);
 }
 
+static void foresee(uint32_t id, uint32_t part, unsigned int step)
+{
+	const struct nat_record *r = nat_record_of(id);
+	const struct nat_address *a;
+
+	if (step == 0) {
+		prefetch_own(r);
+		return;
+	}
+	a = part != 0 ? nat_address_at(r->address) : NULL;
+	if (a != NULL)
+		nat_ports_prefetch(a->ports[nat_part_space(part)], nat_part_port(part));
+}
+
 /* The host that has it logged, and stays as long as it has a block. */
 void nat_hold_block_returned(void *arg, uint32_t owner, uint16_t from, uint16_t to)
 {
@@ -210,5 +225,5 @@ static void began(uint32_t id, uint32_t index)
 }
 
 static const struct session_hold_ops ops = {
-	.release = release, .timeout_s = timeout_s, .began = began};
+	.release = release, .foresee = foresee, .timeout_s = timeout_s, .began = began};
 HOLD_OWNER(HOLD_NAT, &ops)

@@ -293,6 +293,12 @@ bool nat_ports_share(struct nat_ports *p, struct nat_lease *lease, uint32_t owne
 	return take_any(p, lease, owner, wish, random, pick_shared, &s, grant);
 }
 
+void nat_ports_prefetch(const struct nat_ports *p, uint16_t port)
+{
+	prefetch_own(&p->shares[port]);
+	prefetch_own(&p->words[port / 64]);
+}
+
 int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random)
 {
 	bool low = wish < p->low;
@@ -301,8 +307,7 @@ int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random)
 
 	if (p->block != 0)
 		return -1;
-	prefetch_own(&p->shares[port]);
-	prefetch_own(&p->words[port / 64]);
+	nat_ports_prefetch(p, (uint16_t)port);
 	return (int)port;
 }
 

@@ -68,6 +68,8 @@ bool nat_ports_share(struct nat_ports *p, struct nat_lease *lease, uint32_t owne
 	struct nat_grant *grant);
 /* The port that is asked about first, whose lines are on their way then; -1: it is in a block. */
 int nat_ports_foresee(const struct nat_ports *p, uint16_t wish, uint64_t random);
+/* What is known of a shared port, which somebody will take or give back soon. */
+void nat_ports_prefetch(const struct nat_ports *p, uint16_t port);
 void nat_ports_unshare(struct nat_ports *p, uint16_t port);
 
 /* What a take would give now, taking nothing; without regard to blocks. False: none left. */

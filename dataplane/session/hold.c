@@ -24,6 +24,13 @@ void session_hold_release(const struct session_hold *hold, const struct session_
 	}
 }
 
+void session_hold_foresee(const struct session_hold *hold, unsigned int step)
+{
+	for (unsigned int kind = 0; kind < HOLD_MAX; kind++)
+		if (hold->id[kind] != 0 && owners[kind] != NULL && owners[kind]->foresee != NULL)
+			owners[kind]->foresee(hold->id[kind], hold->part, step);
+}
+
 void session_hold_began(const struct session_hold *hold, uint32_t index)
 {
 	for (unsigned int kind = 0; kind < HOLD_MAX; kind++)

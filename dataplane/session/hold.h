@@ -20,6 +20,8 @@ _Static_assert(sizeof(struct session_hold) == 12, "compared: no padding");
 struct session_hold_ops {
 	/* Any thread, inside an RCU read section. Neither waits nor allocates. */
 	void (*release)(uint32_t id, uint32_t part);
+	/* What release() will touch is asked for, in two steps, the second when the lines of the first are there. NULL: nothing. */
+	void (*foresee)(uint32_t id, uint32_t part, unsigned int step);
 	/* Idle time until removal; 0: the node's own. NULL: always that. Control thread. `tcp_state` as in tcp.h. */
 	uint32_t (*timeout_s)(uint32_t id, uint8_t proto, uint8_t tcp_state, bool answered);
 	/* The session `index` lives and holds it. NULL: nobody asks. The inserting thread. */
@@ -36,6 +38,8 @@ void session_hold_register(enum session_hold_kind kind, const struct session_hol
 
 /* Releases what `hold` has and `kept` (NULL: nothing) has not. */
 void session_hold_release(const struct session_hold *hold, const struct session_hold *kept);
+/* It will be released soon: steps 0 and 1, while others' lines are on their way. */
+void session_hold_foresee(const struct session_hold *hold, unsigned int step);
 /* The session `index` lives and has `hold`. By then another thread may already have removed it again. */
 void session_hold_began(const struct session_hold *hold, uint32_t index);
 /* The longest idle time that an owner asks for; 0: the node's own. Control thread. */

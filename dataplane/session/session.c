@@ -307,6 +307,24 @@ void session_remove(uint32_t index)
 	session_remove_bulk(&index, 1);
 }
 
+static inline void prefetch_services(uint32_t index)
+{
+	uint16_t flags = session_dirs[index << 1].flags;
+
+	if (flags & SESSION_F_HOLD)
+		prefetch_own(&session_holds[index]);
+	if (flags & SESSION_F_ACCOUNT)
+		prefetch_own(&session_accounts[index]);
+}
+
+static void foresee_releases(const uint32_t *indexes, unsigned int n)
+{
+	for (unsigned int step = 0; step < 2; step++)
+		for (unsigned int i = 0; i < n; i++)
+			if (session_dirs[indexes[i] << 1].flags & SESSION_F_HOLD)
+				session_hold_foresee(&session_holds[indexes[i]], step);
+}
+
 static unsigned int remove_bulk(const uint32_t *indexes, unsigned int n, bool timed_out)
 {
 	uint32_t won[SESSION_BULK], hashes[SESSION_BULK][2];
@@ -322,7 +340,9 @@ static unsigned int remove_bulk(const uint32_t *indexes, unsigned int n, bool ti
 			hashes[i][d] = session_hash(&session_dirs[won[i] << 1 | d].key);
 			bucket_prefetch(hashes[i][d]);
 		}
+		prefetch_services(won[i]);
 	}
+	foresee_releases(won, n_won);
 	for (unsigned int i = 0; i < n_won; i++) {
 		bucket_remove(won[i], hashes[i]);
 		release(won[i], timed_out);

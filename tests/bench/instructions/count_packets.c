@@ -22,6 +22,7 @@
 #include "core/rcu.h"
 #include "core/worker.h"
 #include "port/port.h"
+#include "session/session.h"
 
 #define FLOWS 64 /* that come by turns */
 #define BURSTS 64
@@ -88,8 +89,22 @@ static void walk(unsigned int bursts)
 		fail_msg("%u of %u packets came out", now.taken, now.given);
 }
 
+/* What the sessions that time out cost. */
+static void count_ends(const char *sort)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s %u", sort, session_used());
+	CALLGRIND_ZERO_STATS;
+	CALLGRIND_TOGGLE_COLLECT;
+	graph_pass_time(100000000);
+	CALLGRIND_TOGGLE_COLLECT;
+	CALLGRIND_DUMP_STATS_AT(name);
+}
+
+/* `ends`: of its sessions, too. */
 static void count(const char *sort, const char *port, const struct frame *frame, uint16_t l4_at,
-	uint16_t sports)
+	uint16_t sports, const char *ends)
 {
 	char name[64];
 
@@ -109,6 +124,8 @@ static void count(const char *sort, const char *port, const struct frame *frame,
 	snprintf(name, sizeof(name), "%s %u", sort, now.taken);
 	CALLGRIND_DUMP_STATS_AT(name);
 	rcu_worker_offline();
+	if (ends != NULL)
+		count_ends(ends);
 	graph_settle();
 }
 
@@ -126,13 +143,13 @@ int main(void)
 	nat_setup(NULL);
 	NAT(.dependent = true, .dnat = DNAT_ITEM("0", "e51", "17", "80", "80", A4, "80"));
 	graph_run();
-	count("local4", "a", FRAME(UDP4, .payload = 18), 34, FLOWS);
-	count("local6", "a", FRAME(UDP6, .payload = 18), 54, FLOWS);
-	count("encap4", "a", FRAME(FAR4, .payload = 18), 34, FLOWS);
-	count("decap4", GRAPH_UNDERLAY, TUNNELLED(FRAME(NEAR4, .payload = 18), 100), 84, FLOWS);
-	count("new4", "a", FRAME(UDP4, .payload = 18), 34, 0);
-	/* Which cost other instructions at each start: ports are drawn at random. */
-	count("snat4", "a", FROM_A(.dport = 80, .payload = 18), 34, 0);
-	count("dnat4", EXT, FROM_OUTSIDE(.dst = E51, .dport = 80, .payload = 18), 34, 0);
+	count("local4", "a", FRAME(UDP4, .payload = 18), 34, FLOWS, NULL);
+	count("local6", "a", FRAME(UDP6, .payload = 18), 54, FLOWS, NULL);
+	count("encap4", "a", FRAME(FAR4, .payload = 18), 34, FLOWS, NULL);
+	count("decap4", GRAPH_UNDERLAY, TUNNELLED(FRAME(NEAR4, .payload = 18), 100), 84, FLOWS,
+		NULL);
+	count("new4", "a", FRAME(UDP4, .payload = 18), 34, 0, "end4");
+	count("snat4", "a", FROM_A(.dport = 80, .payload = 18), 34, 0, "snat-end");
+	count("dnat4", EXT, FROM_OUTSIDE(.dst = E51, .dport = 80, .payload = 18), 34, 0, NULL);
 	return 0;
 }
