@@ -25,43 +25,45 @@ static inline struct end end_of(const struct ip_addr *addr, rte_be16_t port)
 	return (struct end){addr, port, checksum_sum128(addr->bytes)};
 }
 
-struct tuple {
-	const struct end *src, *dst;
-};
-
 static inline bool same_end(const struct end *a, const struct end *b)
 {
 	return ip_addr_equal(a->addr, b->addr) && a->port == b->port;
 }
 
-static uint16_t fill_flags(const struct tuple *from, const struct tuple *to)
+/* What a direction's packets have instead of what they come with. */
+static void fill(struct session_dir *d, const struct end *src, const struct end *dst,
+	const struct end *new_src, const struct end *new_dst)
 {
-	bool src = !same_end(from->src, to->src);
-	bool dst = !same_end(from->dst, to->dst);
-
-	return (uint16_t)((src ? SESSION_F_SRC : 0) | (dst ? SESSION_F_DST : 0));
+	d->flags |= (uint16_t)((same_end(src, new_src) ? 0 : SESSION_F_SRC) |
+			       (same_end(dst, new_dst) ? 0 : SESSION_F_DST));
+	d->new_src = ip_addr_v4(new_src->addr);
+	d->new_dst = ip_addr_v4(new_dst->addr);
+	d->new_sport = new_src->port;
+	d->new_dport = new_dst->port;
 }
 
-static void fill(
-	struct session_dir *d, const struct tuple *from, const struct tuple *to, uint8_t proto)
+/* The delta of the other direction. */
+static inline uint16_t opposite(uint16_t delta)
+{
+	return delta != 0 ? (uint16_t)~delta : 0;
+}
+
+static void fill_deltas(
+	struct session_dir d[2], const struct end *from[2], const struct end *to[2], uint8_t proto)
 {
 	uint32_t addresses = 0, all = 0;
 
-	addresses = checksum_delta16(addresses, from->src->sum, to->src->sum);
-	addresses = checksum_delta16(addresses, from->dst->sum, to->dst->sum);
-	if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6) {
-		all = checksum_delta16(all, from->src->port, to->src->port);
-		all = checksum_delta16(all, from->dst->port, to->dst->port);
-	}
+	for (unsigned int i = 0; i < 2; i++)
+		addresses = checksum_delta16(addresses, from[i]->sum, to[i]->sum);
+	if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6)
+		for (unsigned int i = 0; i < 2; i++)
+			all = checksum_delta16(all, from[i]->port, to[i]->port);
 	if (proto != IPPROTO_ICMP) /* which has no pseudo header (RFC 792) */
 		all = checksum_fold(all) + (uint32_t)checksum_fold(addresses);
-	d->flags |= fill_flags(from, to);
-	d->new_src = ip_addr_v4(to->src->addr);
-	d->new_dst = ip_addr_v4(to->dst->addr);
-	d->new_sport = to->src->port;
-	d->new_dport = to->dst->port;
-	d->l3_delta = checksum_fold(addresses);
-	d->l4_delta = checksum_fold(all);
+	d[0].l3_delta = checksum_fold(addresses);
+	d[0].l4_delta = checksum_fold(all);
+	d[1].l3_delta = opposite(d[0].l3_delta);
+	d[1].l4_delta = opposite(d[0].l4_delta);
 }
 
 /* Packets grow on their way from IPv4 to IPv6. The other way the same is left free, so that the MSS which is lowered to what fits
@@ -83,8 +85,10 @@ void translate_fill(struct session_dir d[2], const struct flow *f)
 	struct end new_src = end_of(&f->new_src, f->new_sport);
 	struct end new_dst = end_of(&f->new_dst, f->new_dport);
 
-	fill(&d[0], &(struct tuple){&src, &dst}, &(struct tuple){&new_src, &new_dst}, f->proto);
-	fill(&d[1], &(struct tuple){&new_dst, &new_src}, &(struct tuple){&dst, &src}, f->proto);
+	fill(&d[0], &src, &dst, &new_src, &new_dst);
+	fill(&d[1], &new_dst, &new_src, &dst, &src);
+	fill_deltas(d, (const struct end *[]){&src, &dst},
+		(const struct end *[]){&new_src, &new_dst}, f->proto);
 	if (f->out_v6 != f->v6)
 		fill_families(d, f->v6);
 }

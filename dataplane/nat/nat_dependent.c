@@ -38,6 +38,9 @@ static __thread struct full_note {
 	uint32_t hash, until_ms;
 } full_notes[FULL_NOTES];
 
+/* Until when there are any. */
+static __thread uint32_t full_until_ms;
+
 static struct full_note *full_note_of(
 	const struct flow *f, const struct nat_address *a, uint32_t *hash)
 {
@@ -82,23 +85,41 @@ bool nat_flow_of_part(struct flow *f)
 	return true;
 }
 
+static bool is_noted_full(const struct flow *f, const struct nat_address *a)
+{
+	uint32_t hash, now = now_ms();
+	const struct full_note *full;
+
+	if ((int32_t)(full_until_ms - now) <= 0)
+		return false;
+	full = full_note_of(f, a, &hash);
+	return full->hash == hash && (int32_t)(full->until_ms - now) > 0;
+}
+
+static void note_full(const struct flow *f, const struct nat_address *a)
+{
+	uint32_t hash;
+	struct full_note *full = full_note_of(f, a, &hash);
+
+	full_until_ms = now_ms() + FULL_MS;
+	*full = (struct full_note){hash, full_until_ms};
+}
+
 /* A port of the address for the flow. */
 static bool share(const struct flow *f, enum nat_space space, uint32_t host,
 	const struct nat_address *a, struct nat_grant *grant)
 {
 	const struct external *ext = external_at(a->network);
 	struct answers w = {.f = f, .a = a, .proto = f->proto};
-	uint32_t hash;
-	struct full_note *full = full_note_of(f, a, &hash);
 
-	if (ext == NULL || (full->hash == hash && (int32_t)(full->until_ms - now_ms()) > 0))
+	if (ext == NULL || is_noted_full(f, a))
 		return false;
 	w.scope = ext->scope->index;
 	if (f->v6 && !f->out_v6 && space == NAT_ICMP)
 		w.proto = IPPROTO_ICMP;
 	if (!nat_ports_share(a->ports[space], nat_lease_of(a, host, space), host,
 		    rte_be_to_cpu_16(f->sport), nat_random_of(f), TRIES, fits, &w, grant)) {
-		*full = (struct full_note){hash, now_ms() + FULL_MS};
+		note_full(f, a);
 		return false;
 	}
 	nat_binding_leased(a, space, host, grant);

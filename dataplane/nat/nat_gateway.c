@@ -82,9 +82,37 @@ static void free_rules(void *rules)
 	nat_rules_free(rules);
 }
 
+void nat_gateway_count(struct nat_gateway *gw, uint32_t by)
+{
+	_Atomic uint32_t *n = &gw->sessions[rcu_thread].n;
+
+	atomic_store_explicit(
+		n, atomic_load_explicit(n, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+uint32_t nat_gateway_sessions(const struct nat_gateway *gw)
+{
+	uint32_t sum = 0;
+
+	for (unsigned int t = 0; t < rcu_threads(); t++)
+		sum += atomic_load_explicit(&gw->sessions[t].n, memory_order_relaxed);
+	/* One may be counted off before it is counted, if not for long. */
+	return (int32_t)sum < 0 ? 0 : sum;
+}
+
+static struct nat_gateway *gateway_alloc(void)
+{
+	size_t size = sizeof(struct nat_gateway) + rcu_threads() * sizeof(struct nat_sessions);
+	struct nat_gateway *gw = aligned_alloc(_Alignof(struct nat_gateway), size);
+
+	if (gw != NULL)
+		memset((void *)gw, 0, size);
+	return gw;
+}
+
 struct nat_gateway *nat_gateway_new(const char *name, uint32_t vni)
 {
-	struct nat_gateway *gw = calloc(1, sizeof(*gw));
+	struct nat_gateway *gw = gateway_alloc();
 
 	errno = ENOMEM;
 	if (gw == NULL)

@@ -60,6 +60,11 @@ struct nat_rules {
 
 struct nat_bill;
 
+/* Sessions of SNAT that a thread has begun, less those that it has ended. Written by it alone, so no worker waits for another's. */
+struct nat_sessions {
+	_Atomic uint32_t n;
+} __attribute__((aligned(64)));
+
 struct nat_gateway {
 	uint16_t id; /* 1 .. */
 	char name[PORT_NAME_MAX];
@@ -68,7 +73,6 @@ struct nat_gateway {
 	struct nat_rules *_Atomic rules; /* NULL: gone */
 	/* Any thread. */
 	_Atomic uint32_t records;   /* that refer to it */
-	_Atomic uint32_t sessions;  /* of SNAT */
 	_Atomic uint32_t forwarded; /* of DNAT */
 	_Atomic uint64_t refused;
 	_Atomic uint16_t account;         /* its flows are billed to; see nat_usage.h */
@@ -78,10 +82,15 @@ struct nat_gateway {
 	bool told;                        /* of a refusal, at told_ms */
 	uint32_t told_ms;
 	struct nat_bill *bill;
-	uint32_t sessions_before; /* a second ago */
-	int64_t rate_256;         /* sessions more a second, smoothed, times 256 */
-	uint64_t gone_token;      /* RCU: since when `rules` is NULL again */
+	uint32_t sessions_before;       /* a second ago */
+	int64_t rate_256;               /* sessions more a second, smoothed, times 256 */
+	uint64_t gone_token;            /* RCU: since when `rules` is NULL again */
+	struct nat_sessions sessions[]; /* by rcu_thread */
 };
+
+/* Of SNAT: `by` more or, as UINT32_MAX, one less; and the sum, which is exact when none is at work. Any thread. */
+void nat_gateway_count(struct nat_gateway *gw, uint32_t by);
+uint32_t nat_gateway_sessions(const struct nat_gateway *gw);
 
 /* Worker-safe. */
 struct nat_gateway *nat_gateway_at(uint16_t id);

@@ -17,7 +17,7 @@ static const char *const protocols[NAT_SPACES] = {"tcp", "udp", "icmp"};
 
 static void measure(struct nat_gateway *gw, void *arg)
 {
-	uint32_t now = atomic_load_explicit(&gw->sessions, memory_order_relaxed);
+	uint32_t now = nat_gateway_sessions(gw);
 	int64_t grown = (int64_t)now - gw->sessions_before;
 
 	(void)arg;
@@ -89,12 +89,12 @@ static void list_gateway(struct nat_gateway *gw, void *arg)
 		return;
 	l.addresses = json_array();
 	nat_address_each(list_address, &l);
-	json_array_append_new(
-		w->items, json_pack("{s:s, s:o, s:I, s:I, s:I, s:f}", "nat_gateway", gw->name,
-				  "addresses", l.addresses, "sessions",
-				  (json_int_t)gw->sessions + (json_int_t)gw->forwarded, "forwarded",
-				  (json_int_t)gw->forwarded, "refused", (json_int_t)gw->refused,
-				  "rate_per_s", (double)gw->rate_256 / 256));
+	json_array_append_new(w->items,
+		json_pack("{s:s, s:o, s:I, s:I, s:I, s:f}", "nat_gateway", gw->name, "addresses",
+			l.addresses, "sessions",
+			(json_int_t)nat_gateway_sessions(gw) + (json_int_t)gw->forwarded,
+			"forwarded", (json_int_t)gw->forwarded, "refused", (json_int_t)gw->refused,
+			"rate_per_s", (double)gw->rate_256 / 256));
 }
 
 static void status(struct jsonrpc_call *call, json_t *params, void *ctx)

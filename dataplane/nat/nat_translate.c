@@ -31,8 +31,7 @@ bool nat_refuse(struct flow *f, struct nat_gateway *gw, enum nat_refusal why)
 static enum nat_refusal limit_of(
 	const struct flow *f, const struct nat_gateway *gw, const struct nat_rules *rules)
 {
-	if (rules->per_vpc != 0 &&
-		atomic_load_explicit(&gw->sessions, memory_order_relaxed) >= rules->per_vpc)
+	if (rules->per_vpc != 0 && nat_gateway_sessions(gw) >= rules->per_vpc)
 		return NAT_REFUSED_PER_VPC;
 	if (rules->per_port != 0 && nat_owner_sessions(f, gw) >= rules->per_port)
 		return NAT_REFUSED_PER_PORT;
