@@ -46,6 +46,8 @@ void capture_join_filter(json_t *params);
 
 /* A value of a comment's `key=value` words; false when it has none. */
 bool packet_word(const struct pcapng_record *record, const char *key, char *value, size_t size);
+/* Names are a node's: what a terminal would obey becomes `?`. */
+void packet_plain(char *text);
 /* "12:00:00.123456", local time. */
 #define PACKET_TIME sizeof("12:00:00.123456")
 char *packet_time(uint64_t time_ns, char text[PACKET_TIME]);

@@ -59,6 +59,7 @@ static bool take_blocks(struct capture_stream *stream, const struct bytes *bytes
 		} else if (block.type == PCAPNG_INTERFACE) {
 			name = must(bytes_extend(&stream->interfaces, CAPTURE_NAME));
 			pcapng_read_interface(&block, name, CAPTURE_NAME);
+			packet_plain(name);
 		}
 	}
 	return on;

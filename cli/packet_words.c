@@ -6,6 +6,13 @@
 
 #include "cli/capture.h"
 
+void packet_plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 bool packet_word(const struct pcapng_record *record, const char *key, char *value, size_t size)
 {
 	const char *at = record->comment, *end = at + record->comment_length;
@@ -18,6 +25,7 @@ bool packet_word(const struct pcapng_record *record, const char *key, char *valu
 		if ((size_t)(stop - at) > length && !memcmp(at, key, length) && at[length] == '=') {
 			snprintf(value, size, "%.*s", (int)(stop - at - (ptrdiff_t)length - 1),
 				at + length + 1);
+			packet_plain(value);
 			return true;
 		}
 		at = stop + 1;

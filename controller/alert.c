@@ -134,6 +134,13 @@ static json_t *targets_of(const json_t *params)
 	return targets;
 }
 
+static json_int_t count_of(const json_t *params)
+{
+	json_int_t count = resource_integer(params, "count", 0);
+
+	return count > 0 ? count : 0;
+}
+
 /* By its name or, as vpc-inspectd says it, by its number. NULL: by neither. */
 static const char *protocol_name(const json_t *protocol, char text[16])
 {
@@ -241,8 +248,8 @@ static json_t *alert_of(const struct report *r)
 			"name", name, "tenant", object_tenant(r->vpc), "description", "", "time",
 			now_text(time), "inspection", r->inspection->name, "detector", r->detector,
 			"vpc", r->vpc->name, "node", r->node->name, "source", r->source, "targets",
-			targets_of(r->params), "count", resource_integer(r->params, "count", 0),
-			"evidence", evidence_of(r->params), "action_taken", "alert"));
+			targets_of(r->params), "count", count_of(r->params), "evidence",
+			evidence_of(r->params), "action_taken", "alert"));
 
 	free(name);
 	if (r->port != NULL)
@@ -295,11 +302,13 @@ void alert_heard(struct node *node, const json_t *params)
 {
 	struct controller *c = node->c;
 	struct report r = {.node = node, .params = params};
+	static struct log_limit limit = LOG_LIMIT(5, 60);
 	struct txn_error error = {0};
 	struct txn txn;
 
 	if (!is_report(&r)) {
-		log_warn("an alert about nothing that is inspected", LOG_STR("node", node->name),
+		log_warn_limited(&limit, "an alert about nothing that is inspected",
+			LOG_STR("node", node->name),
 			LOG_STR("inspection", resource_text(params, "inspection")));
 		return;
 	}

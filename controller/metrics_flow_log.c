@@ -39,7 +39,9 @@ static void write_figure(struct controller *c, const struct fan_out *fan, const 
 		json_array_foreach ((json_t *)items, i, item) {
 			const char *log = resource_text(item, "name");
 
-			if (log != NULL && i < METRICS_SHOWN)
+			/* What a node says is no name until it is one of ours. */
+			if (log != NULL && i < METRICS_SHOWN &&
+				model_get(&c->model, "flow_log", log) != NULL)
 				evbuffer_add_printf(out,
 					"%s{node=\"%s\",flow_log=\"%s\"} "
 					"%" JSON_INTEGER_FORMAT "\n",

@@ -53,3 +53,14 @@ void view_ask(struct api_call *call, json_t *result, const struct view_how *how)
 		how->ask(fan, call, result);
 	fan_out_wait(fan);
 }
+
+json_int_t view_add(json_int_t *sum, const json_t *said, const char *member)
+{
+	json_int_t count = resource_integer(said, member, 0);
+
+	if (count < 0)
+		count = 0;
+	if (__builtin_add_overflow(*sum, count, sum))
+		*sum = INT64_MAX;
+	return count;
+}

@@ -69,6 +69,7 @@ static json_t *status_of(struct controller *c, const struct object *log, const s
 	NODES_FOREACH(c, node)
 	{
 		const json_t *said = answer_of(fan, node, log);
+		const char *trouble = resource_text(said, "reason");
 		enum worse worse;
 
 		if (!emission_vpc_is_relevant(node, flow_log_vpc(log)))
@@ -81,13 +82,10 @@ static json_t *status_of(struct controller *c, const struct object *log, const s
 		}
 		if (said == NULL)
 			continue;
-		records += resource_integer(said, "records", 0);
-		lost += resource_integer(said, "lost", 0);
-		json_array_append_new(
-			nodes, json_pack("{s:s, s:I, s:I, s:O}", "node", node->name, "records",
-				       resource_integer(said, "records", 0), "lost",
-				       resource_integer(said, "lost", 0), "reason",
-				       json_object_get(said, "reason")));
+		json_array_append_new(nodes, json_pack("{s:s, s:I, s:I, s:s}", "node", node->name,
+						     "records", view_add(&records, said, "records"),
+						     "lost", view_add(&lost, said, "lost"),
+						     "reason", trouble != NULL ? trouble : ""));
 	}
 	if (!any) {
 		worst = LATER;

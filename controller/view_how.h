@@ -21,6 +21,8 @@ struct view_how {
 
 extern const struct view_how view_node, view_service, view_mirror, view_flow_log;
 
+/* Adds a count that a node says: what is none counts nothing, and no sum gets beyond what fits. Returns what was said. */
+json_int_t view_add(json_int_t *sum, const json_t *said, const char *member);
 /* Answers when those that were asked have answered or had a second. Takes result: an object, or {items}. */
 void view_ask(struct api_call *call, json_t *result, const struct view_how *how);
 /* The i-th object of an answer; NULL behind the last. Borrowed. */

@@ -56,10 +56,10 @@ static void add_node(
 		add_end(s, node, mirror, "mirror", said);
 	if (to)
 		add_end(s, node, mirror, "mirror_in", said);
-	s->ports += resource_integer(said, "ports", 0);
-	s->packets += resource_integer(said, "packets", 0);
-	s->bytes += resource_integer(said, "bytes", 0);
-	s->lost += resource_integer(said, "lost", 0);
+	view_add(&s->ports, said, "ports");
+	view_add(&s->packets, said, "packets");
+	view_add(&s->bytes, said, "bytes");
+	view_add(&s->lost, said, "lost");
 }
 
 static const json_t *item_of(const struct fan_out *fan, const struct node *node, const char *name)

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,8 @@
 #define USER_TIMEOUT_MS 15000
 #define KEEPALIVE_S 5
 #define SEND_BUFFER (128 << 10)
+/* A collector has nothing to say; one that says more stays unread. */
+#define READS_MAX 8u
 
 static int fail(struct flow_link *l, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -246,7 +249,7 @@ static int send_all(struct flow_link *l, const uint8_t *data, size_t size, size_
 			return -EAGAIN;
 		/* Half a message is in: the rest must follow, however slow. USER_TIMEOUT_MS ends it. */
 		if (errno == EAGAIN && *done != 0)
-			(void)poll(&p, 1, FLOW_LINK_WAIT_MS);
+			atomic_store(&l->stuck, poll(&p, 1, FLOW_LINK_WAIT_MS) == 0);
 		else if (errno != EAGAIN && errno != EINTR)
 			return -errno;
 	}
@@ -258,6 +261,7 @@ static int send_tcp(struct flow_link *l, const void *data, size_t size, uint32_t
 	size_t done;
 	int rc = send_all(l, data, size, &done);
 
+	atomic_store(&l->stuck, false);
 	if (rc == 0) {
 		remember(l, size, records);
 		return 0;
@@ -339,6 +343,7 @@ int flow_link_send(struct flow_link *l, const void *data, size_t size, uint32_t 
 /* A collector sends nothing: what can be read is the connection's end. */
 void flow_link_check(struct flow_link *l)
 {
+	unsigned int reads = 0;
 	char byte[256];
 	ssize_t n;
 	int error;
@@ -347,7 +352,9 @@ void flow_link_check(struct flow_link *l)
 		return;
 	do
 		n = recv(l->fd, byte, sizeof(byte), MSG_DONTWAIT);
-	while (n > 0);
+	while (n > 0 && ++reads < READS_MAX);
+	if (n > 0)
+		return;
 	error = n < 0 ? errno : ECONNRESET;
 	if (n < 0 && (error == EAGAIN || error == EINTR))
 		return;

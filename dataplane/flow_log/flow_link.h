@@ -21,6 +21,8 @@ struct flow_link {
 	char path[300];
 	int fd; /* -1: closed */
 	bool connecting;
+	_Atomic bool
+		stuck; /* in the middle of a message, of which nothing is taken. Any thread may look */
 	char reason[128]; /* what is wrong; "" */
 	uint64_t lost;    /* records of messages that were taken by send */
 	/* UDP: the records of the last message. TCP: where messages end that may still be on their way, and their records. */

@@ -518,7 +518,7 @@ void flow_sink_close(struct flow_sink *s)
 {
 	pthread_mutex_lock(&s->lock);
 	pthread_mutex_lock(&closing_lock);
-	s->awaited = !s->away;
+	s->awaited = !s->away && !atomic_load(&s->link.stuck);
 	closing += s->awaited;
 	pthread_mutex_unlock(&closing_lock);
 	s->closed_ms = mono_ms();

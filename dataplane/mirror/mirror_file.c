@@ -148,15 +148,25 @@ static void begin_section(struct mirror_file *f)
 	pcapng_section(&f->out, "vpc-dataplane " VPC_VERSION);
 }
 
+static void close_file(struct mirror_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+}
+
 static bool open_file(struct mirror_file *f)
 {
 	struct stat st;
 
 	if (lstat(f->path, &st) == 0 && st.st_size > 0)
 		shift_files(f);
-	f->fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (f->fd < 0) {
-		set_trouble(f, "can not be made", errno);
+	/* Whatever is there by now: nobody waits for a pipe's reader. */
+	f->fd = open(
+		f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	if (f->fd < 0 || fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		set_trouble(f, "can not be made", f->fd < 0 ? errno : EEXIST);
+		close_file(f);
 		return false;
 	}
 	f->size = 0;
@@ -165,18 +175,13 @@ static bool open_file(struct mirror_file *f)
 	return true;
 }
 
-static void close_file(struct mirror_file *f)
-{
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = -1;
-}
-
 static int write_all(int fd, const uint8_t *data, size_t length)
 {
 	while (length > 0) {
 		ssize_t n = write(fd, data, length);
 
+		if (n == 0)
+			return -EIO;
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0) {

@@ -9,16 +9,19 @@
 #include <rte_ether.h>
 
 #include "core/node.h"
+#include "core/rcu.h"
 
 #define PROBES 16u
 
-/* Of a slot. The control thread goes from IDLE to WAITING and from anything to IDLE; a worker from WAITING, or from a tunnel's end, by
- * WRITING to ENDED. Two never write at once: a probe is one packet. */
-enum live_state { LIVE_IDLE, LIVE_WAITING, LIVE_WRITING, LIVE_ENDED };
+/* Of a slot. The control thread goes from IDLE to WAITING and from anything to IDLE; a worker from WAITING by WRITING to ENDED, and from
+ * there, a tunnel's end, by WRITING to CHANGED. Two never write at once: a probe is one packet. A slot is armed again when no worker
+ * can be at its last probe any more. */
+enum live_state { LIVE_IDLE, LIVE_WAITING, LIVE_WRITING, LIVE_ENDED, LIVE_CHANGED };
 
 static struct live_slot {
 	_Atomic uint32_t state;
-	bool deliver;
+	bool deliver, used;
+	uint64_t grace; /* from when it was disarmed */
 	uint8_t token[LIVE_TOKEN];
 	struct live_fate fate;
 } slots[PROBES];
@@ -30,20 +33,27 @@ static uint32_t state_of(const struct live_slot *s)
 
 /* ---- Control thread ---- */
 
+static bool may_be_armed(const struct live_slot *s)
+{
+	return state_of(s) == LIVE_IDLE && (!s->used || rcu_token_passed(s->grace));
+}
+
 int live_arm(const uint8_t token[LIVE_TOKEN], bool deliver)
 {
 	int free_one = -EBUSY;
 
 	for (unsigned int i = 0; i < PROBES; i++) {
-		if (state_of(&slots[i]) == LIVE_IDLE)
+		if (may_be_armed(&slots[i]))
 			free_one = (int)i;
-		else if (memcmp(slots[i].token, token, LIVE_TOKEN) == 0)
+		else if (state_of(&slots[i]) != LIVE_IDLE &&
+			 memcmp(slots[i].token, token, LIVE_TOKEN) == 0)
 			return (int)i;
 	}
 	if (free_one < 0)
 		return free_one;
 	memcpy(slots[free_one].token, token, LIVE_TOKEN);
 	slots[free_one].deliver = deliver;
+	slots[free_one].used = true;
 	slots[free_one].fate = (struct live_fate){.end = LIVE_NOTHING};
 	atomic_store_explicit(&slots[free_one].state, LIVE_WAITING, memory_order_release);
 	observe_watch(OBSERVE_WATCH_PROBES, true);
@@ -53,16 +63,23 @@ int live_arm(const uint8_t token[LIVE_TOKEN], bool deliver)
 enum live_end live_look(int handle, struct live_fate *fate)
 {
 	const struct live_slot *s = &slots[handle];
+	uint32_t state = state_of(s);
 
 	*fate = (struct live_fate){.end = LIVE_NOTHING};
-	if (state_of(s) == LIVE_ENDED)
-		*fate = s->fate;
+	if (state != LIVE_ENDED && state != LIVE_CHANGED)
+		return LIVE_NOTHING;
+	*fate = s->fate;
+	atomic_thread_fence(memory_order_acquire);
+	/* Being changed under our eyes: another look will tell. */
+	if (atomic_load_explicit(&s->state, memory_order_relaxed) != state)
+		*fate = (struct live_fate){.end = LIVE_NOTHING};
 	return fate->end;
 }
 
 void live_disarm(int handle)
 {
 	atomic_store_explicit(&slots[handle].state, LIVE_IDLE, memory_order_release);
+	slots[handle].grace = rcu_token();
 	observe_watch(OBSERVE_WATCH_PROBES, false);
 }
 
@@ -101,11 +118,13 @@ static bool is_error(const struct rte_mbuf *m)
 /* The first end counts; only that a tunnel did not take it is later, and more. */
 static void note(struct live_slot *s, const struct rte_mbuf *m, const struct live_fate *fate)
 {
-	uint32_t was = LIVE_WAITING;
+	uint32_t was = LIVE_WAITING, then = LIVE_ENDED;
 	const void *bytes;
 
-	if (state_of(s) == LIVE_ENDED && s->fate.end == LIVE_TUNNEL && fate->end == LIVE_DROPPED)
+	if (state_of(s) == LIVE_ENDED && s->fate.end == LIVE_TUNNEL && fate->end == LIVE_DROPPED) {
 		was = LIVE_ENDED;
+		then = LIVE_CHANGED;
+	}
 	if (!atomic_compare_exchange_strong(&s->state, &was, LIVE_WRITING))
 		return;
 	s->fate = *fate;
@@ -114,7 +133,7 @@ static void note(struct live_slot *s, const struct rte_mbuf *m, const struct liv
 	if (bytes != NULL && bytes != s->fate.frame)
 		memcpy(s->fate.frame, bytes, m->pkt_len);
 	was = LIVE_WRITING;
-	atomic_compare_exchange_strong(&s->state, &was, LIVE_ENDED);
+	atomic_compare_exchange_strong(&s->state, &was, then);
 }
 
 uint16_t live_absorb(uint32_t port, struct rte_mbuf **pkts, uint16_t n)
