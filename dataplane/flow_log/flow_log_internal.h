@@ -109,6 +109,8 @@ enum flow_scoped { FLOW_OUTSIDE, FLOW_INSIDE, FLOW_UNKNOWN /* nobody has its add
 enum flow_scoped flow_scope_of(const struct flow_log *log, const struct flow_end_of *end);
 /* Is its port on this node? */
 bool flow_end_is_here(const struct flow_end_of *end);
+/* Is it behind a VTEP that is none of ours, and tells nothing? */
+bool flow_end_is_foreign(const struct flow_end_of *end);
 /* Was its port, which is deleted? */
 bool flow_end_has_left(const struct flow_end_of *end);
 /* Fills in what is known of both ends: ports, names, VNIs. */

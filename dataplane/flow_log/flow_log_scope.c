@@ -6,6 +6,7 @@
 
 #include "flow_log/flow_log_internal.h"
 #include "session/session.h"
+#include "underlay/underlay.h"
 
 /* A port that was deleted: its sessions are cut in the second after. Not the next one's with its index, which rests long. */
 struct left_port {
@@ -77,10 +78,43 @@ static enum flow_scoped is_named(const struct flow_log *log, const char *subnet,
 										  : FLOW_OUTSIDE;
 }
 
+bool flow_end_is_foreign(const struct flow_end_of *end)
+{
+	const struct vtep *vtep =
+		loc_is_tunnel(end->where) ? vtep_get(loc_index(end->where)) : NULL;
+
+	return vtep != NULL && vtep_is_foreign(vtep);
+}
+
+static enum flow_scoped of_endpoint(const struct flow_log *log, const struct endpoint *ep)
+{
+	const struct subnet *subnet = rcu_ptr_get(((struct endpoint *)(uintptr_t)ep)->subnet);
+
+	return ep->service == NULL
+		       ? is_named(log, subnet != NULL ? subnet->name : "", ep->port_name)
+		       : FLOW_OUTSIDE;
+}
+
+/* An address that nobody has (any more): what its subnet says, or the machine that it is routed to. */
+static enum flow_scoped by_route(const struct flow_log *log, const struct ip_addr *addr)
+{
+	const struct vpc *vpc = vpc_get(log->vpc_index);
+	const struct route *route = vpc != NULL ? route_get(vpc, addr) : NULL;
+	const struct endpoint *hop;
+
+	if (vpc != NULL && gateway_is(vpc, addr))
+		return FLOW_OUTSIDE; /* of a health check */
+	if (route != NULL && route->kind == ROUTE_SUBNET && log->scope != FLOW_SCOPE_PORT)
+		return is_named(log, route->subnet->name, "");
+	hop = route != NULL && route->kind == ROUTE_ENDPOINT
+		      ? endpoint_get(log->vpc_index, &route->next_hop)
+		      : NULL;
+	return hop != NULL ? of_endpoint(log, hop) : FLOW_UNKNOWN;
+}
+
 enum flow_scoped flow_scope_of(const struct flow_log *log, const struct flow_end_of *end)
 {
 	const struct endpoint *ep;
-	const struct subnet *subnet;
 	struct known_port k;
 
 	if (port_at(end->where, &k))
@@ -89,12 +123,7 @@ enum flow_scoped flow_scope_of(const struct flow_log *log, const struct flow_end
 	if (end->vpc_index != log->vpc_index || log->vpc_index == 0)
 		return FLOW_OUTSIDE;
 	ep = endpoint_get(log->vpc_index, &end->addr);
-	if (ep == NULL)
-		return FLOW_UNKNOWN;
-	subnet = rcu_ptr_get(ep->subnet);
-	return ep->service == NULL
-		       ? is_named(log, subnet != NULL ? subnet->name : "", ep->port_name)
-		       : FLOW_OUTSIDE;
+	return ep != NULL ? of_endpoint(log, ep) : by_route(log, &end->addr);
 }
 
 static void copy_name(char *to, const char *name)

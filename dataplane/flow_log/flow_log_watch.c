@@ -93,7 +93,7 @@ static void ends_of(const struct flow_told *t, struct flow_end_of ends[2])
 static void judge(const struct flow_log *log, struct flow_mark *m, const struct flow_told *t,
 	const struct flow_end_of ends[2])
 {
-	unsigned int reporter;
+	bool has, first;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		enum flow_scoped scoped = flow_scope_of(log, &ends[i]);
@@ -103,9 +103,10 @@ static void judge(const struct flow_log *log, struct flow_mark *m, const struct 
 		else if (scoped == FLOW_OUTSIDE)
 			m->flags &= ~(FLOW_MARK_SCOPE << i);
 	}
-	reporter = m->flags & FLOW_MARK_SCOPE ? 0 : 1;
+	first = m->flags & FLOW_MARK_SCOPE;
+	has = m->flags & (FLOW_MARK_SCOPE | FLOW_MARK_SCOPE << 1);
 	m->flags &= ~FLOW_MARK_OURS;
-	if ((m->flags & FLOW_MARK_SCOPE << reporter) && flow_end_is_here(&ends[reporter]))
+	if (has && flow_end_is_here(&ends[first && !flow_end_is_foreign(&ends[0]) ? 0 : 1]))
 		m->flags |= FLOW_MARK_OURS;
 	m->in = t->in;
 	m->out = t->out;

@@ -47,8 +47,13 @@ def test_events(cloud):
         mine = [i for i in events() if i["source"] == ip]
         assert [(i["nat_event"], i["node"]) for i in mine] == [(4, "host-a"), (5, "host-a")], mine
         assert {(i["post_nat_source"], i["destination_port"], i["source_name"]) for i in mine} == {(eip, 4001, name)}
-    flows = [i for i in lines_of(path) if i["event"] == "flow" and i["direction"] == "initiator"]
-    assert {(i["source"], i["node"], i.get("post_nat_source")) for i in flows} == {("10.0.1.10", "host-a", eip), ("10.0.1.11", "host-b", None)}
+
+    def flows():
+        lines = [i for i in lines_of(path) if i["event"] == "flow" and i["direction"] == "initiator"]
+        return {(i["source"], i["node"], i.get("post_nat_source")) for i in lines}
+
+    wait_for(lambda: len(flows()) >= 2, 20, lambda: lines_of(path))  # each node writes for itself
+    assert flows() == {("10.0.1.10", "host-a", eip), ("10.0.1.11", "host-b", None)}
     answers = next(i for i in lines_of(path) if i["event"] == "flow" and i["direction"] == "responder" and i["node"] == "host-a")
     assert (answers["destination"], answers["post_nat_destination"], answers["source_port"]) == (eip, "10.0.1.10", 4001)
     wait_for(lambda: all(n["records"] + n["lost"] >= 2 for n in cloud.get("flow_log", "audit")["status"]["nodes"]), 20)

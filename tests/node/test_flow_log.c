@@ -158,23 +158,52 @@ static void test_a_log_is_deleted(void **state)
 	json_decref(lines);
 }
 
-/* Whose flow it is to tell does not change because the other end has gone: its own node tells. */
+/* Whose flow it is to tell does not change because the other end has gone: its own node tells. Also of a flow that is so young that the
+ * hand has not seen it. */
 static void test_the_other_end_is_deleted(void **state)
+{
+	(void)state;
+	for (int young = 0; young < 2; young++) {
+		json_t *lines;
+
+		graph_items(FLOW_LOG("log"));
+		send_frame(
+			GRAPH_UNDERLAY, TUNNELLED(FRAME(R_TO_A, .sport = 2, .dport = 1), 100), 2);
+		SEND("a", 3, A_TO_R, .sport = 1, .dport = 2);
+		if (!young)
+			flow_lines_pass(10);
+		graph_delete("[[\"endpoint\", 100, \"10.0.1.20\"], "
+			     "[\"endpoint\", 100, \"fd00:1:0:1::20\"]]");
+		flow_lines_pass(10);
+		graph_delete("[[\"port\", \"a\"]]");
+		cut_all();
+		lines = flow_lines_end();
+		assert_int_equal(flow_lines_count(lines, NULL, NULL), 0);
+		json_decref(lines);
+		graph_reset();
+		graph_items(CLOUD);
+	}
+}
+
+/* Who is behind a VTEP of others has no node that tells: then the responder's does. A network behind a machine is told by its node. */
+static void test_who_tells(void **state)
 {
 	json_t *lines;
 
 	(void)state;
 	graph_items(FLOW_LOG("log"));
-	send_frame(GRAPH_UNDERLAY, TUNNELLED(FRAME(R_TO_A, .sport = 2, .dport = 1), 100), 2);
-	SEND("a", 3, A_TO_R, .sport = 1, .dport = 2);
-	flow_lines_pass(10);
-	graph_delete(
-		"[[\"endpoint\", 100, \"10.0.1.20\"], [\"endpoint\", 100, \"fd00:1:0:1::20\"]]");
-	flow_lines_pass(10);
-	graph_delete("[[\"port\", \"a\"]]");
-	cut_all();
+	graph_items("[[\"route\", 100, \"10.9.0.0/16\", \"behind\", \"endpoint\", "
+		    "\"10.0.1.20\", null, null, null, 1]]");
+	send_frame(GRAPH_UNDERLAY,
+		TUNNELLED(FRAME(.smac = GW, .dmac = MAC_A, .src = "10.9.0.1", .dst = "10.0.1.10",
+				  .sport = 5),
+			100),
+		2);
+	assert_int_equal(session_used(), 1);
+	graph_items("[[\"foreign\", \"other\"]]");
+	send_frame(GRAPH_UNDERLAY, TUNNELLED(FRAME(R_TO_A, .sport = 6), 100), 7);
 	lines = flow_lines_end();
-	assert_int_equal(flow_lines_count(lines, NULL, NULL), 0);
+	assert_int_equal(flow_lines_sum(lines, "source", "10.0.1.20", "packets"), 7);
 	json_decref(lines);
 }
 
@@ -369,16 +398,17 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_a_log_is_replaced),
+		T(test_interval),
+		T(test_sample),
+		T(test_denied),
 		T(test_a_port_is_deleted),
 		T(test_all_goes_at_once),
 		T(test_a_log_is_deleted),
 		T(test_the_other_end_is_deleted),
+		T(test_who_tells),
 		T(test_the_initiator_moves),
 		T(test_keys_change),
 		T(test_scopes),
-		T(test_denied),
-		T(test_interval),
-		T(test_sample),
 	};
 
 	graph_start();
