@@ -73,6 +73,7 @@ static void touch_port(struct controller *c, const struct change *ch)
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
 		REFERRERS_FOREACH(ch->object, kind_find(users[i]), ref)
 	emission_touch(c, ref->from);
+	response_port_changed(c, ch->object);
 }
 
 /* What services made of it: their gateways' address, the ranges of a subnet, the network of a pool. */
@@ -98,7 +99,7 @@ static void publish_alert(struct controller *c, const struct change *ch)
 	json_t *shown;
 
 	response_published(c, ch);
-	if (ch->op == CHANGE_DELETE)
+	if (ch->op == CHANGE_DELETE || (ch->op == CHANGE_UPDATE && response_is_active(ch->new)))
 		return;
 	shown = view_object(c, ch->object);
 	if (ch->op == CHANGE_UPDATE)
@@ -124,8 +125,6 @@ static void compile(struct controller *c, const struct change *ch)
 		publish_alert(c, ch);
 	else if (strcmp(kind, "inspection") == 0 || strcmp(kind, "indicator_list") == 0)
 		inspection_touch(c, ch);
-	else if (strcmp(kind, "security_group") == 0 && ch->op == CHANGE_DELETE)
-		response_group_gone(c, ch->object->name);
 	else if (gateway_is_service(ch->object))
 		emission_touch_service(c, ch);
 	if (strcmp(kind, "node") == 0 || strcmp(kind, "subnet") == 0 ||

@@ -58,7 +58,7 @@ static bool has_state(const json_t *alert, const char *wanted)
 	return state != NULL && strcmp(state, wanted) == 0;
 }
 
-static bool is_active(const json_t *alert)
+bool response_is_active(const json_t *alert)
 {
 	return has_state(alert, "active");
 }
@@ -93,7 +93,7 @@ static void response_free(struct response *r)
 	free(r);
 }
 
-/* `answer` says what the inspection named at the time. A group that is gone since lets nothing pass. */
+/* `answer` says what the inspection named at the time, and no group any more once that is deleted: then nothing passes. */
 static void hold(const struct controller *c, const struct object *alert)
 {
 	const char *target = object_text(alert, "answer");
@@ -154,7 +154,7 @@ const char *response_objection(
 		if (its == NULL || strcmp(its, port->name) != 0 ||
 			strcmp(object_text(alert, "action_taken"), action) != 0)
 			continue;
-		if (is_active(alert->json))
+		if (response_is_active(alert->json))
 			return "it holds already, by an earlier alert";
 		if (has_state(alert->json, "ended") && until_of(alert->json) > now &&
 			strcmp(object_text(alert, "inspection"), inspection->name) == 0)
@@ -182,8 +182,32 @@ static const char *end_of(const struct change *ch, bool mirror)
 		       : "the operator gave the port other groups";
 }
 
-/* In the model, not in the list above: an alert may be on its way to the store. */
-static void end_joined(struct txn *txn, struct object *alert, size_t count)
+static bool is_group_deletion(const struct change *ch)
+{
+	return ch->op == CHANGE_DELETE && strcmp(ch->object->kind->name, "security_group") == 0;
+}
+
+/* Its group is deleted: the alert says from now on that nothing passes. One that gets the same name later is another. */
+static void seal_joined(struct txn *txn, struct object *alert, size_t count)
+{
+	const char *group = object_text(alert, "answer");
+	json_t *new;
+
+	if (group == NULL || strcmp(object_text(alert, "action_taken"), "quarantine") != 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_group_deletion(&txn->changes[i]) ||
+			strcmp(group, txn->changes[i].object->name) != 0)
+			continue;
+		new = mem_json(json_copy(alert->json));
+		json_object_del(new, "answer");
+		txn_update(txn, alert, new, SIZE_MAX);
+		return;
+	}
+}
+
+/* In the model, not in the list above: an alert may be on its way to the store. True: it ends. */
+static bool end_joined(struct txn *txn, struct object *alert, size_t count)
 {
 	bool mirror = strcmp(object_text(alert, "action_taken"), "mirror") == 0;
 
@@ -194,8 +218,9 @@ static void end_joined(struct txn *txn, struct object *alert, size_t count)
 			strcmp(object_text(alert, "port"), txn->changes[i].object->name) != 0)
 			continue;
 		alert_set_status(txn, alert, "ended", status_text(alert->json, "until"), reason);
-		return;
+		return true;
 	}
+	return false;
 }
 
 void response_join(struct txn *txn)
@@ -204,13 +229,14 @@ void response_join(struct txn *txn)
 	bool any = false;
 
 	for (size_t i = 0; i < count && !any; i++)
-		any = end_of(&txn->changes[i], false) != NULL;
+		any = end_of(&txn->changes[i], false) != NULL ||
+		      is_group_deletion(&txn->changes[i]);
 	if (!any)
 		return;
 	MODEL_FOREACH(txn->model, kind_find("alert"), alert)
 	{
-		if (is_active(alert->json))
-			end_joined(txn, alert, count);
+		if (response_is_active(alert->json) && !end_joined(txn, alert, count))
+			seal_joined(txn, alert, count);
 	}
 }
 
@@ -264,7 +290,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 	LIST_FOREACH (r, &responses.all, link) {
 		struct object *alert = model_get(&c->model, "alert", r->alert);
 
-		if (r->until_ms <= now && alert != NULL && is_active(alert->json))
+		if (r->until_ms <= now && alert != NULL && response_is_active(alert->json))
 			alert_set_status(&txn, alert, "ended", status_text(alert->json, "until"),
 				"its time is over");
 	}
@@ -310,30 +336,27 @@ void response_published(struct controller *c, const struct change *ch)
 {
 	struct object *alert = ch->object;
 	struct response *r = response_by_alert(alert->name);
-	bool active = ch->op != CHANGE_DELETE && is_active(ch->new);
+	bool held = r != NULL, active = ch->op != CHANGE_DELETE && response_is_active(ch->new);
 
-	if (active == (r != NULL))
+	if (!active && !held)
 		return;
+	if (held)
+		response_free(r);
 	if (active)
 		hold(c, alert);
-	else
-		response_free(r);
 	touch(c, alert);
-	tell(c, alert, active);
+	if (active != held)
+		tell(c, alert, active);
 	arm(c, 0);
 }
 
-void response_group_gone(struct controller *c, const char *group)
+void response_port_changed(struct controller *c, const struct object *port)
 {
 	struct response *r;
 
-	LIST_FOREACH (r, &responses.all, link) {
-		if (r->mirror || r->target == NULL || strcmp(r->target, group) != 0)
-			continue;
-		free(r->target);
-		r->target = NULL; /* without a group that lets something through, nothing passes */
-		emission_touch(c, model_get(&c->model, "port", r->port));
-	}
+	LIST_FOREACH (r, &responses.all, link)
+		if (r->mirror && strcmp(r->port, port->name) == 0)
+			emission_touch(c, model_get(&c->model, "mirror", r->target));
 }
 
 void response_start(struct controller *c)
@@ -341,7 +364,7 @@ void response_start(struct controller *c)
 	LIST_INIT(&responses.all);
 	MODEL_FOREACH(&c->model, kind_find("alert"), alert)
 	{
-		if (is_active(alert->json))
+		if (response_is_active(alert->json))
 			hold(c, alert);
 	}
 	responses.timer = evtimer_new(c->base, on_time, c);

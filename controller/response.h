@@ -21,6 +21,8 @@ json_t *response_sealed_rules(void);
 void response_start(struct controller *c);
 void response_stop(struct controller *c);
 
+/* Does what the alert began hold? */
+bool response_is_active(const json_t *alert);
 /* The groups that hold for the port now: its own, or those of its quarantine. New reference. */
 json_t *response_groups(const struct object *port);
 /* The alert that it is in quarantine by; NULL: it is not. */
@@ -32,11 +34,12 @@ json_t *response_mirrored(const char *mirror);
 const char *response_objection(
 	const struct model *model, const struct object *inspection, const struct object *port);
 
-/* A transaction that takes ports away or gives them other groups ends their quarantine. Before it runs. */
+/* A transaction that takes ports away or gives them other groups ends their quarantine; one that deletes the group of a
+ * quarantine seals its port. Before it runs. */
 void response_join(struct txn *txn);
 /* An alert was stored: those concerned are emitted again. */
 void response_published(struct controller *c, const struct change *ch);
-/* A security group was deleted: ports may be in quarantine by it. */
-void response_group_gone(struct controller *c, const char *group);
+/* A port was stored: what mirrors it because of alerts is emitted again, where it is now. */
+void response_port_changed(struct controller *c, const struct object *port);
 
 #endif

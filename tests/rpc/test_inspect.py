@@ -262,7 +262,7 @@ def test_a_port_that_goes(two):
     assert groups(a) == ["web"] and SEALED not in a.of("group")
 
 
-def test_a_quarantine_of_its_own_group(two):
+def test_a_quarantine_of_its_own_group(two, tmp_path):
     controller, a, b = two(inspection(action="quarantine", quarantine_group="forensics"))
     controller.refused("in_use", "security_group.delete", name="forensics")
     raise_alert(a)
@@ -274,10 +274,15 @@ def test_a_quarantine_of_its_own_group(two):
     controller.call("inspection.delete", name="i")
     controller.call("security_group.delete", name="forensics", wait=True)
     assert groups(a) == [SEALED]
+    alert = alerts(controller)[-1]
+    assert "answer" not in alert and alert["status"]["state"] == "active"
+    # Another one of that name lets through what it likes, but not for this port.
+    controller.apply({"kind": "security_group", "name": "forensics", "rules": [{"direction": "ingress"}]}, wait=True)
     controller.restart()
     wait_for(lambda: all(n["connected"] for n in controller.call("status")["nodes"]), 10)
     controller.call("vpc.update", name="v", description="x", wait=True)
     assert groups(a) == [SEALED], "it outlives the controller"
+    assert [line["status"]["state"] for line in lines(tmp_path)] == ["active"], "and is told once"
 
 
 def test_its_time_is_over(two):
@@ -403,5 +408,8 @@ def test_mirror(two):
     assert (alert["action_taken"], alert["answer"], alert["status"]["state"]) == ("mirror", "tap", "active")
     wait_for(lambda: a.of("mirror")["tap"][2] == ["port pa"], 10)
     assert not b.of("mirror") and groups(a) == ["web"]
+    # It goes where the port goes.
+    controller.call("port.update", name="pa", node="host-b", wait=True)
+    assert b.of("mirror")["tap"][2] == ["port pa"] and not a.of("mirror")
     controller.call("alert.release", name=alert["name"], wait=True)
-    assert not a.of("mirror")
+    assert not a.of("mirror") and not b.of("mirror")
