@@ -16,8 +16,10 @@
 #define SIGHT_SNAP 320
 /* Newest packets that are kept as evidence; a power of two. */
 #define SIGHT_RECORDS 4096
-/* Port index of a sender or receiver that is no port of this node. */
+/* Number of a sender or receiver that is no port of this node; others of the feed are the dataplane's. */
 #define SIGHT_OUTSIDE 0xffffff
+/* Of a port with an interface that is watched directly: this and the interface's index. */
+#define SIGHT_PORT_DIRECT (1U << 31)
 
 /* X(symbol, name in the API, threshold, window in seconds): what holds where an inspection leaves them out. */
 #define SIGHT_DETECTORS_X(X)                                                                       \
@@ -82,7 +84,7 @@ struct sight_state {
 	__u32 shift; /* of sampled packets, one in 2^shift is looked at. Programs raise, user space lowers it */
 	__u32 sample;     /* packets that a sampled one stands for */
 	__u32 indicators; /* changes with every change of the lists */
-	__u32 reserved;
+	__u32 instance;   /* run of the dataplane whose numbers of ports the feed has. User space */
 };
 #define SIGHT_SHIFT_MAX 10
 
@@ -112,7 +114,7 @@ struct sight_packet {
 	__u64 time_ns;
 	union sight_addr source, destination;
 	__u32 vni;
-	__u32 sender, receiver; /* port index or SIGHT_OUTSIDE */
+	__u32 sender, receiver; /* number of the port, or SIGHT_OUTSIDE */
 	__u32 bytes;            /* of the IP packet, as its header says */
 	__u32 payload;          /* bytes behind the transport's header, as headers say */
 	__u16 payload_offset;   /* in the frame */
@@ -255,7 +257,7 @@ struct sight_event {
 	union sight_addr source, target;
 	__u32 detector;
 	__u32 vni;
-	__u32 port; /* index of the source's port, or SIGHT_OUTSIDE */
+	__u32 port; /* number of the source's port, or SIGHT_OUTSIDE */
 	__u32 count;
 	__u32 window_s;
 	__u32 list; /* indicator: index of the list */

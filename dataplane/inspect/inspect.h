@@ -7,12 +7,14 @@
  *	                                                                                   │ inspect.get, inspect.alert
  *	controller ◀── notification inspect.alert ── control thread ◀───────────────────────┘
  *
- * Of flows of a VPC under inspection the first packets of each direction are fed, then one in so many, and first packets that are refused.
+ * Of flows of a VPC under inspection the first packets of each direction are fed, then one in so many, each question to a name server,
+ * and first packets that are refused.
  * A flow is fed where it begins: what comes by a tunnel from another node of ours was seen there. A session says by a flag
  * that it is fed; others pay nothing but the test of it. docs/inspection.md has the form of the feed.
  *
  * What the sight thread has no time for is lost and counted, as everything there (observe/observe.h).
  */
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,13 +53,21 @@ void inspect_refused(struct worker *w, const struct rte_mbuf *m);
 /* Wakes the sight thread. */
 void inspect_wake(struct inspect_worker *iw);
 
+/* To a name server: what leaves by names leaves in one flow. */
+static inline bool inspect_is_question(const struct pkt *p)
+{
+	return p->dport == RTE_BE16(53) && p->proto == IPPROTO_UDP;
+}
+
 /* A packet of a session with the flag; it has been counted already. */
 static inline void inspect_seen(struct worker *w, const struct rte_mbuf *m, uint32_t ref)
 {
+	const struct pkt *p = rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)m);
 	uint64_t packets =
 		atomic_load_explicit(&session_hot_of(ref)->packets, memory_order_relaxed);
 
-	if (packets <= inspect_first || ++inspect_workers[w->id].passed >= inspect_sample)
+	if (packets <= inspect_first || ++inspect_workers[w->id].passed >= inspect_sample ||
+		unlikely(inspect_is_question(p)))
 		inspect_feed(w, m, ref, packets);
 }
 

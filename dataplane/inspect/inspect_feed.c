@@ -16,7 +16,6 @@
 
 #define DNS_PORT RTE_BE16(53)
 #define FEED_PORT RTE_BE16(4789)
-#define OUTSIDE 0xffffffu
 
 bool inspect_any;
 uint32_t inspect_first;
@@ -63,6 +62,15 @@ static void put(struct worker *w, const struct rte_mbuf *m, struct observe_meta 
 	observe_bytes_to_ring(o, meta, rte_pktmbuf_mtod(m, const void *));
 }
 
+/* In place of an address: where it came from or goes to. */
+static loc_t shown(loc_t where)
+{
+	const struct port *port =
+		where != LOC_NONE && loc_is_port(where) ? port_get(loc_index(where)) : NULL;
+
+	return port != NULL ? inspect_port_number(port) : INSPECT_OUTSIDE;
+}
+
 /* The VPC under inspection that knows the flow as it is shown: see inspect_mark(). */
 static uint32_t vpc_of_session(uint32_t ref)
 {
@@ -85,18 +93,20 @@ void inspect_feed(struct worker *w, const struct rte_mbuf *m, uint32_t ref, uint
 	uint32_t vpc = vpc_of_session(ref);
 	uint64_t word = word_of(vpc);
 	bool due = sample_is_due(&inspect_workers[w->id]);
-	struct observe_meta meta = {
-		.in = d->in, .out = d->out, .vpc = vpc, .session = ref, .id = INSPECT_VNI(word)};
+	bool question = inspect_is_question(rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)m));
+	struct observe_meta meta = {.vpc = vpc, .session = ref, .id = INSPECT_VNI(word)};
 
 	if (word == 0)
 		return;
 	meta.flags = ref & 1 ? INSPECT_ANSWER : 0;
-	if (packets <= INSPECT_PACKETS(word))
+	if (packets <= INSPECT_PACKETS(word) || question)
 		meta.flags |= packets <= 1 && !(ref & 1) ? INSPECT_FIRST : 0;
 	else if (due && (word & INSPECT_SAMPLED_BIT))
 		meta.flags |= INSPECT_SAMPLED;
 	else
 		return;
+	meta.in = shown(d->in);
+	meta.out = shown(d->out);
 	put(w, m, &meta);
 }
 
@@ -105,9 +115,7 @@ void inspect_refused(struct worker *w, const struct rte_mbuf *m)
 	const struct pkt *p = rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)m);
 	const struct vtep *vtep = loc_is_tunnel(p->in) ? vtep_get(loc_index(p->in)) : NULL;
 	uint64_t word = word_of(p->vpc);
-	struct observe_meta meta = {.in = p->in,
-		.out = p->reason == DROP_POLICY_INGRESS ? p->out : LOC_NONE,
-		.vpc = p->vpc,
+	struct observe_meta meta = {.vpc = p->vpc,
 		.id = INSPECT_VNI(word),
 		.session = SESSION_NONE,
 		.reason = p->reason,
@@ -116,6 +124,8 @@ void inspect_refused(struct worker *w, const struct rte_mbuf *m)
 	if (word == 0 || (p->flags & (PKT_F_L4 | PKT_F_ICMP_ERROR)) != PKT_F_L4 ||
 		(vtep != NULL && !vtep_is_foreign(vtep)))
 		return;
+	meta.in = shown(p->in);
+	meta.out = shown(p->reason == DROP_POLICY_INGRESS ? p->out : LOC_NONE);
 	put(w, m, &meta);
 }
 
@@ -138,14 +148,6 @@ struct feed_header {
 };
 _Static_assert(sizeof(struct feed_header) == 50, "as on the wire");
 
-/* Where it came from and goes to, in place of an address. */
-static rte_be32_t index_of(loc_t where)
-{
-	bool here = where != LOC_NONE && loc_is_port(where);
-
-	return rte_cpu_to_be_32(here ? loc_index(where) & OUTSIDE : OUTSIDE);
-}
-
 static void wrap(struct feed_header *h, const struct observe_meta *meta)
 {
 	uint16_t size = (uint16_t)(meta->caplen + sizeof(h->udp) + sizeof(h->vxlan));
@@ -159,8 +161,8 @@ static void wrap(struct feed_header *h, const struct observe_meta *meta)
 			.total_length = rte_cpu_to_be_16((uint16_t)(size + sizeof(h->ip))),
 			.time_to_live = 1,
 			.next_proto_id = IPPROTO_UDP,
-			.src_addr = index_of(meta->in),
-			.dst_addr = index_of(meta->out)},
+			.src_addr = rte_cpu_to_be_32(meta->in),
+			.dst_addr = rte_cpu_to_be_32(meta->out)},
 		.udp = {.src_port = rte_cpu_to_be_16((uint16_t)(meta->reason << 8 | meta->flags)),
 			.dst_port = FEED_PORT,
 			.dgram_len = rte_cpu_to_be_16(size)},

@@ -25,6 +25,16 @@ enum inspect_flag {
 extern _Atomic uint64_t inspect_vpcs[VPC_INDEX_MAX];
 extern _Atomic uint32_t inspect_snaplen; /* bytes */
 
+/*
+ * What a port is called in the feed and in alerts: its index in 16 bits, above it which life of the index it is, so that a number means no other
+ * port that has the index later. Numbers mean nothing to another run of this process: alerts say of which one theirs is.
+ */
+#define INSPECT_OUTSIDE 0xffffffu
+static inline uint32_t inspect_port_number(const struct port *port)
+{
+	return port->life % 255u << 16 | (port->index & 0xffffu);
+}
+
 /* What a VPC's item says. */
 struct inspection {
 	struct inspection *next;

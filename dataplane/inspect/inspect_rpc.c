@@ -6,11 +6,22 @@
 #include "core/config.h"
 #include "core/rpc.h"
 #include "core/state.h"
+#include "core/usage.h"
 #include "inspect/inspect_internal.h"
 #include "lib/net.h"
 #include "lib/resource.h"
 
 static struct jsonrpc_conn *inspectd; /* NULL: none is connected */
+
+/* Which run of the process: a random number. */
+static uint32_t instance(void)
+{
+	static uint32_t number;
+
+	while (number == 0)
+		number = (uint32_t)usage_instance();
+	return number;
+}
 
 static json_t *detectors_of(uint32_t vni)
 {
@@ -115,9 +126,10 @@ static void get(struct jsonrpc_call *call, json_t *params, void *ctx)
 			"vpc-inspectd is there");
 	}
 	jsonrpc_reply(
-		call, json_pack("{s:I, s:s?, s:I, s:I, s:I, s:o, s:o}", "revision",
-			      (json_int_t)state_revision(), "interface", inspect_tap_name(),
-			      "sample", (json_int_t)(sample != UINT32_MAX ? sample : 1), "packets",
+		call, json_pack("{s:I, s:I, s:s?, s:I, s:I, s:I, s:o, s:o}", "instance",
+			      (json_int_t)instance(), "revision", (json_int_t)state_revision(),
+			      "interface", inspect_tap_name(), "sample",
+			      (json_int_t)(sample != UINT32_MAX ? sample : 1), "packets",
 			      (json_int_t)fed(), "lost", (json_int_t)inspect_feed_lost(), "vpcs",
 			      vpcs(), "indicators", indicators()));
 }
@@ -145,14 +157,24 @@ static void closed(struct jsonrpc_conn *conn)
 
 RPC_CLOSED(closed_hook, closed)
 
-static const char *port_name(const json_t *index)
+static const struct port *port_of_number(const json_t *number)
 {
-	const struct port *port =
-		json_is_integer(index) && json_integer_value(index) >= 0 &&
-				json_integer_value(index) < (json_int_t)node_config.ports
-			? port_get((uint32_t)json_integer_value(index))
-			: NULL;
+	json_int_t value = json_is_integer(number) ? json_integer_value(number) : INSPECT_OUTSIDE;
+	const struct port *port = port_get((uint32_t)value & 0xffff);
 
+	return port != NULL && (json_int_t)inspect_port_number(port) == value ? port : NULL;
+}
+
+/* The port of the source: by its name or, if it is of this run, its number. "": none that is here. */
+static const char *source_port(const json_t *params)
+{
+	const char *name = resource_text(params, "port");
+	const struct port *port = NULL;
+
+	if (name != NULL)
+		port = port_by_name(name);
+	else if (resource_integer(params, "instance", 0) == (int64_t)instance())
+		port = port_of_number(json_object_get(params, "port_index"));
 	return port != NULL && vnic_of(port) != NULL ? port->name : "";
 }
 
@@ -176,8 +198,8 @@ static void alert(struct jsonrpc_call *call, json_t *params, void *ctx)
 	}
 	told = json_pack("{s:O, s:s, s:s, s:s, s:s, s:o, s:I}", "vni",
 		json_object_get(params, "vni"), "inspection", inspection, "detector", detector,
-		"port", port_name(json_object_get(params, "port_index")), "source", source,
-		"targets", list_or_empty(json_object_get(params, "targets")), "count",
+		"port", source_port(params), "source", source, "targets",
+		list_or_empty(json_object_get(params, "targets")), "count",
 		resource_integer(params, "count", 0));
 	if (json_is_object(evidence))
 		json_object_set(told, "evidence", evidence);

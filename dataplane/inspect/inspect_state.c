@@ -13,6 +13,7 @@ struct inspection *inspections;
 json_t *inspect_indicators;
 
 static bool dirty;
+static uint64_t networks_told; /* vpc_networks_changed */
 
 /* ---- inspection ---- */
 
@@ -211,11 +212,21 @@ static void publish(void)
 	}
 }
 
+/* The first transaction is one even if it says nothing: until then vpc-inspectd goes on with what it was told before. */
+static bool is_news(void)
+{
+	bool news = dirty || networks_told == 0 ||
+		    (inspections != NULL && networks_told != vpc_networks_changed);
+
+	dirty = false;
+	networks_told = vpc_networks_changed;
+	return news;
+}
+
 static void after_commit(void)
 {
-	if (!dirty)
+	if (!is_news())
 		return;
-	dirty = false;
 	add_up();
 	if (first == 0)
 		inspect_feed_stop();

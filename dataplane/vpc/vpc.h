@@ -207,6 +207,8 @@ void vpc_put(struct vpc *vpc);
 /* Unpublishes it; freed after the routes of its peers are rebuilt. */
 void vpc_retire(struct vpc *vpc);
 bool vpc_has_peer(const struct vpc *vpc, uint32_t vni);
+/* Differs when CIDRs or peers of any VPC may have changed. Not 0. */
+extern uint64_t vpc_networks_changed;
 /* Its routes are to be made again at the end of the transaction, its slot to be bumped. */
 void vpc_dirty(struct vpc *vpc);
 /* The end of a transaction: does what vpc_dirty() and the retired objects ask for. */

@@ -10,6 +10,8 @@
 #include "vpc/item.h"
 #include "vpc/vpc_internal.h"
 
+uint64_t vpc_networks_changed = 1;
+
 enum column { VNI = 1, NAME, TENANT, MTU, GATEWAY_MAC, CIDRS, PEERS, REVISION };
 
 struct change {
@@ -111,6 +113,7 @@ static void commit(void *staged)
 {
 	struct change *c = staged;
 
+	vpc_networks_changed++;
 	peers_dirty(c->vpc);
 	if (c->deleted) {
 		vpc_retire(c->vpc);

@@ -98,7 +98,23 @@ static void say(const struct sight_event *e, const char *inspection)
 		LOG_UINT("count", e->count));
 }
 
-static void tell(struct alerts *a, const struct sight_event *e)
+/* Whose it was: by name, or by a number that means something to one run of the dataplane. */
+static void add_port(
+	const struct alerts *a, json_t *params, const struct sight_event *e, uint32_t instance)
+{
+	const char *name = attach_port_name(a->ports, a->port_count, e->port);
+
+	if (name != NULL) {
+		json_object_set_new(params, "port", json_string(name));
+	} else if (e->port < SIGHT_OUTSIDE) {
+		json_object_set_new(params, "port_index", json_integer(e->port));
+		json_object_set_new(params, "instance", json_integer(instance));
+	} else {
+		json_object_set_new(params, "port_index", json_null());
+	}
+}
+
+static void tell(struct alerts *a, const struct sight_event *e, uint32_t instance)
 {
 	static struct log_limit limit = LOG_LIMIT(1, 60);
 	const char *inspection = rules_inspection(a->rules, e->vni, e->detector);
@@ -125,6 +141,7 @@ static void tell(struct alerts *a, const struct sight_event *e)
 	if (params == NULL)
 		return;
 	json_object_set_new(params, "inspection", json_string(inspection));
+	add_port(a, params, e, instance);
 	a->raised++;
 	link_alert(a->link, params);
 	say(e, inspection);
@@ -166,15 +183,15 @@ static void look_again(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	for (unsigned i = 0; i < a->pending_count;) {
-		struct sight_event e = a->pending[i].event;
+		struct alerts_pending due = a->pending[i];
 
-		if (a->pending[i].due_ns > now) {
+		if (due.due_ns > now) {
 			i++;
 			continue;
 		}
 		a->pending[i] = a->pending[--a->pending_count];
-		if (holds(a, &e))
-			tell(a, &e);
+		if (holds(a, &due.event))
+			tell(a, &due.event, due.instance);
 		else
 			a->answered++;
 	}
@@ -183,16 +200,25 @@ static void look_again(evutil_socket_t fd, short what, void *arg)
 
 void alerts_take(struct alerts *a, const struct sight_event *event)
 {
+	uint32_t instance = a->programs->state->instance;
+
 	if (!may_be_answered(event) || a->pending_count == ALERTS_PENDING) {
-		tell(a, event);
+		tell(a, event, instance);
 		return;
 	}
 	for (unsigned i = 0; i < a->pending_count; i++)
 		if (memcmp(&a->pending[i].event.spread, &event->spread, sizeof(event->spread)) == 0)
 			return;
-	a->pending[a->pending_count++] = (struct alerts_pending){
-		.due_ns = programs_now_ns() + ALERTS_GRACE_MS * 1000000ULL, .event = *event};
+	a->pending[a->pending_count++] =
+		(struct alerts_pending){.due_ns = programs_now_ns() + ALERTS_GRACE_MS * 1000000ULL,
+			.instance = instance,
+			.event = *event};
 	arm(a);
+}
+
+void alerts_forget(struct alerts *a)
+{
+	memset(a->told, 0, sizeof(a->told));
 }
 
 int alerts_start(struct alerts *a, struct event_base *base)

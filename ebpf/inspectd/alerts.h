@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "attach.h"
 #include "evidence.h"
 #include "link.h"
 
@@ -26,6 +27,7 @@ struct alerts_told {
 
 struct alerts_pending {
 	uint64_t due_ns;
+	uint32_t instance; /* of the dataplane that fed it */
 	struct sight_event event;
 };
 
@@ -33,6 +35,8 @@ struct alerts {
 	const struct programs *programs;
 	const struct rules *rules;
 	struct link *link;
+	const struct attachment *ports; /* that are watched directly */
+	size_t port_count;
 	struct event *timer;
 	struct alerts_told told[ALERTS_TOLD];
 	struct alerts_pending pending[ALERTS_PENDING];
@@ -44,5 +48,7 @@ struct alerts {
 int alerts_start(struct alerts *a, struct event_base *base);
 void alerts_stop(struct alerts *a);
 void alerts_take(struct alerts *a, const struct sight_event *event);
+/* What goes on is told once more: of what was told before, the dataplane no longer knows whose it was. */
+void alerts_forget(struct alerts *a);
 
 #endif

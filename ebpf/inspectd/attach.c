@@ -91,8 +91,8 @@ static int attach_feed(struct attachment *a, const struct programs *p, int ifind
 
 static int attach_port(struct attachment *a, const struct programs *p, int ifindex)
 {
-	struct sight_interface interface = {.vni = a->vni, .port = a->port};
 	uint32_t key = (uint32_t)ifindex;
+	struct sight_interface interface = {.vni = a->vni, .port = SIGHT_PORT_DIRECT | key};
 	int rc = bpf_map_update_elem(programs_map(p, "interfaces"), &key, &interface, BPF_ANY);
 
 	a->mode = a->want_xdp ? "xdp" : "tc";
@@ -136,6 +136,21 @@ void attach_check(struct attachment *a, const struct programs *p)
 	if (rc == 0)
 		a->ifindex = ifindex;
 	say(a, rc);
+}
+
+void attach_look(struct attachment *a)
+{
+	if (a->ifindex != 0 && (int)if_nametoindex(a->ifname) != a->ifindex)
+		a->ifindex = 0;
+}
+
+const char *attach_port_name(const struct attachment *ports, size_t n, uint32_t number)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i].ifindex != 0 &&
+			number == (SIGHT_PORT_DIRECT | (uint32_t)ports[i].ifindex))
+			return ports[i].port;
+	return NULL;
 }
 
 static void detach_tc(int ifindex, enum bpf_tc_attach_point point)

@@ -12,11 +12,7 @@ static const struct field_value modes[] = {{"xdp", NULL}, {"tc", NULL}, {}};
 static const struct field interface_fields[] = {
 	{.name = "ifname", .type = FIELD_IFNAME, .flags = FIELD_REQUIRED},
 	{.name = "vni", .type = FIELD_INTEGER, .flags = FIELD_REQUIRED, .min = 1, .max = 0xffffff},
-	{.name = "port",
-		.type = FIELD_INTEGER,
-		.flags = FIELD_REQUIRED,
-		.min = 0,
-		.max = SIGHT_OUTSIDE - 1},
+	{.name = "port", .type = FIELD_NAME, .flags = FIELD_REQUIRED},
 	{.name = "mode", .type = FIELD_ENUM, .values = modes, .def = "\"tc\""},
 	{},
 };

@@ -163,9 +163,7 @@ json_t *evidence_alert(
 	if (packets != NULL)
 		json_object_set_new(evidence, "packets", json_string(packets));
 	free(packets);
-	return json_pack("{s:I, s:s, s:o, s:s, s:o, s:I, s:o}", "vni", (json_int_t)e->vni,
-		"detector", rules_detector(e->detector), "port_index",
-		e->port != SIGHT_OUTSIDE ? json_integer(e->port) : json_null(), "source",
-		evidence_address(&e->source, source), "targets", targets, "count",
-		(json_int_t)e->count, "evidence", evidence);
+	return json_pack("{s:I, s:s, s:s, s:o, s:I, s:o}", "vni", (json_int_t)e->vni, "detector",
+		rules_detector(e->detector), "source", evidence_address(&e->source, source),
+		"targets", targets, "count", (json_int_t)e->count, "evidence", evidence);
 }

@@ -14,7 +14,7 @@
 #define EVIDENCE_ADDRESS 46
 char *evidence_address(const union sight_addr *address, char text[EVIDENCE_ADDRESS]);
 
-/* The params of inspect.alert, all but `inspection`; NULL when out of memory. */
+/* The params of inspect.alert, all but `inspection` and whose port it was; NULL when out of memory. */
 json_t *evidence_alert(
 	const struct programs *p, const struct rules *rules, const struct sight_event *event);
 

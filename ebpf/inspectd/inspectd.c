@@ -27,19 +27,38 @@ static void name_feed(struct inspectd *d, const char *ifname)
 	attach_check(&d->feed, &d->programs);
 }
 
-static void take_rules(const json_t *answer, void *arg)
+/* Numbers of ports mean something to one run of the dataplane. What was seen before this one's feed is attached is of the last. */
+static void take_instance(struct inspectd *d, const json_t *answer)
+{
+	uint32_t instance = (uint32_t)resource_integer(answer, "instance", 0);
+
+	if (d->programs.state->instance == instance)
+		return;
+	ring_buffer__consume(d->ring);
+	d->programs.state->instance = instance;
+	alerts_forget(&d->alerts);
+}
+
+static bool take_rules(const json_t *answer, void *arg)
 {
 	struct inspectd *d = arg;
 	char why[RULES_WHY];
-	int rc = rules_obey(&d->rules, &d->programs, answer, why);
+	int rc;
 
+	/* It has just been started, and will tell when it knows. Learning is not to begin anew for that. */
+	if (resource_integer(answer, "revision", 0) == 0)
+		return false;
+	rc = rules_obey(&d->rules, &d->programs, answer, why);
 	if (rc < 0)
 		log_error("what the dataplane asks for is not obeyed", LOG_STR("reason", why),
 			LOG_ERRNO(rc));
 	else
 		log_info("inspecting", LOG_UINT("vpcs", json_object_size(d->rules.vpcs)),
 			LOG_INT("revision", d->rules.revision));
+	take_instance(d, answer);
+	event_add(d->readable, NULL);
 	name_feed(d, json_string_value(json_object_get(answer, "interface")));
+	return true;
 }
 
 /* ---- events ---- */
@@ -86,7 +105,10 @@ static void each_second(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	/* The feed of a dataplane that was started again is another interface of the same name. */
-	attach_check(&d->feed, &d->programs);
+	if (link_is_told(&d->link))
+		attach_check(&d->feed, &d->programs);
+	else
+		attach_look(&d->feed);
 	for (size_t i = 0; i < d->port_count; i++)
 		attach_check(&d->ports[i], &d->programs);
 	watch_losses(d);
@@ -108,8 +130,10 @@ static int take_ports(struct inspectd *d)
 		snprintf(a->ifname, sizeof(a->ifname), "%s", resource_text(one, "ifname"));
 		a->want_xdp = strcmp(resource_text(one, "mode"), "xdp") == 0;
 		a->vni = (uint32_t)resource_integer(one, "vni", 0);
-		a->port = (uint32_t)resource_integer(one, "port", 0);
+		a->port = resource_text(one, "port");
 	}
+	d->alerts.ports = d->ports;
+	d->alerts.port_count = d->port_count;
 	return 0;
 }
 
@@ -164,7 +188,6 @@ static int start_events(struct inspectd *d, struct event_base *base)
 	d->tick = event_new(base, -1, EV_PERSIST, each_second, d);
 	if (d->readable == NULL || d->tick == NULL)
 		return -ENOMEM;
-	event_add(d->readable, NULL);
 	event_add(d->tick, &second);
 	d->lost_seen = programs_counter(&d->programs, SIGHT_COUNT_LOST);
 	return 0;

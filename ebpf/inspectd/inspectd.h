@@ -24,7 +24,7 @@ struct inspectd {
 	struct attachment *ports;
 	size_t port_count;
 	struct ring_buffer *ring;
-	struct event *readable, *tick;
+	struct event *readable, *tick; /* the ring is read once it is known what to look for */
 	struct jsonrpc_server *server;
 	uint64_t lost_seen; /* events lost when we looked last */
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/jsonrpc_client.h"
@@ -28,7 +29,7 @@ static void answered(const struct jsonrpc_outcome *outcome, void *arg)
 
 	link->asked = false;
 	if (outcome->status == 0) {
-		link->rules(outcome->result, link->arg);
+		link->told = link->rules(outcome->result, link->arg);
 	} else if (outcome->status == -EREMOTEIO || outcome->status == -ETIMEDOUT) {
 		log_warn("the dataplane does not say what to inspect",
 			LOG_STR("reason", outcome->message));
@@ -49,17 +50,50 @@ static void ask(struct link *link)
 
 /* ---- alerts ---- */
 
+/* One that has been sent and not been answered yet. */
+struct sending {
+	struct link *link;
+	json_t *params;
+};
+
+static bool is_answer(int status)
+{
+	return status == 0 || status == -EREMOTEIO || status == -ETIMEDOUT || status == -ECANCELED;
+}
+
 static void alerted(const struct jsonrpc_outcome *outcome, void *arg)
 {
 	static struct log_limit limit = LOG_LIMIT(5, 60);
-	struct link *link = arg;
+	struct sending *sending = arg;
+	struct link *link = sending->link;
 
-	if (outcome->status == 0) {
+	if (!is_answer(outcome->status)) {
+		/* The connection ended before: the next one shall have it. */
+		json_array_append(link->waiting, sending->params);
+	} else if (outcome->status == 0) {
 		link->sent++;
-		return;
+	} else {
+		link->refused++;
+		log_warn_limited(
+			&limit, "an alert was not taken", LOG_STR("reason", outcome->message));
 	}
-	link->refused++;
-	log_warn_limited(&limit, "an alert was not taken", LOG_STR("reason", outcome->message));
+	json_decref(sending->params);
+	free(sending);
+}
+
+static bool send_alert(struct link *link, json_t *params)
+{
+	struct sending *sending = malloc(sizeof(*sending));
+
+	if (sending == NULL)
+		return false;
+	*sending = (struct sending){.link = link, .params = json_incref(params)};
+	if (jsonrpc_client_call(link->client, "inspect.alert", json_incref(params), CALL_MS,
+		    alerted, sending) != 0)
+		return true;
+	json_decref(params);
+	free(sending);
+	return false;
 }
 
 static void flush(struct link *link)
@@ -67,8 +101,7 @@ static void flush(struct link *link)
 	json_t *params;
 
 	while (link_is_up(link) && (params = json_array_get(link->waiting, 0)) != NULL) {
-		if (jsonrpc_client_call(link->client, "inspect.alert", json_incref(params), CALL_MS,
-			    alerted, link) == 0)
+		if (!send_alert(link, params))
 			return;
 		json_array_remove(link->waiting, 0);
 	}
@@ -95,6 +128,11 @@ bool link_is_up(const struct link *link)
 	return link->client != NULL && jsonrpc_client_is_connected(link->client);
 }
 
+bool link_is_told(const struct link *link)
+{
+	return link_is_up(link) && link->told;
+}
+
 static void connected(struct jsonrpc_client *client, void *ctx)
 {
 	struct link *link = ctx;
@@ -116,6 +154,7 @@ static void disconnected(struct jsonrpc_client *client, const char *reason, void
 			LOG_STR("address", link->address), LOG_STR("reason", reason));
 	link->said = -1;
 	link->asked = false;
+	link->told = false;
 	later(link, RETRY_MS);
 }
 

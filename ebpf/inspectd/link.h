@@ -23,10 +23,11 @@ struct link {
 	json_t *waiting; /* alerts to be sent */
 	bool asked;      /* inspect.get is under way */
 	bool again;      /* … and must be repeated */
+	bool told;       /* … and what was answered on this connection has been taken */
 	int said;        /* what was said about the connection last: 0 nothing, 1 there, -1 away */
 	uint64_t sent, refused, lost;
-	/* An answer to inspect.get; borrowed. */
-	void (*rules)(const json_t *answer, void *arg);
+	/* An answer to inspect.get; borrowed. False: it says nothing yet. */
+	bool (*rules)(const json_t *answer, void *arg);
 	void *arg;
 };
 
@@ -34,6 +35,8 @@ struct link {
 int link_start(struct link *link, struct event_base *base);
 void link_stop(struct link *link);
 bool link_is_up(const struct link *link);
+/* Connected, and the dataplane has said what holds: its feed is of the run that we know. */
+bool link_is_told(const struct link *link);
 /* Takes the params of inspect.alert. */
 void link_alert(struct link *link, json_t *params);
 

@@ -79,6 +79,15 @@ EVENT_INLINE __u32 spread_verdict(
 	return *slow && s->slow >= threshold * SIGHT_SLOW_FACTOR ? s->slow : 0;
 }
 
+/* New peers come once: as many as a person reads are told each, and not only the first of a moment. */
+#define SPREAD_PEERS_TOLD 16
+
+EVENT_INLINE bool spread_is_due(struct sight_spread *s, __u32 kind, __u64 now)
+{
+	return event_due(&s->event_ns, now) ||
+	       (kind == SIGHT_SPREAD_PEERS && s->seen <= SPREAD_PEERS_TOLD);
+}
+
 struct spread_touch {
 	struct sight_spread_key key;
 	__u32 thing; /* a hash of it */
@@ -113,7 +122,7 @@ DETECTOR int spread_mark(
 	if (t->key.kind == SIGHT_SPREAD_PORTS)
 		bit_set(s->slow_bits, t->thing, &s->slow);
 	number = spread_verdict(s, t->key.kind, rule->threshold, &slow);
-	if (number == 0 || !event_due(&s->event_ns, p->time_ns))
+	if (number == 0 || !spread_is_due(s, t->key.kind, p->time_ns))
 		return 0;
 	e = event_begin(c, p, vpc, detector, number);
 	if (e == NULL)

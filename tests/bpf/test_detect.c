@@ -437,6 +437,14 @@ static void test_first_contact(void **state)
 	fixture_pass(f, 1000);
 	begin(f, &(struct ends){host(6, 3), "10.0.0.1", 40001, 22});
 	assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 1);
+	/* Several in one moment are told each, a crowd is not. */
+	fixture_pass(f, 61000);
+	for (unsigned n = 0; n < 30; n++) {
+		begin(f, &(struct ends){"10.0.0.2", host(7, n), 40000, 22});
+		if (n < 10)
+			assert_int_equal(fixture_events(f, SIGHT_FIRST_CONTACT), 2 + n);
+	}
+	assert_in_range(fixture_events(f, SIGHT_FIRST_CONTACT), 1 + 10, 1 + 20);
 }
 
 /* Without learning each is told at once, and again when the window has gone by in silence. */

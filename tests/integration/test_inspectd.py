@@ -41,7 +41,7 @@ class Dataplane:
 
     def __init__(self, path):
         self.path = path
-        self.answer = {"revision": 1, "interface": "feed0", "vpcs": [], "indicators": []}
+        self.answer = {"instance": 11, "revision": 1, "interface": "feed0", "vpcs": [], "indicators": []}
         self.asked = 0
         self.alerts = []
         self.listener = None
@@ -237,7 +237,7 @@ def test_port_scan_is_told_with_its_evidence(rig):
     assert rig.dataplane.alerts == []
     scan(rig, [20])
     alert = rig.alert("port_scan")
-    assert (alert["vni"], alert["inspection"], alert["port_index"]) == (VNI, "watch", 7)
+    assert (alert["vni"], alert["inspection"], alert["instance"], alert["port_index"]) == (VNI, "watch", 11, 7)
     assert (alert["source"], alert["targets"], alert["count"]) == ("10.0.0.5", ["10.0.0.9"], 20)
     flow = alert["evidence"]["flow"]
     assert flow == {"protocol": 6, "source": "10.0.0.5", "source_port": 40000, "target": "10.0.0.9", "target_port": 20}
@@ -390,6 +390,46 @@ def test_feed_of_a_new_dataplane(rig):
     assert rig.dataplane.kinds()[0] == "port_scan"
 
 
+def test_a_port_is_of_the_run_that_numbered_it(rig):
+    """What was seen before the dataplane went is told with that one's instance, whenever it is told; what goes on is told anew."""
+    rig.rules("port_scan", {"type": "icmp_sweep", "threshold": 5})
+    os.kill(rig.daemon.pid, signal.SIGSTOP)
+    try:
+        scan(rig, range(1, 30))
+        # This one is looked at again, later.
+        for host in range(10, 16):
+            rig.feed.send(Ether() / IP(src="10.0.1.2", dst=f"10.0.0.{host}") / ICMP(id=9))
+        rig.dataplane.stop()
+        rig.feed.close()
+        rig.feed.open()
+        rig.dataplane.answer.update(instance=12)
+        rig.dataplane.start()
+    finally:
+        os.kill(rig.daemon.pid, signal.SIGCONT)
+    for detector in ("port_scan", "icmp_sweep"):
+        alert = rig.alert(detector)
+        assert (alert["instance"], alert["port_index"]) == (11, 7)
+    wait_for(lambda: rig.status()["dataplane"] and rig.status()["interfaces"][0]["attached"], 10)
+    scan(rig, range(30, 40))
+    again = rig.alert("port_scan", 2)
+    assert (again["instance"], again["port_index"], again["source"]) == (12, 7, "10.0.0.5")
+
+
+def test_a_dataplane_that_knows_nothing_yet(rig):
+    """It has been started and not been told its state: what was asked for before holds."""
+    revision = rig.dataplane.rules("port_scan")
+    wait_for(lambda: rig.status()["revision"] == revision, 10)
+    asked, before = rig.dataplane.asked, rig.dataplane.answer
+    rig.dataplane.stop()
+    rig.dataplane.answer = {**before, "revision": 0, "interface": None, "vpcs": []}
+    rig.dataplane.start()
+    wait_for(lambda: rig.dataplane.asked > asked, 10)
+    assert rig.status()["vpcs"] == 1 and rig.status()["revision"] == revision
+    rig.dataplane.answer = before
+    rig.dataplane.rules("port_scan")
+    wait_for(lambda: rig.status()["revision"] > 0 and rig.status()["interfaces"][0]["attached"], 10)
+
+
 def test_alerts_wait_for_the_dataplane(rig):
     rig.rules("port_scan")
     rig.dataplane.stop()
@@ -427,7 +467,7 @@ def test_full_ring_is_counted(make_rig):
 
 def test_interface_of_a_port(make_rig):
     """A veth that is a port's: both directions are looked at, and pass."""
-    rig = make_rig(interfaces=[{"ifname": "port0", "vni": VNI, "port": 3}])
+    rig = make_rig(interfaces=[{"ifname": "port0", "vni": VNI, "port": "web1"}])
     machine = Namespace(f"vpct-{os.getpid()}-machine")
     try:
         veth(rig.ns, "port0", machine, "eth0")
@@ -448,7 +488,7 @@ def test_interface_of_a_port(make_rig):
 
         machine.call(connect_all)
         alert = rig.alert("port_scan")
-        assert (alert["source"], alert["port_index"]) == ("10.9.0.2", 3)
+        assert (alert["source"], alert["port"]) == ("10.9.0.2", "web1") and "port_index" not in alert
         assert rig.dataplane.kinds() == ["port_scan"]
         # Taken out of the configuration, the next start leaves the interface alone.
         rig.daemon.stop()

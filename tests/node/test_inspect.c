@@ -125,7 +125,7 @@ static uint32_t index_of(const char *port)
 	const struct port *p = port_by_name(port);
 
 	assert_non_null(p);
-	return p->index;
+	return inspect_port_number(p);
 }
 
 #define A_TO_B .smac = MAC_A, .dmac = MAC_B, .src = "10.0.1.10", .dst = "10.0.1.11"
@@ -197,6 +197,21 @@ static void test_samples(void **state)
 		assert_int_equal(f[i].flags, i == 0 ? INSPECT_FIRST : i < 2 ? 0 : INSPECT_SAMPLED);
 }
 
+/* Each question to a name server is one of the first; answers are not. */
+static void test_questions(void **state)
+{
+	const struct fed *f;
+
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++)
+		pass("a", FRAME(A_TO_B, .sport = 1, .dport = 53, .payload = 30), "b");
+	for (unsigned int i = 0; i < 5; i++)
+		pass("b", FRAME(B_TO_A, .sport = 53, .dport = 1, .payload = 30), "a");
+	f = expect_fed(5 + 2);
+	for (unsigned int i = 0; i < 7; i++)
+		assert_int_equal(f[i].flags, i == 0 ? INSPECT_FIRST : i < 5 ? 0 : INSPECT_ANSWER);
+}
+
 static void test_refused(void **state)
 {
 	const struct fed *f;
@@ -266,6 +281,42 @@ static void test_running_flows(void **state)
 	expect_silence();
 }
 
+/* A port that has another's place later has another number. */
+static void test_numbers(void **state)
+{
+	struct port first = {.index = 65535, .life = 1}, second = {.index = 65535, .life = 2};
+	struct port last = {.index = 65535, .life = UINT16_MAX};
+
+	(void)state;
+	assert_int_not_equal(inspect_port_number(&first), inspect_port_number(&second));
+	for (last.life = 1; last.life != 0; last.life++)
+		assert_in_range(inspect_port_number(&last), 0, INSPECT_OUTSIDE - 1);
+}
+
+/* The last alert that was passed on. */
+static json_t *told;
+
+void __wrap_rpc_notify(const char *method, json_t *params);
+void __wrap_rpc_notify(const char *method, json_t *params)
+{
+	if (strcmp(method, "inspect.alert") == 0) {
+		json_decref(told);
+		told = json_incref(params);
+	}
+	json_decref(params);
+}
+
+static const char *alert(json_t *whose)
+{
+	json_t *params = json_pack("{s:i, s:s, s:s, s:s}", "vni", 100, "inspection", "i",
+		"detector", "port_scan", "source", "10.0.1.10");
+
+	json_object_update(params, whose);
+	json_decref(whose);
+	json_decref(graph_rpc("inspect.alert", params));
+	return json_string_value(json_object_get(told, "port"));
+}
+
 static json_t *get(void)
 {
 	return graph_rpc("inspect.get", json_object());
@@ -300,10 +351,49 @@ static void test_rpc(void **state)
 	assert_int_equal(json_array_size(json_object_get(answer, "indicators")), 0);
 	assert_int_equal(json_integer_value(json_object_get(answer, "sample")), 1);
 	json_decref(answer);
-	json_decref(graph_rpc("inspect.alert",
-		json_pack("{s:i, s:s, s:s, s:i, s:s}", "vni", 100, "inspection", "i", "detector",
-			"port_scan", "port_index", (int)index_of("a"), "source", "10.0.1.10")));
+}
+
+/* Whose port it is: by a number of this run, or by name; of an earlier run's numbers, nobody's. */
+static void test_alert(void **state)
+{
+	json_t *answer = get();
+	json_int_t run = json_integer_value(json_object_get(answer, "instance"));
+	json_int_t a = index_of("a");
+
+	(void)state;
+	json_decref(answer);
+	assert_int_not_equal(run, 0);
+	assert_string_equal(alert(json_pack("{s:I, s:I}", "instance", run, "port_index", a)), "a");
+	assert_string_equal(
+		alert(json_pack("{s:I, s:I}", "instance", run + 1, "port_index", a)), "");
+	assert_string_equal(alert(json_pack("{s:I}", "port_index", a)), "");
+	assert_string_equal(
+		alert(json_pack("{s:I, s:I}", "instance", run, "port_index", a + 65536)), "");
+	assert_string_equal(
+		alert(json_pack("{s:I, s:I}", "instance", run, "port_index", (json_int_t)-1)), "");
+	assert_string_equal(alert(json_pack("{s:I, s:n}", "instance", run, "port_index")), "");
+	assert_string_equal(alert(json_pack("{s:s}", "port", "b")), "b");
+	assert_string_equal(alert(json_pack("{s:s}", "port", "underlay")), "");
 	assert_non_null(graph_rpc_refusal("inspect.alert", json_pack("{s:i}", "vni", 100)));
+	json_decref(told);
+	told = NULL;
+}
+
+/* What is inside of a VPC: its peers, too, as they come. */
+static void test_peers_are_inside(void **state)
+{
+	json_t *answer, *prefixes;
+
+	(void)state;
+	graph_items("[[\"vpc\", 101, \"stage\", \"default\", 1450, \"" GW
+		    "\", [\"10.7.0.0/16\"], [100], 1],"
+		    "[\"vpc\", 100, \"prod\", \"default\", 1450, \"" GW
+		    "\", [\"10.0.0.0/16\"], [101], 2]]");
+	answer = get();
+	prefixes = json_object_get(json_array_get(json_object_get(answer, "vpcs"), 0), "prefixes");
+	assert_int_equal(json_array_size(prefixes), 2);
+	assert_string_equal(json_string_value(json_array_get(prefixes, 1)), "10.7.0.0/16");
+	json_decref(answer);
 }
 
 static void test_items_that_are_refused(void **state)
@@ -322,10 +412,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_first_packets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_samples, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tunnels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_running_flows, setup, teardown),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test_setup_teardown(test_rpc, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alert, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peers_are_inside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_items_that_are_refused, setup, teardown),
 	};
 
