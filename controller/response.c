@@ -256,7 +256,7 @@ static void arm(const struct controller *c, int64_t pause_ms)
 	LIST_FOREACH (r, &responses.all, link) {
 		const struct object *alert = model_get(&c->model, "alert", r->alert);
 
-		if (alert != NULL && is_active(alert->json) && r->until_ms < first)
+		if (alert != NULL && response_is_active(alert->json) && r->until_ms < first)
 			first = r->until_ms;
 	}
 	if (first == INT64_MAX)
