@@ -371,6 +371,14 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return p->flags & PKT_F_ICMP_ERROR ? related(w, m, p) : first(w, m, p);
 }
 
+/* It ends here, or waits for a neighbour that may never answer: nobody else shows it to inspection. */
+static bool is_refused(const struct pkt *p, unsigned int edge)
+{
+	return p->session == SESSION_NONE &&
+	       (edge == EDGE_DROP ||
+		       (edge == EDGE_CLASSIFY(CLASSIFY_WAIT) && !(p->flags & PKT_F_WAITED)));
+}
+
 /* What becomes of a packet that `edge` was decided for. */
 static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p, unsigned int edge)
 {
@@ -381,7 +389,7 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 		flow_log_denied(m, p);
 	if (edge == EDGE_DROP && (p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)
 		fragment_seen(m, p, (enum drop_reason)p->reason);
-	if (edge == EDGE_DROP && unlikely(inspect_any) && p->session == SESSION_NONE)
+	if (unlikely(inspect_any) && is_refused(p, edge))
 		inspect_refused(w, m);
 	/* RFC 6888 section 3: who gets no port is told. */
 	if (edge == EDGE_DROP && p->reason == DROP_NAT_EXHAUSTED)

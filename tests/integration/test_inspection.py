@@ -136,10 +136,10 @@ def test_a_beacon(cloud):
         for number in range(14):
             time.sleep(max(0, began + number * 0.4 - time.monotonic()))
             gateway = cloud.get("subnet", "s")["status"]["gateway_mac"]
-            frame = Ether(src=caller.mac, dst=gateway) / IP(src=caller.ip4, dst="203.0.113.250")
+            frame = Ether(src=caller.mac, dst=gateway) / IP(src=caller.ip4, dst="198.51.100.9")
             wire.send(frame / TCP(sport=5000 + number, dport=443, flags="S"))
     alert = alert_of(cloud, "beacon", "beacon")
-    assert is_of(alert, caller) and "203.0.113.250" in alert["targets"][0] and victim.ip4 not in alert["targets"]
+    assert is_of(alert, caller) and "198.51.100.9" in alert["targets"][0] and victim.ip4 not in alert["targets"]
 
 
 def test_a_first_contact(cloud):
@@ -167,6 +167,18 @@ def test_a_listed_address(cloud):
     assert mallory.curl(BAD, 8080)
     alert = alert_of(cloud, "mallory", "indicator")
     assert is_of(alert, mallory) and alert["targets"] == [BAD] and alert["evidence"]["list"] == "bad"
+
+
+def test_a_scan_from_outside(cloud):
+    """Of a machine's elastic address: it has no port, and the target is the machine."""
+    victim, internet = cloud.machines["victim"], cloud.outside["internet"].internet
+    cloud.create("eip", name="victim", pool="pool", port="victim")
+    internet.run("nmap", "-sS", *QUICK, "-p", "1-60", cloud.get("eip", "victim")["address"], timeout_s=60)
+    wait_for(lambda: alerts(cloud, source=internet.ip4), 20, lambda: seen(cloud))
+    alert = alerts(cloud, source=internet.ip4)[0]
+    assert is_of(alert, internet) and alert["detector"] == "port_scan" and "port" not in alert
+    assert alert["targets"] == [victim.ip4]
+    cloud.delete("eip", "victim")
 
 
 def test_a_tunnel_by_names(cloud):
