@@ -39,6 +39,8 @@ def one(cell, frame):
         raise Wrong(f"ethertype {frame[12:14].hex()}")
     source, destination = (address(frame[22:38]), address(frame[38:54])) if six else (address(frame[26:30]), address(frame[30:34]))
     first, to, count = cell.addresses()
+    if cell.ever_new and cell.case in C.FROM_OUTSIDE:
+        count = C.ELSEWHERE
     in_pool = source.version == 4 and source in ipaddress.ip_network(C.POOL)
     fresh = cell.fresh and source.version == 4 and source in ipaddress.ip_network("10.1.128.0/17")
     if cell.case in C.TO_OUTSIDE and not in_pool:
