@@ -9,6 +9,7 @@
 #include "cli/describe.h"
 #include "cli/export.h"
 #include "cli/help.h"
+#include "cli/hook.h"
 #include "cli/output.h"
 #include "cli/plot.h"
 #include "cli/top.h"
@@ -128,6 +129,21 @@ const struct command commands_own[] = {
 		.flags = plot_flags,
 		.examples = EXAMPLES("plot tx_bytes", "plot drops --port web1 --svg drops.svg"),
 		.run = plot_run},
+	{.noun = "hook",
+		.verb = "attach",
+		.help = "Puts a program of yours (eBPF) into the path of ports' packets.",
+		.args = hook_attach_args,
+		.flags = hook_attach_flags,
+		.examples = EXAMPLES("hook attach no-telnet --vpc prod --role filter no_telnet.o",
+			"hook attach hello --port web1 --role sample --mirror tap tls_hello.o"),
+		.run = hook_attach_run},
+	{.noun = "hook",
+		.verb = "detach",
+		.help = "Takes it out again, for good.",
+		.args = hook_detach_args,
+		.flags = none,
+		.examples = EXAMPLES("hook detach no-telnet"),
+		.run = hook_detach_run},
 	{.noun = "completion",
 		.help = "Prints what makes a shell complete commands, flags, values and names.",
 		.args = completion_args,

@@ -4,6 +4,7 @@
 #include "controller.h"
 #include "flow_log.h"
 #include "gateway.h"
+#include "hook.h"
 #include "mem.h"
 #include "mirror.h"
 #include "reconcile.h"
@@ -79,6 +80,7 @@ void emission_touch_vpc(struct node *node, struct object *vpc)
 	REFERRERS_FOREACH(s->from, kind_find("port"), p)
 	emission_touch_on(node, p->from);
 	mirror_touch_vpc(node, vpc);
+	hook_touch_vpc(node, vpc);
 	flow_log_touch_vpc(node, vpc);
 }
 
@@ -173,6 +175,8 @@ static void pull(struct node *node, const char *kind, const char *name)
 		emission_touch_on(node, model_get(&node->c->model, "security_group", name));
 	} else if (strcmp(kind, "indicator_list") == 0) {
 		emission_touch_on(node, model_get(&node->c->model, "indicator_list", name));
+	} else if (strcmp(kind, "mirror") == 0) {
+		mirror_touch_named(node, model_get(&node->c->model, "mirror", name));
 	} else if (strcmp(kind, "prefix_list") == 0) {
 		emission_touch_on(node, model_get(&node->c->model, "prefix_list", name));
 	} else if (address == NULL) {
@@ -289,6 +293,9 @@ void emission_touch_node(struct node *node)
 	REFERRERS_FOREACH(node->object, kind_find("port"), source)
 	REFERRERS_FOREACH(source->from, kind_find("mirror"), mirror)
 	emission_touch_on(node, mirror->from);
+	REFERRERS_FOREACH(node->object, kind_find("port"), hooked)
+	REFERRERS_FOREACH(hooked->from, kind_find("hook"), hook)
+	emission_touch_on(node, hook->from);
 	/* A machine here may have its EIP at a gateway elsewhere. */
 	REFERRERS_FOREACH(node->object, kind_find("port"), port)
 	REFERRERS_FOREACH(port->from, kind_find("eip"), eip)

@@ -5,6 +5,7 @@
 #include "emission.h"
 #include "flow_log.h"
 #include "gateway.h"
+#include "hook.h"
 #include "inspection.h"
 #include "lib/kinds.h"
 #include "mem.h"
@@ -362,6 +363,7 @@ void emission_items(const struct node *node, const struct object *object, json_t
 		{"load_balancer", emission_gateway_items},
 		{"mirror", mirror_items},
 		{"flow_log", flow_log_items},
+		{"hook", hook_items},
 	};
 
 	for (size_t i = 0; object->present && i < sizeof(makers) / sizeof(makers[0]); i++)

@@ -8,6 +8,7 @@
 #include "mirror.h"
 #include "response.h"
 #include "rules.h"
+#include "wanted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +18,7 @@ static const struct object *named(const struct node *node, const char *kind, con
 	return name != NULL ? model_get(&node->c->model, kind, name) : NULL;
 }
 
-/* The source in the words of the item; NULL: nothing of it is on the node. */
-static char *source_text(const struct node *node, const json_t *source)
+char *mirror_source_text(const struct node *node, const json_t *source)
 {
 	const struct object *port = named(node, "port", resource_text(source, "port"));
 	const struct object *subnet = named(node, "subnet", resource_text(source, "subnet"));
@@ -46,7 +46,7 @@ static void add_answers(const struct node *node, const struct object *mirror, js
 
 	json_array_foreach (ports, i, name) {
 		json_t *source = json_pack("{s:O}", "port", name);
-		char *text = source_text(node, source);
+		char *text = mirror_source_text(node, source);
 
 		if (text != NULL)
 			json_array_append_new(texts, json_string(text));
@@ -62,7 +62,7 @@ static json_t *sources_on(const struct node *node, const struct object *mirror)
 	size_t i;
 
 	json_array_foreach (json_object_get(mirror->json, "sources"), i, source) {
-		char *text = source_text(node, source);
+		char *text = mirror_source_text(node, source);
 
 		if (text != NULL)
 			json_array_append_new(texts, json_string(text));
@@ -70,6 +70,14 @@ static json_t *sources_on(const struct node *node, const struct object *mirror)
 	}
 	add_answers(node, mirror, texts);
 	return texts;
+}
+
+/* By a sampler's hook. */
+static bool is_named(const struct node *node, const struct object *mirror)
+{
+	const struct item *item = wanted_of(node, "mirror", mirror->name);
+
+	return item != NULL && item->refs > 0;
 }
 
 /* A VTEP of that address, or one that is nothing but an address. */
@@ -90,7 +98,7 @@ static json_t *vtep_of(const struct node *node, const char *address)
 bool mirror_is_on(const struct node *node, const struct object *mirror)
 {
 	json_t *sources = sources_on(node, mirror);
-	bool any = json_array_size(sources) > 0;
+	bool any = json_array_size(sources) > 0 || is_named(node, mirror);
 
 	json_decref(sources);
 	return any;
@@ -157,7 +165,8 @@ void mirror_items(const struct node *node, const struct object *mirror, json_t *
 		json_incref(target);
 		vtep = address != NULL ? vtep_of(node, address) : json_null();
 	}
-	if (json_array_size(sources) > 0 && (!away || mirror_vni(mirror) != 0))
+	if ((json_array_size(sources) > 0 || is_named(node, mirror)) &&
+		(!away || mirror_vni(mirror) != 0))
 		json_array_append_new(out,
 			mem_json(json_pack("[s, s, O, O, O, O, O, O, O, I]", "mirror", mirror->name,
 				sources, json_object_get(json, "direction"),
@@ -177,6 +186,14 @@ static void touch_home(const struct node *from, struct object *mirror)
 	NODES_FOREACH(from->c, node)
 	if (home != NULL && node->object == home && node != from)
 		emission_touch_on(node, mirror);
+}
+
+void mirror_touch_named(struct node *node, struct object *mirror)
+{
+	if (mirror == NULL)
+		return;
+	emission_touch_on(node, mirror);
+	touch_home(node, mirror);
 }
 
 static void touch_referrers(struct node *node, const struct object *object)

@@ -64,7 +64,7 @@ static void follow(struct controller *c, const struct change *ch)
 
 static void touch_port(struct controller *c, const struct change *ch)
 {
-	static const char *const users[] = {"route", "eip", "load_balancer", "mirror"};
+	static const char *const users[] = {"route", "eip", "load_balancer", "mirror", "hook"};
 
 	follow(c, ch);
 	forget_live(ch);

@@ -90,6 +90,7 @@ static const struct view_how *how_of(const char *kind)
 		{"load_balancer", &view_service},
 		{"mirror", &view_mirror},
 		{"flow_log", &view_flow_log},
+		{"hook", &view_hook},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -19,7 +19,7 @@ struct view_how {
 		const struct fan_out *fan, const json_t *said);
 };
 
-extern const struct view_how view_node, view_service, view_mirror, view_flow_log;
+extern const struct view_how view_node, view_service, view_mirror, view_flow_log, view_hook;
 
 /* Adds a count that a node says: what is none counts nothing, and no sum gets beyond what fits. Returns what was said. */
 json_int_t view_add(json_int_t *sum, const json_t *said, const char *member);

@@ -12,7 +12,8 @@
 bool wanted_is_pulled(const char *kind)
 {
 	return strcmp(kind, "vtep") == 0 || strcmp(kind, "group") == 0 ||
-	       strcmp(kind, "prefix_list") == 0 || strcmp(kind, "indicator_list") == 0;
+	       strcmp(kind, "prefix_list") == 0 || strcmp(kind, "indicator_list") == 0 ||
+	       strcmp(kind, "mirror") == 0;
 }
 
 struct item *wanted_find(const struct node *node, const char *key)

@@ -7,7 +7,7 @@
  */
 #include "node.h"
 
-/* Items that are wanted only because others name them: vteps, groups, prefix lists. */
+/* Items that are wanted only because others name them: vteps, groups, prefix lists. Mirrors also for themselves. */
 bool wanted_is_pulled(const char *kind);
 
 struct item *wanted_find(const struct node *node, const char *key);

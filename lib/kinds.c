@@ -19,6 +19,7 @@ static const struct kind *const kinds[] = {
 	&kind_load_balancer,
 	&kind_route,
 	&kind_mirror,
+	&kind_hook,
 	&kind_indicator_list,
 	&kind_inspection,
 	&kind_alert,

@@ -11,8 +11,8 @@
 
 extern const struct kind kind_tenant, kind_node, kind_vpc, kind_prefix_list, kind_security_group,
 	kind_subnet, kind_port, kind_peering, kind_eip_pool, kind_eip, kind_nat_gateway,
-	kind_load_balancer, kind_route, kind_mirror, kind_indicator_list, kind_inspection,
-	kind_alert, kind_flow_log;
+	kind_load_balancer, kind_route, kind_mirror, kind_hook, kind_indicator_list,
+	kind_inspection, kind_alert, kind_flow_log;
 
 /* The table of a port's `attachment`, also a parameter of port.attach. Ends with FIELD_END. */
 extern const struct field_variant port_attachments[];
@@ -23,6 +23,9 @@ extern const struct field tunnel_fields[];
 extern const struct field_value service_states[];
 /* What a detector counts at most, and in which time, when its inspection does not say. False: there is no such type. */
 bool inspection_detector_default(const char *type, unsigned *threshold, unsigned *window_s);
+/* The table of a mirror's or hook's source: a port, a subnet or a VPC. */
+extern const struct field mirror_source_fields[];
+bool mirror_source_check(const json_t *source, struct resource_error *error);
 /* The table of one rule of a security group. */
 extern const struct field security_rule_fields[];
 

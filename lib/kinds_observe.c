@@ -41,7 +41,7 @@ static const struct field mirror_status[] = {
 	{},
 };
 
-static const struct field source_fields[] = {
+const struct field mirror_source_fields[] = {
 	{.name = "port", .type = FIELD_REF, .ref = "port", .help = "a port", .example = "\"web1\""},
 	{.name = "subnet",
 		.type = FIELD_REF,
@@ -56,7 +56,7 @@ static const struct field source_fields[] = {
 	{},
 };
 
-static bool source_check(const json_t *source, struct resource_error *error)
+bool mirror_source_check(const json_t *source, struct resource_error *error)
 {
 	int given = (resource_text(source, "port") != NULL) +
 		    (resource_text(source, "subnet") != NULL) +
@@ -161,8 +161,8 @@ static const struct field mirror_fields[] = {
 	{.name = "sources",
 		.type = FIELD_OBJECT,
 		.flags = FIELD_REQUIRED | FIELD_LIST | FIELD_SET,
-		.fields = source_fields,
-		.check = source_check,
+		.fields = mirror_source_fields,
+		.check = mirror_source_check,
 		.max_items = 1024,
 		.column = COLUMN_TABLE,
 		.help = "whose packets are copied, as they are sent and before anything is done to "

@@ -86,6 +86,8 @@ static bool scalar_ok(const json_t *v, enum sb_type type)
 	case SB_STRING:
 	case SB_STRINGS:
 		return json_is_string(v) && json_string_length(v) < 256;
+	case SB_TEXT:
+		return json_is_string(v);
 	case SB_UINT:
 	case SB_UINTS:
 		return is_uint(v, INT64_MAX);

@@ -27,6 +27,7 @@
  *     blocks_total, quarantined}], sessions, forwarded (of them by DNAT), refused, rate_per_s}]}   of gateways that are here
  *   mirror.status {names: [..] | omitted} → {items: [{mirror, reason, ports, packets, bytes, lost}]}   reason: why copies do not reach
  *     the target now, ""; ports: how many it looks at. Also of mirrors that have their target, but no source here
+ *   hook.status {} → {items: [{hook, state: attached|detached|error, reason, jit, ports, runs, dropped, sampled, cycles, mean_cycles}]}
  *   flow_log.status {} → {items: [{name, records, lost, reason}]}   of logs that are here; reason: what is wrong with the collector, or ""
  *   usage.read {done: [instance..]} → {items, ended: [[kind, name, instance, revision, rx_packets, rx_bytes, tx_packets, tx_bytes]..]}
  *     what objects have carried (dataplane/core/usage.h); of those that have ended, the ones in `done` are not told again
@@ -76,6 +77,7 @@ enum sb_type {
 	SB_ADDRESSES, /* list of addresses */
 	SB_PREFIXES,  /* list of addresses or prefixes */
 	SB_UINTS,
+	SB_TEXT,   /* a string that may be long */
 	SB_OBJECT, /* checked by the owner of the kind */
 	SB_RULES,  /* list of texts, see struct sb_rule */
 };

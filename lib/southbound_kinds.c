@@ -183,6 +183,17 @@ const struct sb_kind sb_kinds[] = {
 		{"vteps", SB_STRINGS, .ref = "vtep", .help = "who may send them"},
 		{"revision", SB_UINT}),
 	 .help = "the end of a mirror that has sources on other nodes, to the node of its target port"},
+	{"hook", 1, COLUMNS(
+		{"name", SB_STRING},
+		{"scope", SB_STRINGS, .help = "`port NAME`, `subnet NAME`, `vpc VNI`"},
+		{"direction", SB_STRING, .help = "egress: what ports send, ingress: what they are given, both"},
+		{"role", SB_STRING, .help = "filter, sample"},
+		{"program", SB_TEXT, .help = "an ELF object in base64"},
+		{"section", SB_STRING, .help = "of it; \"\": the only one"},
+		{"budget_cycles", SB_UINT, .help = "a packet"},
+		{"mirror", SB_STRING, .nullable = true, .ref = "mirror", .help = "sample: who gets the copies"},
+		{"revision", SB_UINT}),
+	 .help = "a user's program in the path of packets"},
 	{"indicator_list", 1, COLUMNS(
 		{"name", SB_STRING},
 		{"entries", SB_PREFIXES},

@@ -131,7 +131,7 @@ static struct observe_meta meta_of_drop(const struct pkt *p, enum drop_reason re
 {
 	struct observe_meta meta = meta_of(p, OBSERVE_DROPPED, reason);
 
-	if (reason != DROP_POLICY_INGRESS)
+	if (reason != DROP_POLICY_INGRESS && reason != DROP_HOOK)
 		meta.out = LOC_NONE;
 	if (reason != DROP_TCP_STATE && reason != DROP_RATE_LIMITED && reason != DROP_QUEUE_FULL)
 		meta.session = UINT32_MAX;

@@ -45,6 +45,7 @@
 	X(NO_BUFFER,          "no_buffer",          "the packet buffers of the node are used up") \
 	X(ECN,                "ecn",                "congestion mark outside, not ECN-capable inside") \
 	X(NOT_FOR_US,         "not_for_us",         "an underlay or external packet for somebody else") \
+	X(HOOK,               "hook",               "a program that the port's packets pass said so") \
 	X(STALE,              "stale",              "its port, VPC or session went away meanwhile")
 /* clang-format on */
 

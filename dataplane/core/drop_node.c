@@ -39,7 +39,7 @@ bool drop_is_receivers(const struct pkt *p, enum drop_reason reason)
 	/* What we say ourselves is nobody's loss. */
 	if (p->in == LOC_NONE || !loc_is_port(p->out) || p->out >= node_config.ports)
 		return false;
-	return reason == DROP_POLICY_INGRESS || reason == DROP_QUEUE_FULL ||
+	return reason == DROP_POLICY_INGRESS || reason == DROP_QUEUE_FULL || reason == DROP_HOOK ||
 	       (reason == DROP_PORT_DOWN && !comes_from_off(p));
 }
 

@@ -26,6 +26,7 @@
 #include "forward/recover.h"
 #include "forward/shares.h"
 #include "health/health.h"
+#include "hook/hook.h"
 #include "lb/lb.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
@@ -105,8 +106,10 @@ static int start_tables(const struct node_config *c)
 /* What was applied before the last end. Without it the controller sends all of it again. */
 static void restore(const struct node_config *c)
 {
-	int err = c->state != NULL ? state_file_start(c->state) : 0;
+	int err;
 
+	hook_start(c->state);
+	err = c->state != NULL ? state_file_start(c->state) : 0;
 	if (err != 0)
 		log_warn(
 			"the state is not kept on disk", LOG_STR("path", c->state), LOG_ERRNO(err));
@@ -158,6 +161,7 @@ static void stop(void)
 		next = port_next(p);
 		port_leave(p);
 	}
+	hook_stop();
 	usage_file_stop();
 	flow_log_stop();
 	reaper_wait();

@@ -15,6 +15,7 @@
 #include "forward/cut.h"
 #include "forward/recover.h"
 #include "forward/verdict.h"
+#include "hook/hook.h"
 #include "lb/lb.h"
 #include "nat/nat.h"
 #include "port/port.h"
@@ -72,6 +73,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 	flow_log_turn(clock_ms());
 	cut_turn();
 	nat_turn(clock_ms());
+	hook_turn();
 }
 
 static void link_changed(struct port *port)

@@ -158,8 +158,7 @@ static enum parse_verdict parse_ipv4(struct rte_mbuf *m, struct pkt *p, struct s
 	return v;
 }
 
-/* Walks the extension headers. Offset of the upper layer from the IPv6 header, or 0: malformed. */
-static uint32_t skip_extensions(const uint8_t *l3, uint32_t room, struct pkt *p)
+uint32_t parse_skip_extensions(const uint8_t *l3, uint32_t room, struct pkt *p)
 {
 	uint32_t off = sizeof(struct rte_ipv6_hdr);
 	uint8_t next = l3[6];
@@ -216,7 +215,7 @@ static enum parse_verdict parse_ipv6(
 	if (ip_addr_is_v4(&addrs[0]) || ip_addr_is_v4(&addrs[1]))
 		return bad(p,
 			DROP_MALFORMED); /* RFC 4038 4.2: mapped addresses are not for the wire */
-	off = skip_extensions((const uint8_t *)ip, RTE_MIN(room, len), p);
+	off = parse_skip_extensions((const uint8_t *)ip, RTE_MIN(room, len), p);
 	if (off == 0 || off > RTE_MIN(room, len))
 		return bad(p, DROP_MALFORMED);
 	p->l3_len = (uint16_t)len;
@@ -278,7 +277,7 @@ static bool quote6(const uint8_t *ip, uint32_t have, struct parse_quote *q)
 
 	if (have < sizeof(struct rte_ipv6_hdr) || ip[0] >> 4 != 6)
 		return false;
-	header = skip_extensions(ip, have, &inner);
+	header = parse_skip_extensions(ip, have, &inner);
 	if (header == 0 || (inner.flags & PKT_F_LATER))
 		return false;
 	q->proto = inner.proto;

@@ -99,6 +99,10 @@ static __rte_always_inline enum parse_verdict parse_packet(
 	return PARSE_SESSION;
 }
 
+/* Walks the extension headers of the IPv6 packet at l3, of which `room` bytes are there, 40 at least. Offset of the upper layer from
+ * its header, which may be behind them; 0: malformed. Sets p->proto and the flags of fragments. */
+uint32_t parse_skip_extensions(const uint8_t *l3, uint32_t room, struct pkt *p);
+
 /* Addresses of a parsed IP packet, both families. */
 static inline void parse_addrs(
 	const struct rte_mbuf *m, const struct pkt *p, struct ip_addr *src, struct ip_addr *dst)

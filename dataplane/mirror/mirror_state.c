@@ -72,29 +72,11 @@ static int parse_target(struct mirror *m, const json_t *item, struct state_error
 	return 0;
 }
 
-/* "port web1", "subnet web", "vpc 100" */
 static int parse_scope(struct observe_scope *scope, const char *source, struct state_error *err)
 {
-	unsigned int vni;
-
-	if (sscanf(source, "vpc %u", &vni) == 1) {
-		*scope = (struct observe_scope){.kind = OBSERVE_VPC, .vni = vni};
-		return 0;
-	}
-	if (sscanf(source, "port %63s", scope->name) == 1)
-		scope->kind = OBSERVE_PORT;
-	else if (sscanf(source, "subnet %63s", scope->name) == 1)
-		scope->kind = OBSERVE_SUBNET;
-	else
-		return state_fail(err, -EINVAL, "`%s` is no source", source);
-	return 0;
-}
-
-static uint8_t directions_of(const char *direction)
-{
-	if (strcmp(direction, "egress") == 0)
-		return OBSERVE_SENT;
-	return strcmp(direction, "ingress") == 0 ? OBSERVE_GIVEN : OBSERVE_SENT | OBSERVE_GIVEN;
+	return observe_scope_parse(scope, source)
+		       ? 0
+		       : state_fail(err, -EINVAL, "`%s` is no source", source);
 }
 
 static int make_observer(
@@ -108,7 +90,7 @@ static int make_observer(
 
 	if (packet_filter_new(item_text(item, FILTER), &spec->filter, reason, sizeof(reason)) != 0)
 		return state_fail(err, -EINVAL, "filter: %s", reason);
-	spec->directions = directions_of(item_text(item, DIRECTION));
+	spec->directions = observe_directions(item_text(item, DIRECTION));
 	spec->sample = (uint32_t)item_uint(item, SAMPLE);
 	spec->snaplen = (uint32_t)item_uint(item, SNAPLEN);
 	spec->sink = sinks[m->target];

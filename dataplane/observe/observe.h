@@ -29,6 +29,7 @@
 
 #include "core/drop.h"
 #include "core/location.h"
+#include "core/pkt.h"
 #include "core/rcu.h"
 #include "lib/packet_filter.h"
 #include "port/port.h"
@@ -97,6 +98,12 @@ struct observe_scope {
 	char name[PORT_NAME_MAX]; /* PORT, SUBNET */
 };
 
+/* "port web1", "subnet web", "vpc 100", as southbound items have it. False: it is none. */
+bool observe_scope_parse(struct observe_scope *scope, const char *text);
+/* enum observe_direction of "egress", "ingress", "both". */
+uint8_t observe_directions(const char *direction);
+bool observe_scope_has(const struct observe_scope *scope, const struct port *port);
+
 struct observer_spec {
 	const struct observe_scope *scopes; /* copied */
 	unsigned int n_scopes; /* 0: looks at no port; nodes offer it packets (observe_offer) */
@@ -136,6 +143,8 @@ uint32_t observer_snaplen(const struct observer *o); /* UINT32_MAX: all */
 struct observe_counters observer_counters(const struct observer *o);
 /* How many ports it looks at now. */
 unsigned int observer_ports(const struct observer *o);
+/* Names an observer for ever: by it workers find it, or that it is gone. 0 is nobody's. */
+uint64_t observer_reference(const struct observer *o);
 /* May another one come? */
 bool observer_has_room(void);
 /* Ports have changed outside a transaction. */
@@ -154,6 +163,11 @@ static inline void observe_port(
 	if (unlikely(port->tapped & d))
 		observe_tap(port, d, pkts, n);
 }
+/* The observer of that reference; NULL: it is gone. Until the worker's next quiescent state. */
+struct observer *observer_find(uint64_t reference);
+/* What is known of a packet that the port sends or is given. */
+struct observe_meta observe_meta_of(
+	const struct port *port, enum observe_direction d, const struct pkt *p);
 /* A node shows an observer a packet: filter, sampling, take. `meta->len` and `tsc` are filled in here. False: it was not wanted.
  * The caller has `o` from a table under RCU. */
 bool observe_offer(struct observer *o, struct observe_meta *meta, struct rte_mbuf *m);

@@ -12,6 +12,7 @@ struct observer {
 	uint8_t directions;
 	uint32_t sample;
 	uint32_t snaplen;
+	uint64_t reference; /* id and a number that is not used again */
 	struct packet_filter *filter;
 	const struct observe_sink *sink;
 	void *context;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct observer *_Atomic observers[OBSERVERS_MAX];
+static uint64_t made; /* observers, ever */
 static bool taken[OBSERVERS_MAX];
 static bool ending[OBSERVERS_MAX]; /* the sight thread is to close it */
 
@@ -111,6 +112,7 @@ struct observer *observer_prepare(const struct observer_spec *spec)
 	}
 	o->filter = spec->filter;
 	o->id = (uint8_t)id;
+	o->reference = ++made * OBSERVERS_MAX + o->id;
 	taken[id] = true;
 	return o;
 }
@@ -163,6 +165,11 @@ void *observer_context(const struct observer *o)
 unsigned int observer_id(const struct observer *o)
 {
 	return o->id;
+}
+
+uint64_t observer_reference(const struct observer *o)
+{
+	return o->reference;
 }
 
 uint32_t observer_snaplen(const struct observer *o)

@@ -1,12 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which ports an observer looks at: scopes, resolved into a mask of observers at each port. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/state.h"
 #include "observe/observe_internal.h"
 #include "vpc/vpc.h"
 
-static bool scope_has(const struct observe_scope *s, const struct port *port)
+bool observe_scope_parse(struct observe_scope *scope, const char *text)
+{
+	unsigned int vni;
+
+	*scope = (struct observe_scope){.kind = OBSERVE_VPC};
+	if (sscanf(text, "vpc %u", &vni) == 1)
+		scope->vni = vni;
+	else if (sscanf(text, "port %63s", scope->name) == 1)
+		scope->kind = OBSERVE_PORT;
+	else if (sscanf(text, "subnet %63s", scope->name) == 1)
+		scope->kind = OBSERVE_SUBNET;
+	else
+		return false;
+	return true;
+}
+
+uint8_t observe_directions(const char *direction)
+{
+	if (strcmp(direction, "egress") == 0)
+		return OBSERVE_SENT;
+	return strcmp(direction, "ingress") == 0 ? OBSERVE_GIVEN : OBSERVE_SENT | OBSERVE_GIVEN;
+}
+
+bool observe_scope_has(const struct observe_scope *s, const struct port *port)
 {
 	const struct vnic *vnic = vnic_of(port);
 	const struct subnet *subnet;
@@ -28,7 +52,7 @@ static bool looks_at(const struct observer *o, const struct port *port)
 	if (strcmp(o->except, port->name) == 0)
 		return false;
 	for (unsigned int i = 0; i < o->n_scopes; i++)
-		if (scope_has(&o->scopes[i], port))
+		if (observe_scope_has(&o->scopes[i], port))
 			return true;
 	return false;
 }

@@ -47,7 +47,7 @@ void observe_lost(struct observer *o, unsigned int n)
 	o->tallies[worker_self->id].count.lost += n;
 }
 
-static struct observe_meta meta_of(
+struct observe_meta observe_meta_of(
 	const struct port *port, enum observe_direction d, const struct pkt *p)
 {
 	struct observe_meta meta = {.in = p->in, .out = LOC_NONE, .vpc = p->vpc};
@@ -133,7 +133,7 @@ static void show_all(struct observer *o, const struct port *port, enum observe_d
 			continue;
 		if (ask && !takes(o))
 			break;
-		meta = meta_of(port, d, p);
+		meta = observe_meta_of(port, d, p);
 		any |= observe_offer(o, &meta, pkts[i]);
 		ask = tally->lost != lost;
 	}
@@ -141,6 +141,13 @@ static void show_all(struct observer *o, const struct port *port, enum observe_d
 		lose_all(o, pkts + i, (uint16_t)(n - i));
 	if (any)
 		observe_offered(o);
+}
+
+struct observer *observer_find(uint64_t reference)
+{
+	struct observer *o = rcu_ptr_get(observers[reference % OBSERVERS_MAX]);
+
+	return o != NULL && o->reference == reference ? o : NULL;
 }
 
 void observe_tap(struct port *port, enum observe_direction d, struct rte_mbuf **pkts, uint16_t n)

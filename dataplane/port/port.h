@@ -121,19 +121,21 @@ struct port {
 	uint8_t state; /* enum port_state; written by the control thread */
 	struct rte_ether_addr mac;
 	struct rte_ether_addr gw_mac; /* the VPC gateway's MAC: frames to it are routed */
+	uint8_t hooked; /* whose programs are asked (enum observe_direction), see hook_sent. Written by the control thread */
 	const struct port_driver *driver;
 	void *priv;
 	struct port_counters *counters; /* [worker_count], each on its own line */
 	uint8_t port_security;
 	uint8_t n_rx_queues;
-	uint8_t role;       /* enum port_role */
-	uint8_t rx_worker;  /* worker that polls its first queue */
+	uint8_t role;      /* enum port_role */
+	uint8_t rx_worker; /* worker that polls its first queue */
 	uint8_t tapped; /* who looks (enum observe_direction), see tap_sent. Written by the control thread */
 	bool shared_device; /* a DPDK device: many machines may be behind it */
 	uint16_t
 		life; /* differs from that of the last ports of this index: for who kept the index meanwhile. Not 0 */
 	/* Observers by id (observe/): of what it sends, of what it is given. Written by the control thread, read if `tapped` */
 	_Atomic uint64_t tap_sent, tap_given;
+	_Atomic uint64_t hook_sent, hook_given; /* the same of hooks (hook/), read if `hooked` */
 	_Atomic bool polled; /* handed to that worker. Written by the control thread */
 	/* Cold. */
 	int rx_fd __rte_cache_aligned; /* of the first queue, to sleep on; or -1: must be polled */

@@ -2,6 +2,7 @@
 /* The ends of the graph: port_rx reads the ports of this worker, port_tx sends to any. */
 #include "core/control.h"
 #include "core/node.h"
+#include "hook/hook.h"
 #include "observe/fate.h"
 #include "observe/live.h"
 #include "observe/observe.h"
@@ -47,6 +48,7 @@ static uint16_t port_rx_process(
 				node_drop(graph, node, pkts[i], DROP_PORT_DOWN);
 			continue;
 		}
+		n = hook_pass(graph, node, port, OBSERVE_SENT, pkts, n);
 		rte_node_enqueue(graph, node, (rte_edge_t)RX_EDGE(port->role), (void **)pkts, n);
 	}
 	return total;
@@ -89,6 +91,7 @@ static uint16_t port_tx_process(
 
 			if (likely(port->state == PORT_ACTIVE))
 				n = live_sent(port->index, &pkts[start], n);
+			n = hook_pass(graph, node, port, OBSERVE_GIVEN, &pkts[start], n);
 			observe_port(port, OBSERVE_GIVEN, &pkts[start], n);
 			observe_sent(&pkts[start], n, OBSERVE_TO_PORT);
 			port_send(port, &pkts[start], n);

@@ -182,6 +182,11 @@ def counts(result):
 
 # A small network in which every kind is there once. The nodes are never reachable: see peer.py for those that are.
 NODE = {"kind": "node", "name": "host-a", "rpc": "/nowhere/a.sock", "vtep": "192.0.2.1"}
+# A hook's program: r0 = 1; exit. The shortest ELF object there is.
+PASS_ALL = (
+    "f0VMRgIBAQAAAAAAAAAAAAEA9wABAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAEAAAAAAAEAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQAAAAYAAAAAAAAAAAAAAAAAAADAAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAIAAAAAAAAAAAAAAAAAAAAtwAAAAEAAACVAAAAAAAAAA=="
+)
 BASE = [
     {"kind": "vpc", "name": "prod", "cidrs": ["10.0.0.0/16", "fd00:10::/48"]},
     {"kind": "vpc", "name": "shared", "cidrs": ["10.1.0.0/16"]},
@@ -231,6 +236,7 @@ BASE = [
         "filter": "tcp",
         "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7},
     },
+    {"kind": "hook", "name": "gate", "scope": [{"vpc": "prod"}], "role": "sample", "mirror": "tap", "program": PASS_ALL},
     {"kind": "indicator_list", "name": "botnets", "entries": ["203.0.113.66", "198.51.100.0/24"]},
     {
         "kind": "inspection",

@@ -18,7 +18,7 @@ def test_order_does_not_matter(controller):
         result = controller.apply(*resources)
         assert counts(result) == {**EMPTY, "created": len(resources)}
         backwards = [{"kind": kind, "names": [r["name"] for r in resources if r["kind"] == kind]} for kind in (
-            "flow_log", "inspection", "indicator_list", "mirror", "route", "load_balancer", "nat_gateway", "eip", "eip_pool", "peering", "port", "subnet", "security_group", "prefix_list", "vpc", "node", "tenant")]
+            "flow_log", "inspection", "indicator_list", "hook", "mirror", "route", "load_balancer", "nat_gateway", "eip", "eip_pool", "peering", "port", "subnet", "security_group", "prefix_list", "vpc", "node", "tenant")]
         for group in backwards:
             controller.call(f"{group['kind']}.delete", names=group["names"])
 

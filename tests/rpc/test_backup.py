@@ -47,7 +47,7 @@ def restore(controller, path, *words, **kwargs):
 
 def state(controller):
     """All objects as they are, without what says when."""
-    kinds = ["tenant", "node", "vpc", "prefix_list", "security_group", "subnet", "port", "peering", "eip_pool", "eip", "nat_gateway", "load_balancer", "route", "mirror", "indicator_list", "inspection", "flow_log"]
+    kinds = ["tenant", "node", "vpc", "prefix_list", "security_group", "subnet", "port", "peering", "eip_pool", "eip", "nat_gateway", "load_balancer", "route", "mirror", "hook", "indicator_list", "inspection", "flow_log"]
     objects = [item for kind in kinds for item in controller.call(f"{kind}.list")["items"]]
     return [{key: value for key, value in item.items() if key != "revision"} for item in objects]
 

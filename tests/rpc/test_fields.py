@@ -8,7 +8,7 @@ import json
 import os
 
 import pytest
-from harness import build_dir
+from harness import PASS_ALL, build_dir
 
 with open(os.path.join(build_dir(), "lib", "openrpc.json"), encoding="utf-8") as file:
     DOCUMENT = json.load(file)
@@ -30,6 +30,7 @@ GOOD = {
     "load_balancer": {"name": "new", "vpc": "prod", "address": "10.0.1.200"},
     "flow_log": {"name": "new", "scope": {"vpc": "prod"}, "collector": "udp://192.0.2.10:4739"},
     "mirror": {"name": "new", "sources": [{"port": "web1"}], "target": {"type": "erspan", "address": "192.0.2.200", "session_id": 7, "version": 2}},
+    "hook": {"name": "new", "scope": [{"port": "web1"}], "role": "filter", "program": PASS_ALL},
     "indicator_list": {"name": "new"},
     "inspection": {"name": "new", "scope": {"all": True}, "detectors": [{"type": "beacon"}]},
 }
@@ -49,6 +50,7 @@ EXISTING = {
     "load_balancer": "shop",
     "flow_log": "audit",
     "mirror": "tap",
+    "hook": "gate",
     "indicator_list": "botnets",
     "inspection": "east-west",
 }

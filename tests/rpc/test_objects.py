@@ -95,7 +95,8 @@ def test_delete_of_several_is_all_or_nothing(base):
 @pytest.mark.parametrize(
     "kind, name, referrers",
     [
-        ("vpc", "prod", {("subnet", "front"), ("peering", "prod-shared"), ("route", "office"), ("nat_gateway", "out"), ("load_balancer", "shop"), ("inspection", "east-west")}),
+        ("vpc", "prod", {("subnet", "front"), ("peering", "prod-shared"), ("route", "office"), ("nat_gateway", "out"), ("load_balancer", "shop"), ("inspection", "east-west"), ("hook", "gate")}),
+        ("mirror", "tap", {("hook", "gate")}),
         ("subnet", "front", {("port", "web1"), ("nat_gateway", "out"), ("flow_log", "audit")}),
         ("security_group", "web", {("port", "web1"), ("inspection", "east-west")}),
         ("indicator_list", "botnets", {("inspection", "east-west")}),

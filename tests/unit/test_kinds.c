@@ -418,6 +418,8 @@ static const struct bad mirror_bad[] = {
 	{NULL},
 };
 
+#include "kinds_hook.h"
+
 /* ---- flow_log ---- */
 
 static const struct good flow_log_good[] = {
@@ -636,6 +638,14 @@ static const struct table tables[] = {
 		"{\"name\":\"x\",\"sources\":[{\"port\":\"web1\"}],\"target\":{\"type\":"
 		"\"port\",\"port\":\"analyser\"}}",
 		mirror_good, mirror_bad},
+	{"hook",
+		"{\"name\":\"x\",\"scope\":[{\"port\":\"web1\"}],\"role\":\"filter\",\"program\":"
+		"\"" PROGRAM "\"}",
+		hook_good, hook_bad},
+	{"hook",
+		"{\"name\":\"x\",\"scope\":[{\"port\":\"web1\"}],\"role\":\"sample\",\"mirror\":"
+		"\"tap\",\"program\":\"" PROGRAM "\"}",
+		hook_sample_good, hook_sample_bad},
 	{"flow_log",
 		"{\"name\":\"x\",\"scope\":{\"vpc\":\"v\"},\"collector\":\"udp://"
 		"192.0.2.10:4739\"}",
