@@ -235,6 +235,6 @@ void api_capture_list(struct api_call *call)
 
 	LIST_FOREACH (capture, &call->c->captures->list, link)
 		if (capture->started)
-		json_array_insert_new(items, 0, shown(capture));
+			json_array_insert_new(items, 0, shown(capture));
 	api_reply(call, json_pack("{s:o}", "items", items));
 }

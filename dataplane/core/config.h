@@ -33,8 +33,8 @@ struct node_config {
 	const json_t *limits;   /* object, complete */
 	uint32_t recover_s;     /* connections in progress are picked up so long after a start */
 	const char *inspect_ifname; /* of the TAP that inspection is fed by */
-	const json_t *eal;      /* array of strings */
-	json_t *root;           /* owned */
+	const json_t *eal;          /* array of strings */
+	json_t *root;               /* owned */
 };
 
 /* Loads and checks; on a mistake it is said on stderr as FILE:LINE: key: reason. `path` NULL: defaults. 0 or -errno. */

@@ -149,7 +149,8 @@ struct port {
 	void *vnic; /* tenant ports: struct vnic of vpc/ (its addresses, groups …) */
 	struct port *next_of_name; /* of the same hash; control thread */
 };
-_Static_assert(offsetof(struct port, life) + sizeof(uint16_t) <= CACHE_LINE, "what each packet reads");
+_Static_assert(
+	offsetof(struct port, life) + sizeof(uint16_t) <= CACHE_LINE, "what each packet reads");
 _Static_assert(offsetof(struct port, rx_fd) % CACHE_LINE == 0, "what is cold stands apart");
 
 enum port_role { PORT_TENANT, PORT_UNDERLAY, PORT_EXTERNAL, PORT_HEALTH, PORT_ROLES };
