@@ -9,7 +9,7 @@ import random
 import sys
 
 import pytest
-from harness import CODES, PASS_ALL, counts
+from harness import CODES, counts
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for networ
 
 SEED = int(os.environ.get("VPC_TEST_SEED", "20260401"), 0)
 LONG = os.environ.get("VPC_TEST_SIZE") == "long"
-KINDS = ["vpc", "subnet", "port", "security_group", "peering", "eip", "nat_gateway", "load_balancer", "route", "mirror", "hook", "flow_log"]
+KINDS = ["vpc", "subnet", "port", "security_group", "peering", "eip", "nat_gateway", "load_balancer", "route", "mirror", "flow_log"]
 CHECKED = ("vpc", "port", "endpoint", "eip", "nat_gateway", "load_balancer")
 NAMES = [f"n{n}" for n in range(6)]
 
@@ -57,10 +57,6 @@ def random_resource():
         "mirror": lambda: {
             "sources": [{pick(["port", "subnet", "vpc"]): pick(NAMES)}],
             "target": pick([{"type": "port", "port": pick(NAMES)}, {"type": "erspan", "address": "192.0.2.200", "session_id": random.randint(0, 9)}]),
-        },
-        "hook": lambda: {
-            **{"scope": [{pick(["port", "subnet", "vpc"]): pick(NAMES)}], "program": PASS_ALL},
-            **pick([{"role": "filter"}, {"role": "sample", "mirror": pick(NAMES)}]),
         },
         "route": lambda: {
             **{"vpc": pick(NAMES), "destination": f"{random.randint(20, 25)}.0.0.0/8"},
@@ -185,7 +181,7 @@ def test_random_changes(cloud):
             most = max(most, check(cloud))
             seen |= {item.split("\x1f")[0] for host in cloud.hosts.values() for item in state_of(host)}
     assert most > 20, "the test has something to compare"
-    assert seen >= {*CHECKED, "snat", "dnat", "listener", "backend", "route", "mirror", "hook", "flow_log"}, seen
+    assert seen >= {*CHECKED, "snat", "dnat", "listener", "backend", "route", "mirror", "flow_log"}, seen
     exported = cloud.call("export")["resources"]
     assert counts(cloud.call("apply", resources=exported, wait=True))["unchanged"] == len(exported)
 
