@@ -68,9 +68,14 @@ static struct drop_cell *inheritance(uint32_t heir, unsigned int reason)
 
 static void forget(uint32_t owner)
 {
+	/* Only what was counted: cells that nobody has written take no memory. */
 	for (unsigned int i = 0; i < worker_count; i++)
-		memset(&workers[i].drops[(size_t)owner * DROP_MAX], 0,
-			DROP_MAX * sizeof(struct drop_cell));
+		for (unsigned int r = 0; r < DROP_MAX; r++) {
+			struct drop_cell *cell = &workers[i].drops[(size_t)owner * DROP_MAX + r];
+
+			if (cell->packets > 0)
+				memset(cell, 0, sizeof(*cell));
+		}
 	for (unsigned int r = 0; inherited != NULL && r < DROP_MAX; r++) {
 		free(inherited[owner][r]);
 		inherited[owner][r] = NULL;

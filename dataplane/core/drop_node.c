@@ -7,12 +7,13 @@
 #include "observe/fate.h"
 #include "observe/live.h"
 #include "port/port.h"
+#include "vpc/vpc.h"
 
 #define OWNER_NODE 0u
 
 size_t drop_owner_count(void)
 {
-	return 1 + (size_t)node_config.ports + node_config.vpcs + 1;
+	return 1 + (size_t)node_config.ports + VPC_INDEX_MAX;
 }
 
 uint32_t drop_owner_port(uint32_t port_index)
@@ -49,8 +50,7 @@ uint32_t drop_owner_of(const struct pkt *p, enum drop_reason reason)
 		return drop_owner_port(p->out);
 	if (p->in != LOC_NONE && loc_is_port(p->in) && p->in < node_config.ports)
 		return drop_owner_port(p->in);
-	return p->vpc != PKT_VPC_NONE && p->vpc <= node_config.vpcs ? drop_owner_vpc(p->vpc)
-								    : OWNER_NODE;
+	return p->vpc != PKT_VPC_NONE ? drop_owner_vpc(p->vpc) : OWNER_NODE;
 }
 
 uint32_t drop_owner_node(void)

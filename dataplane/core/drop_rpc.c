@@ -64,7 +64,7 @@ static void list_node(struct listing *l)
 	for (struct port *p = port_next(NULL); p != NULL; p = port_next(p))
 		if (p->role != PORT_TENANT)
 			add_owner(drop_owner_port(p->index), sums);
-	for (uint32_t i = 1; i <= node_config.vpcs; i++)
+	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++)
 		if (vpc_get(i) != NULL && vpc_get(i)->external != NULL)
 			add_owner(drop_owner_vpc(i), sums);
 	add_rows(l, NULL, NULL, sums);
@@ -84,7 +84,7 @@ static void list_ports(struct listing *l)
 
 static void list_vpcs(struct listing *l)
 {
-	for (uint32_t i = 1; i <= node_config.vpcs; i++) {
+	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++) {
 		struct drop_cell sums[DROP_MAX] = {0};
 
 		if (vpc_get(i) == NULL || vpc_get(i)->external != NULL)

@@ -10,7 +10,6 @@
 #include <rte_cycles.h>
 
 #include "base/ip_text.h"
-#include "core/config.h"
 #include "core/control.h"
 #include "core/rpc.h"
 #include "core/stats.h"
@@ -78,7 +77,7 @@ static uint32_t needed_mtu(bool v6)
 {
 	uint32_t largest = 0;
 
-	for (uint32_t i = 1; i <= node_config.vpcs; i++) {
+	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++) {
 		const struct vpc *vpc = vpc_get(i);
 
 		if (vpc != NULL && vpc->vni != 0 && vpc->mtu > largest)

@@ -14,6 +14,7 @@ import struct
 import pytest
 from lib import wait_for
 from lib.cloud import ROOT
+from lib.hook import compile_hook
 from lib.netns import in_netns
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -460,6 +461,13 @@ def lb_no_listener(cloud):
 @Maker("host-a", "raw", r"ethertype 9999")
 def unsupported(cloud):
     send(cloud, ether(cloud, type=0x9999) / Raw(bytes(46)))
+
+
+@Maker("host-a", "raw", r"10\.0\.1\.10\.5001 > 10\.0\.1\.12\.23: tcp S")
+def hook(cloud):
+    program = compile_hook("no_telnet.bpf.c", os.path.join(cloud.dir, "no_telnet.o"))
+    cloud.vpcctl("hook", "attach", "no-telnet", program, "--port", "raw", "--role", "filter", "--wait")
+    send(cloud, Ether(src=cloud.machines["raw"].mac, dst=cloud.machines["peer"].mac) / tcp("10.0.1.12", 23))
 
 
 def test_none_is_forgotten():

@@ -10,10 +10,10 @@ import subprocess
 
 import pytest
 from lib import wait_for
+from lib.hook import HOOKS, compile_hook
 from scapy.layers.inet import UDP
 
 WAIT_S = 30
-HOOKS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs", "hooks")
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,7 @@ def build(tmp_path):
             path = tmp_path / f"{name}.bpf.c"
             path.write_text(f'#include "vpc_hook.h"\nVPC_HOOK_PROGRAM int run(const struct vpc_hook *packet)\n{{\n{source}\n}}\n')
         out = tmp_path / f"{name}.o"
-        words = ["clang", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v2", "-I", HOOKS, "-c", str(path), "-o", str(out)]
-        subprocess.run(words, check=True)
-        return str(out)
+        return compile_hook(path, out)
 
     return make
 

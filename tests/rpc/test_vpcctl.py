@@ -243,7 +243,8 @@ def test_describe_shows_what_is_inside_and_who_refers(net):
     assert [o["name"] for o in vpc["inside"]["subnet"]] == ["front"]
     assert [o["name"] for o in vpc["inside"]["port"]] == ["web1"]
     assert [o["name"] for o in vpc["inside"]["route"]] == ["office"]
-    assert vpc["referrers"] == [{"kind": "peering", "name": "prod-shared"}, {"kind": "inspection", "name": "east-west"}]
+    referrers = {"peering": "prod-shared", "hook": "gate", "inspection": "east-west"}
+    assert vpc["referrers"] == [{"kind": kind, "name": name} for kind, name in referrers.items()]
     group = net.json("describe", "security-group", "web")
     assert {"kind": "port", "name": "web1"} in group["referrers"]
     lists = net.json("describe", "prefix-list", "offices")
@@ -251,7 +252,7 @@ def test_describe_shows_what_is_inside_and_who_refers(net):
     node = net.json("describe", "node", "host-a")
     assert node["events"] and all(event["name"] == "host-a" for event in node["events"])
     text = net.text("describe", "vpc", "prod")
-    for part in ("subnets (1)", "ports (1)", "referred to by (2)", "peering/prod-shared"):
+    for part in ("subnets (1)", "ports (1)", "referred to by (3)", "peering/prod-shared"):
         assert part in text
     assert "nothere" in net.error(REFUSED, "describe", "vpc", "nothere")
     assert "unknown kind" in net.error(USAGE, "describe", "nonsense", "x")
