@@ -149,6 +149,7 @@ def test_topologies_are_applied_and_unapplied(make_cloud):
 
 def test_no_file_is_left_out():
     elsewhere = {"extcap/vpc", "grafana/vpc.json", "prometheus/vpc.rules.yml", "prometheus/vpc.rules.test.yml"}  # test_capture.py, test_dashboards.py
+    elsewhere |= {"hooks/vpc_hook.h", "hooks/no_telnet.bpf.c", "hooks/tls_hello.bpf.c"}  # test_hook.py
     tested = {"meson.build", "inspect.yaml", "vpc-inspectd.service.in", *elsewhere, *EXAMPLES, *(f"{unit}.service.in" for unit in UNITS), *TOPOLOGIES, SYSUSERS, TMPFILES}
     present = set()
     for folder, _, files in os.walk(CONFIGS):
