@@ -67,6 +67,7 @@ struct flow {
 	bool icmp_error; /* rules are not asked; must be related to a session */
 	struct rte_ether_addr smac, dmac;
 	const struct flow_kept *kept; /* a session is asked again; NULL: a new flow */
+	uint8_t tries; /* so many translations that were said before are other flows' */
 	bool dry; /* only a question (`explain`): stages take nothing, no NAT port and no connection of a back end */
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */

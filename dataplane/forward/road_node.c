@@ -220,6 +220,14 @@ static bool may_begin(const struct worker *w, struct flow *f, const struct sessi
 /* A translated flow whose answers' tuple turns out to be another flow's asks for another translation, so often. */
 #define TRANSLATIONS_TRIED 8u
 
+/* A client may use a port again at once for another destination, and behind both may be the same server: a machine and a balancer that it is
+ * a back end of. Then the answers of the new connection have the tuple of one that is over, whose session goes as it does when a SYN
+ * comes on its own tuple (session/tcp.h). What is drawn is drawn anew: its holder may be anybody's. */
+static bool is_over(const struct flow *f, uint32_t holder, bool drawn)
+{
+	return f->proto == IPPROTO_TCP && !drawn && tcp_state_of(holder >> 1) >= TCP_TIME_WAIT;
+}
+
 /* The session of a flow that was walked, or the one that another worker has made of it: 0 with *ref, *made says which. Else f->reason. */
 static bool settle(const struct worker *w, struct flow *f, const struct session_key *key,
 	uint32_t hash, uint32_t change, uint32_t *ref, bool *made)
@@ -227,6 +235,7 @@ static bool settle(const struct worker *w, struct flow *f, const struct session_
 	for (unsigned int n = 1;; n++) {
 		int err = verdict_insert(f, key, change, w->now_ms, ref);
 		bool drawn = f->hold.id[HOLD_NAT] != 0;
+		uint32_t holder;
 
 		*made = err == 0;
 		if (err == 0)
@@ -234,11 +243,16 @@ static bool settle(const struct worker *w, struct flow *f, const struct session_
 		flow_release(f);
 		if (err != -EEXIST)
 			return flow_drop(f, insert_error(err), NULL, NULL, -1);
+		holder = *ref;
 		*ref = session_lookup(key, hash, &f->src, &f->dst);
 		if (*ref != SESSION_NONE)
 			return true;
 		/* Removed again meanwhile, or the answers' key belongs to another flow. */
-		if (!translate_wanted(f) || n == TRANSLATIONS_TRIED)
+		if (n < TRANSLATIONS_TRIED && is_over(f, holder, drawn))
+			session_remove(holder >> 1);
+		else if (n < TRANSLATIONS_TRIED && translate_wanted(f))
+			f->tries = (uint8_t)n;
+		else
 			return flow_drop(
 				f, drawn ? DROP_NAT_EXHAUSTED : DROP_STALE, NULL, NULL, -1);
 		if (!road_walk(f)) {

@@ -65,7 +65,8 @@ struct lb_client {
 	struct ip_addr addr, vip;
 	rte_be16_t port;
 	uint32_t now_ms;
-	bool dry; /* only a question: takes no turn, and is not remembered */
+	uint8_t tries; /* so many choices before gave it the tuple of another connection */
+	bool dry;      /* only a question: takes no turn, and is not remembered */
 };
 
 /* Whom a new connection goes to; NULL: nobody takes it. */

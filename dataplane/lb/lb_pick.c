@@ -108,6 +108,8 @@ static uint32_t hash_of(
 
 	hash = hash_mix(hash_mix(hash, client->vip.q[1]), client->addr.q[0]);
 	hash = hash_mix(hash, client->addr.q[1]);
+	if (client->tries != 0)
+		hash = hash_mix(hash, client->tries);
 	return hash_fold(hash_mix(hash, address_only ? 0 : 1 + (uint64_t)client->port));
 }
 
@@ -143,15 +145,18 @@ struct lb_backend *lb_pick(struct lb_listener *l, const struct lb_client *client
 {
 	const struct lb_config *config = rcu_ptr_get(l->config);
 	struct lb_backend *b = NULL;
+	bool persists;
 
 	if (config == NULL)
 		return NULL;
-	if (config->persistence_s != 0)
+	/* Who can not have its own this once comes back to it. */
+	persists = config->persistence_s != 0 && client->tries == 0;
+	if (persists)
 		b = entry(l, lb_persist_find(
 				     l->id, &client->addr, config->persistence_s, client->now_ms));
 	if (b == NULL)
 		b = by_scheduler(l, config->scheduler, client);
-	if (b != NULL && config->persistence_s != 0 && !client->dry)
+	if (b != NULL && persists && !client->dry)
 		lb_persist_note(l->id, &client->addr, (uint16_t)b->id, client->now_ms);
 	return b;
 }

@@ -65,6 +65,7 @@ static struct lb_backend *new_backend(struct flow *f, struct lb_listener *l)
 		.vip = f->new_dst,
 		.port = f->new_sport,
 		.now_ms = worker_self != NULL ? worker_self->now_ms : clock_ms(),
+		.tries = f->tries,
 		.dry = f->dry,
 	};
 	struct lb_backend *b = lb_pick(l, &client);

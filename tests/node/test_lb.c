@@ -328,6 +328,82 @@ static void test_open_connections_outlive_a_failed_check(void **state)
 	assert_int_equal(lb_connections(b), 1);
 }
 
+/* One way of a connection between a's port 7 and b's port 8080, seen by both as theirs; `vip`: a has called the balancer. */
+static void a_says(bool vip, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	const struct frame *direct =
+		FRAME(FROM(MAC_A, "10.0.1.10"), TO(MAC_B, "10.0.1.11"), .proto = IPPROTO_TCP,
+			.sport = 7, .dport = 8080, .seq = seq, .ack = ack, .tcp_flags = flags);
+
+	if (vip)
+		graph_expect_pass("a",
+			TCP_TO_VIP(.sport = 7, .seq = seq, .ack = ack, .tcp_flags = flags), "b",
+			TCP_AT_B(.sport = 7, .seq = seq, .ack = ack, .tcp_flags = flags));
+	else
+		graph_expect_pass("a", direct, "b", direct);
+}
+
+static void b_says(bool vip, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	graph_expect_pass("b",
+		FRAME(FROM(MAC_B, "10.0.1.11"), TO(MAC_A, "10.0.1.10"), .proto = IPPROTO_TCP,
+			.sport = 8080, .dport = 7, .seq = seq, .ack = ack, .tcp_flags = flags),
+		"a",
+		FRAME(FROM(MAC_B, vip ? VIP : "10.0.1.11"), TO(MAC_A, "10.0.1.10"),
+			.proto = IPPROTO_TCP, .sport = vip ? 80 : 8080, .dport = 7, .seq = seq,
+			.ack = ack, .tcp_flags = flags));
+}
+
+#define SYN 0x02
+#define SYN_ACK 0x12
+#define ACK 0x10
+#define FIN_ACK 0x11
+
+static void converse(bool vip, uint32_t seq)
+{
+	a_says(vip, SYN, seq, 0);
+	b_says(vip, SYN_ACK, seq, seq + 1);
+	a_says(vip, ACK, seq + 1, seq + 1);
+}
+
+static void part(bool vip, uint32_t seq)
+{
+	a_says(vip, FIN_ACK, seq + 1, seq + 1);
+	b_says(vip, FIN_ACK, seq + 1, seq + 2);
+	a_says(vip, ACK, seq + 2, seq + 2);
+}
+
+#define LB_TCP(persistence)                                                                        \
+	LISTENER("lb", "6", "80", "maglev", persistence, "", "0", "0", "false", NO_CHECK)
+#define TCP_ON(address) BACKEND("lb", "6", "80", address, "8080", "1")
+
+/* A client's kernel gives a port to connections with two destinations, since to it they are two. To the server behind both they are
+ * one after the other. */
+static void test_same_port_to_a_machine_and_by_the_balancer(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_TCP("600") "," TCP_ON("10.0.1.11") "]");
+	for (uint32_t n = 0; n < 4; n++) {
+		converse(n % 2 != 0, 1000 * n);
+		part(n % 2 != 0, 1000 * n);
+		assert_int_equal(session_used(), 1);
+	}
+}
+
+/* While the first one is open, the other one gets another back end if there is one, this once. */
+static void test_same_port_while_the_machine_is_called(void **state)
+{
+	(void)state;
+	graph_items("[" BALANCER("lb", VIP) "," LB_TCP("600") "," TCP_ON("10.0.1.11") "]");
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 8), "b", TCP_AT_B(.sport = 8));
+	converse(false, 1000);
+	graph_expect_drop("a", TCP_TO_VIP(.sport = 7), DROP_STALE);
+	graph_items("[" TCP_ON("10.0.2.10") "]");
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 7), "c", AT_C(.proto = IPPROTO_TCP, .sport = 7));
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 9), "b", TCP_AT_B(.sport = 9));
+	part(false, 1000);
+}
+
 static void test_fail_open(void **state)
 {
 	(void)state;
@@ -544,6 +620,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_down_and_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_open_connections_outlive_a_failed_check, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_same_port_to_a_machine_and_by_the_balancer, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_same_port_while_the_machine_is_called, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fail_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_allow_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_persistence, setup, teardown),
