@@ -10,8 +10,8 @@
  * else to let it go on. As a sampler it says 0 to pass it over, anything else to have it copied to the hook's mirror.
  *
  * It reads this structure and its own stack of 512 bytes, and nothing else: there are no maps, helpers, global variables or
- * other functions, and jumps go forward only (unroll loops: `#pragma unroll`). An index into `frame` is to be bounded by a mask or a
- * comparison that the verifier sees: frame[i & 127].
+ * other functions, and jumps go forward only (unroll loops: `#pragma unroll`). An index into `frame` is to be bounded by a
+ * mask, which the verifiers see: frame[i & 127].
  *
  * What is here stays as it is; later versions only add behind `frame`. Numbers are in the byte order of the machine, `frame` is as on the wire.
  */

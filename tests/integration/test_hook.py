@@ -100,6 +100,14 @@ def test_filter(cloud, build, attach):
     assert not connects(cloud, 23, timeout_s=1)
 
 
+@pytest.mark.parametrize("example", sorted(name for name in os.listdir(HOOKS) if name.endswith(".bpf.c")))
+def test_examples(cloud, build, attach, example):
+    """Every example is compiled, passes verification and is attached."""
+    name = example.split(".")[0].replace("_", "-")
+    attach(name, build(os.path.join(HOOKS, example), name), "--port", "left", "--role", "filter")
+    until(cloud, name, state="attached", ports=1)
+
+
 def test_sample(cloud, build, attach):
     cloud.create("mirror", name="tap", sources=[], target={"type": "port", "port": "analyser"})
     try:

@@ -49,7 +49,7 @@ vrrp_instance VI6 {{
 """
 
 
-@pytest.fixture(scope="module", params=["ipv4", "ipv6"], ids=["over-ipv4", "over-ipv6"])
+@pytest.fixture(scope="module", params=["ipv4", pytest.param("ipv6", marks=pytest.mark.long)], ids=["over-ipv4", "over-ipv6"])
 def cloud(make_module_cloud, request):
     cloud = make_module_cloud(hosts=2, underlay=request.param)
     cloud.network("v", {"s": {"cidr": "10.0.1.0/24", "cidr6": "fd00:0:0:1::/64"}})

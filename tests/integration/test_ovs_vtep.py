@@ -14,7 +14,7 @@ from lib.vtep_cases import two_ends
 pytestmark = pytest.mark.skipif(not os.path.exists(SCHEMA), reason="needs openvswitch-switch")
 
 
-@pytest.fixture(scope="module", params=["ipv4", "ipv6"], ids=["over-ipv4", "over-ipv6"])
+@pytest.fixture(scope="module", params=["ipv4", pytest.param("ipv6", marks=pytest.mark.long)], ids=["over-ipv4", "over-ipv6"])
 def cloud(make_module_cloud, request):
     return two_ends(
         make_module_cloud(hosts=1, underlay=request.param),
