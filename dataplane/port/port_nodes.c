@@ -49,6 +49,9 @@ static uint16_t port_rx_process(
 			continue;
 		}
 		n = hook_pass(graph, node, port, OBSERVE_SENT, pkts, n);
+		/* A node that is given nothing is put into the list of those that wait each time, which has room for each of them once. */
+		if (unlikely(n == 0))
+			continue;
 		rte_node_enqueue(graph, node, (rte_edge_t)RX_EDGE(port->role), (void **)pkts, n);
 	}
 	return total;

@@ -155,6 +155,39 @@ static void test_filter_burst(void **state)
 	graph_expect_dropped(DROP_HOOK, 34);
 }
 
+/* Ports of which nothing is left, in one turn of the graph: more than it has room for nodes that wait. */
+static void test_filter_all(void **state)
+{
+	const unsigned int ports = 50;
+	struct hook_item all = at_a;
+	char name[8];
+
+	(void)state;
+	for (unsigned int i = 0; i < ports; i++) {
+		char item[300];
+
+		snprintf(item, sizeof(item),
+			"[[\"port\", \"p%u\", 100, \"web\", \"02:cc:00:00:00:%02x\", "
+			"[\"10.0.1.%u\"], [\"any\"], true, [], true, null, {\"type\": \"stub\"}, "
+			"1]]",
+			i, i, i + 30);
+		graph_items(item);
+	}
+	graph_forget_announcements();
+	all.scope = "\"vpc 100\"";
+	put(&all, never, LENGTH(never));
+	for (unsigned int turn = 1; turn <= 3; turn++) {
+		for (unsigned int i = 0; i < ports; i++) {
+			snprintf(name, sizeof(name), "p%u", i);
+			graph_send(name, FRAME(A_TO_C(8))->bytes, FRAME(A_TO_C(8))->len);
+		}
+		graph_run();
+		graph_expect_dropped(DROP_HOOK, ports);
+	}
+	graph_delete("[[\"hook\", \"h\"]]");
+	graph_expect_pass("a", FRAME(A_TO_C(8)), "c", FRAME(A_AT_C(8)));
+}
+
 static void test_filter_ingress(void **state)
 {
 	struct hook_item h = at_a;
@@ -580,6 +613,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_filter_egress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_filter_burst, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_filter_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_filter_ingress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sample, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sample_and_filter, setup, teardown),
