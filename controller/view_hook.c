@@ -30,6 +30,11 @@ struct summary {
 	json_t *nodes;
 };
 
+static void add_count(json_t *object, const char *member, json_int_t count)
+{
+	json_object_set_new(object, member, mem_json(json_integer(count)));
+}
+
 /* Why it does not run there, as far as the controller knows; NULL: the node is to be asked. */
 static const char *known_state(
 	const struct node *node, const struct object *hook, const char **reason)
@@ -43,38 +48,41 @@ static const char *known_state(
 	return "pending";
 }
 
-/* `said`: the node's item of hook.status, or NULL. */
+/* What it says of itself. `said`: its item of hook.status, or NULL. */
+static const char *said_state(const json_t *said, const char **reason)
+{
+	const char *state = resource_text(said, "state");
+
+	*reason = resource_text(said, "reason");
+	if (*reason == NULL)
+		*reason = "";
+	if (state != NULL)
+		return states[rank_of(state)];
+	return "attached"; /* it was not asked, or has not answered */
+}
+
 static void add_node(
 	struct summary *s, const struct node *node, const struct object *hook, const json_t *said)
 {
 	const char *reason, *state = known_state(node, hook, &reason);
+	json_t *shown;
 
-	if (state == NULL && said != NULL) {
-		state = resource_text(said, "state");
-		reason = resource_text(said, "reason");
-	}
-	if (state == NULL) { /* it was not asked, or has not answered */
-		state = "attached";
-		reason = "";
-	}
+	if (state == NULL)
+		state = said_state(said, &reason);
 	if (rank_of(state) > s->rank) {
 		s->rank = rank_of(state);
 		free(s->reason);
 		s->reason = mem_printf("node `%s`: %s", node->name, reason);
 	}
-	s->ports += resource_integer(said, "ports", 0);
-	s->runs += resource_integer(said, "runs", 0);
-	s->dropped += resource_integer(said, "dropped", 0);
-	s->sampled += resource_integer(said, "sampled", 0);
-	s->cycles += resource_integer(said, "cycles", 0);
-	json_array_append_new(
-		s->nodes, mem_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "node",
-				  node->name, "state", state, "reason", reason, "ports",
-				  resource_integer(said, "ports", 0), "runs",
-				  resource_integer(said, "runs", 0), "dropped",
-				  resource_integer(said, "dropped", 0), "sampled",
-				  resource_integer(said, "sampled", 0), "mean_cycles",
-				  resource_integer(said, "mean_cycles", 0))));
+	shown = mem_json(
+		json_pack("{s:s, s:s, s:s}", "node", node->name, "state", state, "reason", reason));
+	add_count(shown, "ports", view_add(&s->ports, said, "ports"));
+	add_count(shown, "runs", view_add(&s->runs, said, "runs"));
+	add_count(shown, "dropped", view_add(&s->dropped, said, "dropped"));
+	add_count(shown, "sampled", view_add(&s->sampled, said, "sampled"));
+	add_count(shown, "mean_cycles", view_add(&(json_int_t){0}, said, "mean_cycles"));
+	view_add(&s->cycles, said, "cycles");
+	json_array_append_new(s->nodes, shown);
 }
 
 static const json_t *item_of(const struct fan_out *fan, const struct node *node, const char *name)

@@ -12,7 +12,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from harness import BASE
+from harness import BASE, PASS_ALL
 from lib import wait_for
 from lib.rpc import RpcError
 from vpcctl import PROGRAM, environment
@@ -149,6 +149,20 @@ def test_figures(hostile):
             except RpcError as e:
                 assert e.code > 0, e
         metrics(controller)
+
+
+def test_hooks(hostile):
+    """Of hooks: a state without a reason, states that there are none of, sums beyond what fits."""
+    controller, peer = hostile
+    controller.apply({"kind": "hook", "name": "gate", "scope": [{"vpc": "prod"}], "role": "filter", "program": PASS_ALL})
+    wait_for(lambda: controller.call("hook.get", name="gate")["status"]["state"] == "attached", 20, "the hook")
+    most = 2**63 - 1
+    for said in ({"state": "attached"}, {"state": "broken"}, {"state": 3, "reason": 4}, {"reason": "?"}, {"state": "attached", "reason": "", "runs": -1, "cycles": -most}, {"runs": most, "cycles": most, "ports": most, "mean_cycles": -1}):
+        peer.answers["hook.status"] = {"items": [{}, 5, {"hook": "gate", **said}]}
+        status = controller.call("hook.get", name="gate")["status"]
+        assert status["state"] == ("error" if said.get("state") == "broken" else "attached"), (said, status)
+        assert min(status[k] for k in ("ports", "runs", "dropped", "sampled", "mean_cycles")) >= 0, (said, status)
+        assert status["nodes"][0]["node"] == "host-a" and status["nodes"][0]["mean_cycles"] >= 0
 
 
 def test_alerts(hostile):
