@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Ports: a machine's connection to a subnet. */
+#include <string.h>
+
 #include "lib/kinds.h"
 
 #define SOCKET_PATH_MAX 107 /* what fits sockaddr_un */
@@ -308,6 +310,17 @@ static bool addresses_check(const json_t *port, struct resource_error *error)
 	return true;
 }
 
+/* What every node calls a port of its own, in captures and counters. */
+#define RESERVED "underlay"
+
+static bool port_check(const json_t *port, struct resource_error *error)
+{
+	if (strcmp(resource_text(port, "name"), RESERVED) == 0)
+		return resource_fail(
+			error, "/name", "`" RESERVED "` is the name of a port that nodes have");
+	return addresses_check(port, error);
+}
+
 const struct kind kind_port = {
 	.name = "port",
 	.plural = "ports",
@@ -316,7 +329,7 @@ const struct kind kind_port = {
 	.fields = port_fields,
 	.filters = port_filters,
 	.verbs = port_verbs,
-	.check = addresses_check,
+	.check = port_check,
 	.example = "{\"name\": \"web1\", \"subnet\": \"web\", \"node\": \"host-a\", "
 		   "\"security_groups\": [\"web\"], \"attachment\": {\"type\": \"tap\", "
 		   "\"ifname\": \"tap-web1\"}}",

@@ -97,6 +97,9 @@ static int find_or_make_port(const json_t *item, struct change *c, struct state_
 	if (rc != 0)
 		return rc;
 	c->port = port_by_name(name);
+	/* The underlay's name could be a tenant's port's. */
+	if (c->port != NULL && c->port->role != PORT_TENANT)
+		return state_fail(err, -EINVAL, "`%s` is a port of the node itself", name);
 	if (c->port != NULL)
 		return 0;
 	c->port = port_new(name, PORT_TENANT);

@@ -301,6 +301,23 @@ static void test_arp(void **state)
 	graph_dropped_any();
 }
 
+/* A tenant's port of its name does not take it over. */
+static void test_name(void **state)
+{
+	const struct frame *f = FRAME(.smac = MAC_A, .dmac = MAC_R, .src = "10.0.1.10",
+		.dst = "10.0.1.20", .sport = 1, .dport = 2);
+	uint16_t len;
+
+	(void)state;
+	assert_false(graph_try("[" PORT(GRAPH_UNDERLAY, "web", "02:aa:00:00:00:09", "10.0.1.99",
+				       "fd00:1:0:1::99") "]",
+		"[]"));
+	graph_send("a", f->bytes, f->len);
+	graph_run();
+	assert_memory_equal(sent_inner(OVER_IPV4, &len), f->bytes, f->len);
+	assert_int_equal(len, f->len);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -314,6 +331,7 @@ int main(void)
 		T(test_padding),
 		T(test_for_others),
 		T(test_arp),
+		T(test_name),
 	};
 
 	graph_start();

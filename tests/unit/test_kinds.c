@@ -276,6 +276,7 @@ static const struct good port_good[] = {
 
 static const struct bad port_bad[] = {
 	BAD_COMMON,
+	{"name", "\"underlay\"", NULL, "that nodes have"},
 	{"subnet", "null", NULL, "is required"},
 	{"subnet", "[\"a\"]", NULL, "must be a string, not a list"},
 	{"node", "\"Host\"", NULL, "is no name"},
