@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/node.h"
+#include "core/rcu.h"
 #include "core/worker.h"
 #include "vpc/vpc.h"
 
@@ -87,16 +88,55 @@ uint32_t drop_owner_of_vpc(uint32_t vpc_index)
 	return vpc_get(vpc_index) != NULL ? drop_owner_vpc(vpc_index) : drop_owner_node();
 }
 
-void drop_pass_on(uint32_t owner, uint32_t heir)
+/* An owner that ends: workers may count to it yet. */
+struct ending {
+	uint32_t owner, heir;
+	uint64_t passed[DROP_MAX];
+};
+
+/* Gives the heir what was counted since the last time. */
+static void pass(struct ending *e)
 {
 	for (unsigned int r = 1; r < DROP_MAX; r++) {
 		struct drop_cell sum = {0}, *left;
+		uint64_t packets;
 
-		if (drop_sum(owner, (enum drop_reason)r, &sum) &&
-			(left = inheritance(heir, r)) != NULL)
+		if (!drop_sum(e->owner, (enum drop_reason)r, &sum))
+			continue;
+		packets = sum.packets;
+		sum.packets -= e->passed[r];
+		e->passed[r] = packets;
+		if (sum.packets > 0 && (left = inheritance(e->heir, r)) != NULL)
 			add(left, &sum);
 	}
-	forget(owner);
+}
+
+static void end(void *arg)
+{
+	struct ending *e = arg;
+
+	pass(e);
+	forget(e->owner);
+	free(e);
+}
+
+static void end_unpassed(void *owner)
+{
+	forget((uint32_t)(uintptr_t)owner);
+}
+
+void drop_pass_on(uint32_t owner, uint32_t heir)
+{
+	struct ending *e = calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		rcu_defer(end_unpassed, (void *)(uintptr_t)owner);
+		return;
+	}
+	e->owner = owner;
+	e->heir = heir;
+	pass(e);
+	rcu_defer(end, e);
 }
 
 __attribute__((destructor)) static void free_all(void)

@@ -131,8 +131,8 @@ void drop_count_at(uint32_t owner, const struct rte_mbuf *m, enum drop_reason re
 struct drop_cell;
 /* Adds an owner's drops for a reason to `sum`, which has the later of both last packets; false: there are none. Control thread. */
 bool drop_sum(uint32_t owner, enum drop_reason reason, struct drop_cell *sum);
-/* The owner ends and its index will be somebody else's: `heir` has its drops from now on, so that the sum of all stays what it is. Control
- * thread, when no worker counts to it any more. */
+/* The owner ends and its index will be somebody else's: `heir` has its drops from now on, those that workers count to it until the grace
+ * period is over with its end, so that the sum of all stays what it is. Control thread, when workers can no longer find the owner. */
 void drop_pass_on(uint32_t owner, uint32_t heir);
 
 /* Links all nodes and makes a graph for each worker. 0 or -errno, logged. Control thread, once. */

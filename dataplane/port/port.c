@@ -289,7 +289,6 @@ static void port_release(void *arg)
 	struct port *port = arg;
 
 	tell_usage(port, usage_ended);
-	drop_pass_on(drop_owner_port(port->index), drop_owner_of_vpc(port->vpc_index));
 	free(port->counters);
 	free(port);
 }
@@ -305,6 +304,7 @@ void port_free(struct port *port)
 	rcu_ptr_set(port_table.ports[port->index], NULL);
 	used--;
 	tell_usage(port, usage_ending);
+	drop_pass_on(drop_owner_port(port->index), drop_owner_of_vpc(port->vpc_index));
 	rcu_defer(port_release, port);
 }
 

@@ -244,14 +244,6 @@ static void vpc_free(void *arg)
 	free(vpc);
 }
 
-static void vpc_release(void *arg)
-{
-	const struct vpc *vpc = arg;
-
-	drop_pass_on(drop_owner_vpc(vpc->index), drop_owner_node());
-	vpc_free(arg);
-}
-
 void vpc_drop(struct vpc *vpc)
 {
 	epoch_free(vpc->epoch);
@@ -297,6 +289,7 @@ void vpc_settle(void)
 
 		retired_vpcs = vpc->next_dirty;
 		epoch_free(vpc->epoch);
-		rcu_defer(vpc_release, vpc);
+		drop_pass_on(drop_owner_vpc(vpc->index), drop_owner_node());
+		rcu_defer(vpc_free, vpc);
 	}
 }
