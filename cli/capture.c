@@ -145,13 +145,31 @@ static bool print_line(
 	return fflush(stdout) == 0;
 }
 
+/* What the command line alone tells to be wrong. */
+static const char *misuse(const json_t *params)
+{
+	static const char *const scopes[] = {"port", "vpc", "node"};
+	unsigned given = 0;
+
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+		given += json_object_get(params, scopes[i]) != NULL;
+	if (given > 1)
+		return "only one of --port, --vpc and --node";
+	if (!given && !resource_boolean(params, "drops", false))
+		return "one of --port, --vpc, --node and --drops says what to capture";
+	return NULL;
+}
+
 int capture_run(struct cli *cli, const struct command *command, json_t *params)
 {
-	json_t *question = json_deep_copy(params);
+	json_t *question;
 	struct capture_stream stream = {.packet = print_line, .ctx = cli};
-	const char *path = resource_text(params, "write");
+	const char *path = resource_text(params, "write"), *wrong = misuse(params);
 
 	(void)command;
+	if (wrong)
+		return cli_fail(CLI_USAGE, "%s", wrong);
+	question = json_deep_copy(params);
 	json_object_del(question, "write");
 	capture_join_filter(question);
 	if (path)

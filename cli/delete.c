@@ -6,6 +6,7 @@
 #include "cli/apply.h"
 #include "cli/client.h"
 #include "cli/files.h"
+#include "cli/output.h"
 
 const struct field delete_flags[] = {
 	{.name = "file",
@@ -66,16 +67,27 @@ static json_t *existing(
 	return chosen;
 }
 
-static void show(const struct cli *cli, const char *kind, const json_t *names, bool dry_run)
+/* What the command is to do, and what has become of it. */
+struct deletion {
+	struct cli *cli;
+	bool dry_run, late; /* late: something is stored, but not yet obeyed everywhere */
+	json_t *deleted;    /* [{kind, name}], for -o json and yaml, which come at the end */
+};
+
+static void show(struct deletion *d, const char *kind, const json_t *names)
 {
+	const enum options_format format = d->cli->options.format;
 	json_t *name;
 	size_t index;
 
 	json_array_foreach ((json_t *)names, index, name) {
-		if (cli->options.format == FORMAT_NAME)
+		if (format == FORMAT_JSON || format == FORMAT_YAML)
+			json_array_append_new(
+				d->deleted, json_pack("{s:s, s:O}", "kind", kind, "name", name));
+		else if (format == FORMAT_NAME)
 			printf("%s/%s\n", kind, json_string_value(name));
 		else
-			printf("%s %s %s\n", dry_run ? "would delete" : "deleted", kind,
+			printf("%s %s %s\n", d->dry_run ? "would delete" : "deleted", kind,
 				json_string_value(name));
 	}
 }
@@ -91,15 +103,14 @@ static json_t *names_from(const json_t *names, size_t from)
 }
 
 /* A change that is stored but not yet obeyed everywhere (--wait) is no reason to leave the rest. */
-static int delete_kind(
-	struct cli *cli, const struct kind *kind, json_t *names, bool dry_run, bool *late)
+static int delete_kind(struct deletion *d, const struct kind *kind, json_t *names)
 {
 	json_t *result = NULL, *error = NULL;
 	bool stored = false;
 	int status = CLI_OK;
 
-	if (!dry_run)
-		status = client_try(cli, method_of(kind, "delete")->name,
+	if (!d->dry_run)
+		status = client_try(d->cli, method_of(kind, "delete")->name,
 			json_pack("{s:O}", "names", names), &result, &error);
 	if (status == CLI_REFUSED) {
 		stored = resource_integer(error, "code", 0) == ERROR_UNAVAILABLE &&
@@ -108,13 +119,13 @@ static int delete_kind(
 	}
 	json_decref(result);
 	if (status == CLI_OK || stored)
-		show(cli, kind->name, names, dry_run);
-	*late = *late || stored;
+		show(d, kind->name, names);
+	d->late = d->late || stored;
 	return stored ? CLI_OK : status;
 }
 
 /* Those that refer to others before these. */
-static int delete_all(struct cli *cli, const json_t *chosen, bool dry_run, bool *late)
+static int delete_all(struct deletion *d, const json_t *chosen)
 {
 	int status = CLI_OK;
 
@@ -126,7 +137,7 @@ static int delete_all(struct cli *cli, const json_t *chosen, bool dry_run, bool 
 			from += RESOURCE_LIST_MAX) {
 			json_t *some = names_from(names, from);
 
-			status = delete_kind(cli, kind, some, dry_run, late);
+			status = delete_kind(d, kind, some);
 			json_decref(some);
 		}
 	}
@@ -137,23 +148,29 @@ int delete_run(struct cli *cli, const struct command *command, json_t *params)
 {
 	struct files *files = files_read(json_object_get(params, "file"));
 	json_t *known = NULL, *chosen;
-	const bool dry_run = resource_boolean(params, "dry_run", false);
-	bool late = false;
+	struct deletion d = {.cli = cli,
+		.dry_run = resource_boolean(params, "dry_run", false),
+		.deleted = json_array()};
 	int status;
 
 	(void)command;
-	if (!files)
+	if (!files) {
+		json_decref(d.deleted);
 		return CLI_USAGE;
+	}
 	status = client_call(cli, "export", NULL, &known);
 	if (status == CLI_OK) {
 		chosen = existing(files, json_object_get(known, "resources"),
 			resource_boolean(params, "ignore_missing", false), &status);
 		if (status == CLI_OK)
-			status = delete_all(cli, chosen, dry_run, &late);
-		if (status == CLI_OK && late)
+			status = delete_all(&d, chosen);
+		if (status == CLI_OK && d.late)
 			status = CLI_REFUSED;
+		if (status == CLI_OK || json_array_size(d.deleted))
+			output_resources(cli, d.deleted);
 		json_decref(chosen);
 	}
+	json_decref(d.deleted);
 	json_decref(known);
 	files_free(files);
 	return status;

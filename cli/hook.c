@@ -161,7 +161,10 @@ int hook_detach_run(struct cli *cli, const struct command *command, json_t *para
 	int status = client_call(cli, "hook.delete", json_pack("{s:s}", "name", name), &result);
 
 	(void)command;
-	if (status == CLI_OK)
+	if (status == CLI_OK &&
+		(cli->options.format == FORMAT_JSON || cli->options.format == FORMAT_YAML))
+		status = output_value(cli, method_find("hook.delete")->result, result);
+	else if (status == CLI_OK)
 		printf("detached hook %s\n", name);
 	json_decref(result);
 	return status;

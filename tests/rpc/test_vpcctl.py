@@ -332,6 +332,8 @@ def test_what_the_server_refuses(net):
         ("vpc list --socket a --server b", "exclude"),
         ("completion tcsh", "bash or zsh"),
         ("help nonsense", "unknown command"),
+        ("capture", "one of --port, --vpc, --node and --drops"),
+        ("capture --port a --node b", "only one of --port, --vpc and --node"),
         ("vpc list --server ftp://x", "http://host:port"),
         ("vpc list --server x", "--server x: it must be http://host:port"),
         ("vpc list --server http://", "http://host:port"),

@@ -114,12 +114,15 @@ def test_delete_files(net, tmp_path):
     file = tmp_path / "net.yaml"
     file.write_text(stream([{"kind": r["kind"], "name": r["name"]} for r in ALL]))
     assert len(net.lines("delete", "-f", str(file), "--dry-run")) == len(ALL)
+    listed = net.json("delete", "-f", str(file), "--dry-run")
+    assert len(listed) == len(ALL) and {"kind": "vpc", "name": "prod"} in listed
     assert len(net.controller.call("export")["resources"]) == len(ALL)
     said = net.lines("delete", "-f", str(file))
     assert said.index("deleted port web1") < said.index("deleted subnet front") < said.index("deleted vpc prod")
     assert net.controller.call("export")["resources"] == []
     assert "does not exist" in net.error(REFUSED, "delete", "-f", str(file))
     assert net.text("delete", "-f", str(file), "--ignore-missing") == ""
+    assert net.json("delete", "-f", str(file), "--ignore-missing") == []
 
 
 def test_delete_goes_on_when_a_node_is_late(net):
