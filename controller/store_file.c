@@ -58,6 +58,15 @@ static int lock(const char *path)
 	return rc;
 }
 
+/* SQLite would let everybody read it. What it puts beside the store gets the store's mode. */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int store_file_claim(const char *path)
 {
 	int rc = make_directories(path);
@@ -72,5 +81,7 @@ int store_file_claim(const char *path)
 		log_error("the store is locked by another process", LOG_STR("path", path));
 	else if (rc < 0)
 		log_error("cannot lock the store", LOG_STR("path", path), LOG_ERRNO(rc));
+	else
+		make_private(path);
 	return rc;
 }

@@ -140,6 +140,13 @@ def test_socket(make_controller):
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660
 
 
+def test_the_store_is_for_its_owner(make_controller):
+    controller = make_controller()
+    controller.call("vpc.create", name="v", cidrs=["10.0.0.0/8"])
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        assert stat.S_IMODE(os.stat(os.path.join(controller.dir, name)).st_mode) == 0o600, name
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_clean_stop(make_controller, number):
     controller = make_controller()
