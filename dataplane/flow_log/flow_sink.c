@@ -45,6 +45,7 @@ struct flow_sink {
 	/* The thread's. */
 	char log[FLOW_NAME_MAX], node[FLOW_NAME_MAX];
 	bool json;
+	bool found; /* its file has been there */
 	struct flow_link link;
 	struct ipfix_writer ipfix;
 	struct flow_json lines;
@@ -305,6 +306,23 @@ static bool deliver(struct flow_sink *s, struct place *at)
 	return s->n_batch == 0;
 }
 
+/*
+ * Whether it is there is to be known before there is anything to tell it. A file that was found is opened for records only:
+ * it may be renamed or removed at any time.
+ */
+static bool is_away(struct flow_sink *s)
+{
+	if (s->link.type == FLOW_LINK_TCP)
+		return open_link(s) != 0;
+	if (s->link.type != FLOW_LINK_FILE || s->found)
+		return false;
+	s->found = flow_link_open(&s->link) == 1;
+	flow_link_close(&s->link);
+	if (s->found)
+		s->retry_ms = 0;
+	return !s->found;
+}
+
 /* ---- The thread: its queue ---- */
 
 static void take(struct flow_sink *s)
@@ -365,6 +383,8 @@ static void *run(void *arg)
 	struct place at = {0, 0};
 	bool waiting = false;
 
+	if (s->link.type == FLOW_LINK_FILE)
+		publish(s, is_away(s));
 	pthread_mutex_lock(&s->lock);
 	while (wait_for_records(s, waiting)) {
 		if (s->n_batch == 0) {
@@ -376,10 +396,7 @@ static void *run(void *arg)
 		if (s->n_batch > 0) {
 			waiting = !deliver(s, &at);
 		} else {
-			/* Whether it is there is to be known before there is anything to tell it. */
-			bool away = s->link.type == FLOW_LINK_TCP && open_link(s) != 0;
-
-			publish(s, away);
+			publish(s, is_away(s));
 		}
 		pthread_mutex_lock(&s->lock);
 	}

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "flow_log/flow_sink.h"
 #include "flow_log/ipfix.h"
@@ -264,12 +266,57 @@ static void test_end(void **state)
 	close(fd);
 }
 
+static void wait_for_reason_to_go(struct flow_sink *sink)
+{
+	struct flow_sink_figures figures;
+
+	for (unsigned int i = 0; i < WAIT_MS / 10; i++) {
+		flow_sink_figures(sink, &figures);
+		if (figures.reason[0] == '\0')
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	fail_msg("still: %s", figures.reason);
+}
+
+/* A file that can not be made is told of before there is any record, and so is that it can be by now. */
+static void test_file(void **state)
+{
+	char top[] = "/tmp/vpc-flow-sink.XXXXXX", directory[64], path[80], collector[96];
+	struct flow_tally *tally = flow_tally_new();
+	struct flow_sink_figures figures;
+	struct flow_sink *sink;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	snprintf(directory, sizeof(directory), "%s/later", top);
+	snprintf(path, sizeof(path), "%s/log", directory);
+	snprintf(collector, sizeof(collector), "file:%s", path);
+	sink = open_sink(collector, tally);
+	wait_for_reason(sink);
+	flow_sink_figures(sink, &figures);
+	assert_non_null(strstr(figures.reason, "No such file"));
+	assert_int_equal(mkdir(directory, 0700), 0);
+	wait_for_reason_to_go(sink);
+	put(sink, 1);
+	flow_sink_close(sink);
+	assert_true(flow_sinks_wait());
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 0);
+	flow_tally_put(tally);
+	unlink(path);
+	rmdir(directory);
+	rmdir(top);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_away),
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
