@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define CHUNK 1000
+#define CHUNK_BYTES (1u << 20) /* about; a node takes no message of more than 64 MiB */
 #define CALL_TIMEOUT_MS 30000
 #define AGAIN_MIN_S 5
 #define AGAIN_MAX_S 300
@@ -365,21 +366,38 @@ static void send_chunk(struct node *node, bool deletion, json_t *list)
 			deletion ? "keys" : "items", list));
 }
 
+/* About the bytes of its text. Objects in items are small. */
+static size_t size_of(const json_t *value)
+{
+	json_t *entry;
+	size_t size = 24, i;
+
+	if (json_is_string(value))
+		return json_string_length(value) + 4;
+	json_array_foreach ((json_t *)value, i, entry)
+		size += size_of(entry);
+	return size;
+}
+
 static void send_all(struct node *node)
 {
 	struct push *push = node->push = put_together(node);
 	json_t *list = mem_json(json_array());
 	bool deletion = false;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < push->count; i++) {
 		const struct push_item *p = &push->items[i];
 		bool is_deletion = p->json == NULL;
 
-		if (is_deletion != deletion || json_array_size(list) == CHUNK) {
+		if (is_deletion != deletion || json_array_size(list) == CHUNK ||
+			bytes >= CHUNK_BYTES) {
 			send_chunk(node, deletion, list);
 			list = mem_json(json_array());
 			deletion = is_deletion;
+			bytes = 0;
 		}
+		bytes += size_of(p->json);
 		if (is_deletion)
 			json_array_append_new(list, key_array(p->item->key));
 		else

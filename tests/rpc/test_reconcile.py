@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What nodes are told, and that they end up with it: played by peers that can be made to refuse, stall and die."""
 
+import base64
+import json
 import random
 import time
 
 import pytest
-from harness import CODES, RpcError
+from harness import CODES, PASS_ALL, RpcError
 from lib.wait import SLOWNESS, wait_for
 
 VPC = {"kind": "vpc", "name": "v", "cidrs": ["10.0.0.0/16", "fd00::/48"]}
@@ -210,6 +212,18 @@ def test_a_node_that_comes_back_is_sent_the_difference_only(cluster):
     deleted = [key for method, params in a.calls if method == "state.del" for key in params["keys"]]
     assert [item[1] for item in sent] == ["p7"] and deleted == [["port", "p8"]]
     assert len(a.items) == len(before) - 1
+
+
+def test_much_is_told_in_several_messages(cluster):
+    """A node takes no message of more than 64 MiB; what items hold may be large: a hook's program, a list's entries."""
+    controller, (a,) = cluster("host-a")
+    controller.apply(VPC, SUBNET, GROUP, port("p", "host-a"), wait=True)
+    program = base64.b64encode(base64.b64decode(PASS_ALL) + bytes(60000)).decode()
+    hooks = [{"kind": "hook", "name": f"h{n}", "scope": [{"port": "p"}], "role": "filter", "program": program} for n in range(24)]
+    controller.apply(*hooks)
+    wait_for(lambda: len(a.of("hook")) == 24, 60)
+    sizes = [len(json.dumps(params)) for method, params in a.calls if method == "state.put"]
+    assert sum(sizes) > 3 << 19 and max(sizes) < 5 << 18, sizes
 
 
 def test_a_node_with_somebody_elses_state(cluster):
