@@ -10,8 +10,11 @@
 /* RFC 7413: a SYN may carry data, which its SYN-ACK need not acknowledge. */
 #define SYN_DATA_MAX 9216u
 #define UNSCALED_MAX 65535u
-/* Of a connection that was picked up, so much may have passed before. */
-#define PICKED_UP_SLACK (1u << 30)
+/* Of a connection that was picked up, so much may have passed before. With the largest window it must stay below half of all numbers. */
+#define PICKED_UP_SLACK (1u << 29)
+_Static_assert(
+	(uint64_t)PICKED_UP_SLACK + TCP_ACK_LAG + ((uint64_t)UINT16_MAX << WSCALE_MAX) < INT32_MAX,
+	"what is behind is not taken for ahead");
 
 /* A segment in host order. */
 struct segment {
@@ -30,6 +33,11 @@ struct side {
 	uint32_t end, edge, win; /* win: scaled */
 	uint32_t shift;
 };
+
+/* SYNs that passed although a connection stood: ref << 32 | end. Who has lost the connection answers them, and that answer names the
+ * SYN. Two that share an entry push each other out: a SYN is sent again. */
+#define ASKED_ENTRIES 4096
+static _Atomic uint64_t asked[ASKED_ENTRIES];
 
 static const char *const state_names[TCP_STATE_MAX] = {
 	[TCP_SYN_SENT] = "syn_sent",
@@ -236,9 +244,35 @@ static bool in_window(const struct side *s, const struct side *r, const struct s
 	       !tcp_after(s->end - RTE_MAX(r->win, 1u), seg->data_end);
 }
 
+static void ask(uint32_t ref, const struct segment *syn)
+{
+	atomic_store_explicit(
+		&asked[ref % ASKED_ENTRIES], (uint64_t)ref << 32 | syn->end, memory_order_relaxed);
+}
+
+/* Is it the answer to a SYN that ended there? It need not acknowledge data. */
+static bool acks_syn(const struct segment *seg, uint32_t end)
+{
+	return !tcp_after(seg->ack, end) && !tcp_after(end - SYN_DATA_MAX, seg->ack);
+}
+
+/* The other side of `ref` has asked for a new connection, which this agrees to or refuses. Once. */
+static bool is_answer(uint32_t ref, const struct segment *seg)
+{
+	_Atomic uint64_t *entry = &asked[(ref ^ 1) % ASKED_ENTRIES];
+	uint64_t syn = atomic_load_explicit(entry, memory_order_relaxed);
+
+	if (!(seg->flags & RTE_TCP_ACK_FLAG) || syn >> 32 != (ref ^ 1) ||
+		!acks_syn(seg, (uint32_t)syn))
+		return false;
+	atomic_store_explicit(entry, 0, memory_order_relaxed);
+	return true;
+}
+
 /* SYN. In an open connection it passes and changes nothing: the receiver answers with a challenge, and if the
- * sender has lost its state it will reset (RFC 9293 3.10.7.4). */
-static enum drop_reason track_syn(struct side *s, struct side *r, const struct segment *seg)
+ * sender has lost its state it will reset (RFC 9293 3.10.7.4). If it is the receiver that has lost it, its answer tells. */
+static enum drop_reason track_syn(
+	uint32_t ref, struct side *s, struct side *r, const struct segment *seg)
 {
 	switch (state_of(s->bits, r->bits)) {
 	case TCP_TIME_WAIT:
@@ -250,20 +284,39 @@ static enum drop_reason track_syn(struct side *s, struct side *r, const struct s
 	case TCP_SYN_RECEIVED:
 		if (!(s->bits & TCP_ACKED_SYN) && seg->end == s->end)
 			side_open(s, seg);
+		else
+			ask(ref, seg);
 		return DROP_NONE;
 	default:
+		ask(ref, seg);
 		return DROP_NONE;
 	}
 }
 
-static enum drop_reason track_syn_ack(struct side *s, struct side *r, const struct segment *seg)
+/* s knew of no connection and agrees to r's SYN, of which only the end was kept: its scale is taken for the largest. Nothing else of r is on
+ * its way, so its side is nobody's but ours. */
+static void open_again(struct side *s, struct side *r, const struct segment *seg)
+{
+	atomic_store_explicit(&r->hot->tcp_wscale, WSCALE_MAX, memory_order_relaxed);
+	atomic_store_explicit(&r->hot->tcp_win, UINT16_MAX, memory_order_relaxed);
+	side_set_end(r, seg->ack);
+	side_set_bits(r, TCP_SYN | TCP_SCALE | TCP_PICKED_UP);
+	side_open(s, seg);
+}
+
+static enum drop_reason track_syn_ack(
+	uint32_t ref, struct side *s, struct side *r, const struct segment *seg)
 {
 	enum tcp_state state = state_of(s->bits, r->bits);
 
 	if (!(r->bits & TCP_SYN))
 		return DROP_TCP_STATE;
+	if ((s->bits & TCP_SYN) && !acks_syn(seg, r->end) && is_answer(ref, seg)) {
+		open_again(s, r, seg);
+		return DROP_NONE;
+	}
 	if (state == TCP_SYN_SENT || state == TCP_SYN_RECEIVED) {
-		if (tcp_after(seg->ack, r->end) || tcp_after(r->end - SYN_DATA_MAX, seg->ack))
+		if (!acks_syn(seg, r->end))
 			return DROP_TCP_STATE;
 		/* Of a SYN cookie another one each time, until one is acknowledged. */
 		if (!(r->bits & TCP_ACKED_SYN) || seg->end == s->end)
@@ -291,12 +344,17 @@ static enum drop_reason track_rst_early(struct side *s, struct side *r, const st
 
 /* RST, RFC 5961 3.2: outside the window it is dropped. Inside, it ends the connection where the receiver must believe it: between
  * what the receiver has acknowledged and what the sender has sent. Beyond, it passes, and the receiver asks. */
-static enum drop_reason track_rst(struct side *s, struct side *r, const struct segment *seg)
+static enum drop_reason track_rst(
+	uint32_t ref, struct side *s, struct side *r, const struct segment *seg)
 {
 	uint32_t low;
 
 	if (!(s->bits & r->bits & TCP_SYN))
 		return track_rst_early(s, r, seg);
+	if (is_answer(ref, seg)) { /* knows of no connection, and refuses the new one */
+		side_set_bits(s, s->bits | TCP_RST);
+		return DROP_NONE;
+	}
 	if ((s->bits | r->bits) & TCP_MIDSTREAM) {
 		if (s->bits & TCP_MIDSTREAM || seg->seq != s->end)
 			return DROP_TCP_STATE; /* no window is known to be in */
@@ -368,11 +426,11 @@ enum drop_reason tcp_track(uint32_t ref, const struct rte_tcp_hdr *tcp, uint32_t
 	side_read(&r, session_hot_of(ref ^ 1));
 	sides_scale(&s, &r);
 	if (seg.flags & RTE_TCP_RST_FLAG)
-		return track_rst(&s, &r, &seg);
+		return track_rst(ref, &s, &r, &seg);
 	if (seg.flags == RTE_TCP_SYN_FLAG)
-		return track_syn(&s, &r, &seg);
+		return track_syn(ref, &s, &r, &seg);
 	if (seg.flags & RTE_TCP_SYN_FLAG)
-		return track_syn_ack(&s, &r, &seg);
+		return track_syn_ack(ref, &s, &r, &seg);
 	return track_data(&s, &r, &seg);
 }
 
