@@ -18,6 +18,7 @@
 static struct rte_ring *to_worker, *to_control;
 static int punt_fd = -1;
 static control_receive_fn receivers[CONTROL_KINDS]; /* m->hash.usr says which */
+static control_enter_fn enter_port;
 
 static void receive_one(struct rte_mbuf *m)
 {
@@ -149,7 +150,8 @@ static uint16_t control_rx_process(
 	n = rte_ring_sc_dequeue_burst(to_worker, (void **)pkts, BURST, NULL);
 	worker_self->count.generated += n;
 	for (unsigned int i = 0; i < n; i++)
-		rte_node_enqueue_x1(graph, node, edge_of(pkts[i]), pkts[i]);
+		if (pkt_of(pkts[i])->in == LOC_NONE || enter_port(graph, node, pkts[i]))
+			rte_node_enqueue_x1(graph, node, edge_of(pkts[i]), pkts[i]);
 	return (uint16_t)n;
 }
 
@@ -162,10 +164,11 @@ static struct rte_node_register control_rx_node = {
 };
 RTE_NODE_REGISTER(control_rx_node);
 
-void control_link_roles(unsigned int roles)
+void control_link_roles(unsigned int roles, control_enter_fn enter)
 {
 	const char *names[8];
 
+	enter_port = enter;
 	for (unsigned int role = 0; role < roles && role < RTE_DIM(names); role++)
 		names[role] = node_of_rx(role);
 	rte_node_edge_update(

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_graph.h>
 #include <rte_mbuf.h>
 
 #include "core/location.h"
@@ -28,8 +29,11 @@ int control_send(loc_t out, const void *frame, uint16_t len);
 /* A frame that worker 0 takes as from port `in` of that role (enum port_role), in VPC index `vpc`: it begins where port_rx hands on
  * what such ports send. Counted as generated. As control_send(). */
 int control_inject(loc_t in, unsigned int role, uint32_t vpc, const void *frame, uint16_t len);
-/* Where injected frames of each role begin; at start (NODE_LINKER). */
-void control_link_roles(unsigned int roles);
+/* Where injected frames of each role begin, and what they pass before that as a port's own do: false when the frame has left by another
+ * edge. At start (NODE_LINKER); `enter` runs on worker 0. */
+typedef bool (*control_enter_fn)(
+	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m);
+void control_link_roles(unsigned int roles, control_enter_fn enter);
 
 enum control_kind {
 	CONTROL_NEIGHBOUR, /* ARP and ND of the underlay */

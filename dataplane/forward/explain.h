@@ -18,6 +18,11 @@ bool explain_packet(struct jsonrpc_call *call, const json_t *packet, struct flow
 json_t *explain_out(const struct flow *f);
 json_t *explain_address(const struct ip_addr *a);
 json_t *explain_mac(const struct rte_ether_addr *mac);
+/* What a walked flow's packet is behind its translation and routing. */
+struct flow explain_after(const struct flow *f);
+/* Do the hooks of the port pass it? Before the walk what the port sends, after it what it is given, with that TTL. False: dropped.
+ * The flow has a trace. */
+bool explain_hooks_pass(struct flow *f, struct port *port, bool after, uint8_t ttl);
 /* Can the port take or give a frame? False: dropped, with a step that says why not. The flow has a trace. */
 bool explain_port_carries(struct flow *f, const struct port *p);
 

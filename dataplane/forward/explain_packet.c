@@ -9,6 +9,7 @@
 #include "core/rpc.h"
 #include "external/external.h"
 #include "forward/verdict.h"
+#include "hook/hook.h"
 #include "underlay/underlay.h"
 #include "vpc/vpc.h"
 
@@ -170,4 +171,34 @@ bool explain_port_carries(struct flow *f, const struct port *p)
 	f->trace->stage = "port";
 	flow_step(f, "port", p->name, -1, "%s", why);
 	return flow_drop(f, DROP_PORT_DOWN, "port", p->name, -1);
+}
+
+struct flow explain_after(const struct flow *f)
+{
+	struct flow a = *f;
+
+	a.src = f->new_src;
+	a.dst = f->new_dst;
+	a.sport = f->new_sport;
+	a.dport = f->new_dport;
+	a.v6 = f->out_v6;
+	a.proto = verdict_out_proto(f);
+	if (f->icmp_type != 0)
+		a.icmp_type = a.v6 ? 128 : 8;
+	if (f->routed) {
+		a.smac = f->out_smac;
+		a.dmac = f->out_dmac;
+	}
+	return a;
+}
+
+bool explain_hooks_pass(struct flow *f, struct port *port, bool after, uint8_t ttl)
+{
+	enum observe_direction d = after ? OBSERVE_GIVEN : OBSERVE_SENT;
+	const struct flow a = after ? explain_after(f) : *f;
+	static const uint8_t no_token[LIVE_TOKEN];
+	uint8_t frame[LIVE_FRAME_MAX];
+
+	return (port->hooked & d) == 0 ||
+	       hook_explain(f, port, d, frame, live_frame_make(&a, ttl, no_token, frame));
 }

@@ -16,24 +16,29 @@
 #include "vpc/service.h"
 #include "vpc/vpc.h"
 
-static json_t *packet_json(const struct flow *f, bool after, json_int_t ttl)
+static json_t *packet_json(const struct flow *f, json_int_t ttl)
 {
-	const struct ip_addr *src = after ? &f->new_src : &f->src,
-			     *dst = after ? &f->new_dst : &f->dst;
-	json_t *p = json_pack("{s:o, s:o, s:i, s:o, s:o, s:I}", "source", explain_address(src),
-		"destination", explain_address(dst), "protocol",
-		after ? verdict_out_proto(f) : f->proto, "smac",
-		explain_mac(after && f->routed ? &f->out_smac : &f->smac), "dmac",
-		explain_mac(after && f->routed ? &f->out_dmac : &f->dmac), "ttl",
-		after && f->routed && !verdict_was_routed(f) ? ttl - 1 : ttl);
+	json_t *p = json_pack("{s:o, s:o, s:i, s:o, s:o, s:I}", "source", explain_address(&f->src),
+		"destination", explain_address(&f->dst), "protocol", f->proto, "smac",
+		explain_mac(&f->smac), "dmac", explain_mac(&f->dmac), "ttl", ttl);
 
 	if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP) {
-		json_object_set_new(p, "source_port",
-			json_integer(rte_be_to_cpu_16(after ? f->new_sport : f->sport)));
-		json_object_set_new(
-			p, "port", json_integer(rte_be_to_cpu_16(after ? f->new_dport : f->dport)));
+		json_object_set_new(p, "source_port", json_integer(rte_be_to_cpu_16(f->sport)));
+		json_object_set_new(p, "port", json_integer(rte_be_to_cpu_16(f->dport)));
 	}
 	return p;
+}
+
+static json_int_t ttl_after(const struct flow *f, json_int_t ttl)
+{
+	return f->routed && !verdict_was_routed(f) ? ttl - 1 : ttl;
+}
+
+static json_t *after_json(const struct flow *f, json_int_t ttl)
+{
+	const struct flow after = explain_after(f);
+
+	return packet_json(&after, ttl_after(f, ttl));
 }
 
 /* A peering is known here by the other VPC alone: with the sender's beside it, whoever asks finds the one that is meant. */
@@ -86,6 +91,7 @@ static json_t *steps_json(const struct flow *f, bool forward)
 static bool egress_ok(struct flow *f, json_int_t ttl)
 {
 	const struct vtep *v = loc_is_tunnel(f->out) ? vtep_get(loc_index(f->out)) : NULL;
+	struct port *port = loc_is_port(f->out) ? port_get(loc_index(f->out)) : NULL;
 
 	if (f->routed && !verdict_was_routed(f) && ttl <= 1) {
 		f->trace->stage = "gateway";
@@ -95,8 +101,9 @@ static bool egress_ok(struct flow *f, json_int_t ttl)
 		flow_step(f, kind, name, -1, "its gateway forwards nothing with TTL %d", (int)ttl);
 		return flow_drop(f, DROP_TTL_EXPIRED, kind, name, -1);
 	}
-	if (loc_is_port(f->out) && !explain_port_carries(f, port_get(loc_index(f->out))))
-		return false;
+	if (loc_is_port(f->out))
+		return explain_port_carries(f, port) &&
+		       explain_hooks_pass(f, port, true, (uint8_t)ttl_after(f, ttl));
 	if (loc_is_tunnel(f->out) && (v == NULL || !vtep_is_ready(v)))
 		return flow_drop(f, DROP_NO_NEIGHBOUR, "node", v != NULL ? v->name : NULL, -1);
 	return true;
@@ -196,7 +203,7 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 	struct flow_trace trace = {.n = 0};
 	struct flow f = {.trace = &trace, .dry = true};
 	const struct subnet *gateway;
-	const struct port *in;
+	struct port *in;
 	bool forward;
 
 	(void)ctx;
@@ -208,7 +215,8 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 	}
 	in = loc_is_port(f.in) ? port_get(loc_index(f.in)) : NULL;
 	gateway = gateway_of(&f);
-	if (loc_is_port(f.in) && !explain_port_carries(&f, in))
+	if (loc_is_port(f.in) &&
+		!(explain_port_carries(&f, in) && explain_hooks_pass(&f, in, false, (uint8_t)ttl)))
 		forward = false;
 	else if (gateway != NULL)
 		forward = at_gateway(&f, gateway);
@@ -216,13 +224,13 @@ static void explain(struct jsonrpc_call *call, json_t *params, void *ctx)
 		forward = at_own(&f);
 	else
 		forward = road_walk(&f) && egress_ok(&f, ttl);
-	jsonrpc_reply(call, json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}, s:o}", "verdict",
-				    forward ? "forward" : "drop", "reason",
-				    forward ? NULL : drop_reason_name(f.reason), "out",
-				    forward ? delivery_json(&f, gateway) : json_null(), "packet",
-				    "before", packet_json(&f, false, ttl), "after",
-				    forward ? packet_json(&f, true, ttl) : json_null(), "steps",
-				    steps_json(&f, forward)));
+	jsonrpc_reply(call,
+		json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}, s:o}", "verdict",
+			forward ? "forward" : "drop", "reason",
+			forward ? NULL : drop_reason_name(f.reason), "out",
+			forward ? delivery_json(&f, gateway) : json_null(), "packet", "before",
+			packet_json(&f, ttl), "after", forward ? after_json(&f, ttl) : json_null(),
+			"steps", steps_json(&f, forward)));
 	rcu_read_leave();
 }
 RPC_METHOD(explain_method, "explain", explain)

@@ -25,6 +25,7 @@
 #include <rte_graph.h>
 
 #include "configs/hooks/vpc_hook.h"
+#include "core/road.h"
 #include "core/state.h"
 #include "lib/hook_program.h"
 #include "observe/observe.h"
@@ -76,6 +77,22 @@ struct hook {
 /* By id. Workers read it under RCU. */
 extern struct hook *_Atomic hooks[HOOK_IDS];
 
+/* What the program says about a packet. Changes nothing. */
+static inline bool hook_says(const struct hook *h, struct vpc_hook *context)
+{
+	return (uint32_t)(h->run != NULL ? h->run(context) : rte_bpf_exec(h->bpf, context)) != 0;
+}
+static inline bool hook_is_attached(const struct hook *h)
+{
+	return !atomic_load_explicit(&h->detached, memory_order_relaxed);
+}
+/* The ids of those that are asked about what the port sends, or is given. */
+static inline uint64_t hook_mask(struct port *port, enum observe_direction d)
+{
+	return atomic_load_explicit(
+		d == OBSERVE_SENT ? &port->hook_sent : &port->hook_given, memory_order_acquire);
+}
+
 /*
  * hook_run.c. Workers.
  */
@@ -88,6 +105,14 @@ static inline uint16_t hook_pass(struct rte_graph *graph, struct rte_node *node,
 {
 	return unlikely(port->hooked & d) ? hook_ask(graph, node, port, d, pkts, n) : n;
 }
+
+/*
+ * hook_explain.c. Control thread, inside an RCU read section.
+ */
+/* Asks the hooks of the port about the frame of a described packet, in the order that workers do, with a step for each. Nothing is
+ * counted, copied or timed. False: dropped. The flow has a trace. */
+bool hook_explain(struct flow *f, struct port *port, enum observe_direction d, const uint8_t *frame,
+	uint16_t len);
 
 /*
  * hook_context.c: the description of a packet.

@@ -7,14 +7,14 @@
 
 static const char *state_of(const struct hook *h)
 {
-	if (atomic_load_explicit(&h->detached, memory_order_relaxed))
+	if (!hook_is_attached(h))
 		return "detached";
 	return h->reason[0] != '\0' ? "error" : "attached";
 }
 
 static json_t *status_of(const struct hook *h)
 {
-	bool detached = atomic_load_explicit(&h->detached, memory_order_relaxed);
+	bool detached = !hook_is_attached(h);
 	struct hook_tally t = hook_sum(h);
 	char slow[120];
 

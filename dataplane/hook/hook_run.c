@@ -4,6 +4,7 @@
 
 #include "core/node.h"
 #include "hook/hook.h"
+#include "observe/live.h"
 #include "vpc/vpc.h"
 
 /* A burst that is asked about. */
@@ -20,9 +21,7 @@ static void run_each(struct hook *h, struct asked *a, bool yes[BURST])
 {
 	for (uint16_t i = 0; i < a->n; i++)
 		if (!a->gone[i])
-			yes[i] = (uint32_t)(h->run != NULL
-						    ? h->run(&a->context[i])
-						    : rte_bpf_exec(h->bpf, &a->context[i])) != 0;
+			yes[i] = hook_says(h, &a->context[i]);
 }
 
 /* Returns true when it was too slow for too long. */
@@ -37,11 +36,6 @@ static bool take_time(struct hook_tally *t, uint32_t budget, uint64_t cycles, ui
 	t->window_cycles = 0;
 	t->window_runs = 0;
 	return t->over >= HOOK_WINDOWS;
-}
-
-static bool is_attached(const struct hook *h)
-{
-	return !atomic_load_explicit(&h->detached, memory_order_relaxed);
 }
 
 static uint16_t still_there(const struct asked *a)
@@ -60,7 +54,7 @@ static bool ask(struct hook *h, struct asked *a, bool yes[BURST])
 	uint16_t n = still_there(a);
 	uint64_t begin;
 
-	if (!is_attached(h) || n == 0)
+	if (!hook_is_attached(h) || n == 0)
 		return false;
 	begin = rte_rdtsc();
 	run_each(h, a, yes);
@@ -96,7 +90,7 @@ static void sample(struct hook *h, struct asked *a)
 	for (uint16_t i = 0; i < a->n; i++) {
 		struct observe_meta meta;
 
-		if (a->gone[i] || !yes[i])
+		if (a->gone[i] || !yes[i] || live_is_secret(a->pkts[i]))
 			continue;
 		h->tallies[worker_self->id].sampled++;
 		if (o == NULL)
@@ -145,9 +139,7 @@ static uint16_t part(struct rte_graph *graph, struct rte_node *node, const struc
 static uint16_t ask_burst(struct rte_graph *graph, struct rte_node *node, struct asked *a)
 {
 	const struct vpc *vpc = vpc_get(a->port->vpc_index);
-	uint64_t mask = atomic_load_explicit(
-		a->d == OBSERVE_SENT ? &a->port->hook_sent : &a->port->hook_given,
-		memory_order_acquire);
+	uint64_t mask = hook_mask(a->port, a->d);
 
 	for (uint16_t i = 0; i < a->n; i++) {
 		a->gone[i] = false;

@@ -136,6 +136,13 @@ static void note(struct live_slot *s, const struct rte_mbuf *m, const struct liv
 	atomic_compare_exchange_strong(&s->state, &was, then);
 }
 
+bool live_ends_unseen(const struct rte_mbuf *m)
+{
+	const struct live_slot *s = slot_of(m);
+
+	return s != NULL && (!s->deliver || is_error(m));
+}
+
 uint16_t live_absorb(uint32_t port, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t kept = 0;

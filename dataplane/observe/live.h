@@ -41,11 +41,18 @@ void live_disarm(int handle);
 uint16_t live_absorb(uint32_t port, struct rte_mbuf **pkts, uint16_t n);
 void live_note_tunnelled(struct rte_mbuf **pkts, uint16_t n);
 void live_note_dropped(struct rte_mbuf *m, enum drop_reason reason);
+bool live_ends_unseen(const struct rte_mbuf *m);
 
 /* A burst for a port: how many of them it gets. */
 static inline uint16_t live_sent(uint32_t port, struct rte_mbuf **pkts, uint16_t n)
 {
 	return unlikely(observe_watched() & OBSERVE_WATCH_PROBES) ? live_absorb(port, pkts, n) : n;
+}
+
+/* Of a probe that nobody is to get, no mirror gets a copy either. */
+static inline bool live_is_secret(const struct rte_mbuf *m)
+{
+	return unlikely(observe_watched() & OBSERVE_WATCH_PROBES) && live_ends_unseen(m);
 }
 
 static inline void live_tunnelled(struct rte_mbuf **pkts, uint16_t n)

@@ -66,6 +66,14 @@ static struct rte_node_register port_rx_node = {
 };
 RTE_NODE_REGISTER(port_rx_node);
 
+/* A frame that was made here as if the port had sent it. */
+static bool enter(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
+{
+	struct port *port = port_get(loc_index(pkt_of(m)->in));
+
+	return port == NULL || hook_pass(graph, node, port, OBSERVE_SENT, &m, 1) == 1;
+}
+
 static void link_rx(void)
 {
 	const char *names[PORT_ROLES];
@@ -73,7 +81,7 @@ static void link_rx(void)
 	for (unsigned int role = 0; role < PORT_ROLES; role++)
 		names[role] = node_of_rx(role);
 	rte_node_edge_update(rte_node_from_name("port_rx"), 1, names, RTE_DIM(names));
-	control_link_roles(PORT_ROLES);
+	control_link_roles(PORT_ROLES, enter);
 }
 NODE_LINKER(port_rx_linker, link_rx)
 
@@ -92,9 +100,9 @@ static uint16_t port_tx_process(
 		if (likely(port != NULL && port->enabled)) {
 			uint16_t n = (uint16_t)(i - start);
 
+			n = hook_pass(graph, node, port, OBSERVE_GIVEN, &pkts[start], n);
 			if (likely(port->state == PORT_ACTIVE))
 				n = live_sent(port->index, &pkts[start], n);
-			n = hook_pass(graph, node, port, OBSERVE_GIVEN, &pkts[start], n);
 			observe_port(port, OBSERVE_GIVEN, &pkts[start], n);
 			observe_sent(&pkts[start], n, OBSERVE_TO_PORT);
 			port_send(port, &pkts[start], n);

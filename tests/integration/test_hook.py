@@ -100,6 +100,36 @@ def test_filter(cloud, build, attach):
     assert not connects(cloud, 23, timeout_s=1)
 
 
+def explained(cloud, source, **params):
+    """What explain says, which a probe agrees with; and what it says of hooks."""
+    answer = cloud.call("explain", **{"from": source, "to": cloud.machines["right"].ip4, "live": True, **params})
+    assert answer["live"]["agrees"], answer
+    steps = [step for step in answer["steps"] if step["stage"] == "hook"]
+    for step in steps:
+        assert step["object"]["revision"] == cloud.get("hook", step["object"]["name"])["revision"]
+    return answer, steps
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress", "both"])
+@pytest.mark.parametrize("source", ["left", "far"])
+def test_explain(cloud, build, attach, source, direction):
+    """What a filter drops, explain drops, and so is a probe: at the sender, at the receiver, on one host and over two."""
+    attach("no-telnet", build(os.path.join(HOOKS, "no_telnet.bpf.c")), "--vpc", "v", "--role", "filter", "--direction", direction)
+    until(cloud, "no-telnet", state="attached", ports=3)
+    answer, steps = explained(cloud, source, protocol="tcp", port=23)
+    assert (answer["verdict"], answer["reason"]) == ("drop", "hook"), answer
+    assert answer["steps"][-1] == steps[-1] and "drops it" in steps[-1]["decision"]
+    assert steps[-1]["node"] == ("host-a" if direction == "ingress" or source == "left" else "host-b")
+    assert not connects(cloud, 23, of=source, timeout_s=1)
+    text = cloud.vpcctl("explain", "--from", source, "--to", cloud.machines["right"].ip4, "--protocol", "tcp", "--port", "23", "--live").stdout
+    assert "hook no-telnet rev " in text and "verdict drop, hook" in text and "live    drop, hook, as explained" in text, text
+    for params in ({"protocol": "tcp", "port": 80}, {"protocol": "udp", "port": 23}, {}):
+        answer, steps = explained(cloud, source, **params)
+        assert answer["verdict"] == "forward" and len(steps) == (2 if direction == "both" else 1), answer
+        assert all("passes it" in step["decision"] for step in steps), steps
+    assert connects(cloud, 80, of=source)
+
+
 @pytest.mark.parametrize("example", sorted(name for name in os.listdir(HOOKS) if name.endswith(".bpf.c")))
 def test_examples(cloud, build, attach, example):
     """Every example is compiled, passes verification and is attached."""
@@ -117,7 +147,9 @@ def test_sample(cloud, build, attach):
             for port in (9, 10, 9):
                 assert cloud.machines["left"].udp_echo(cloud.machines["right"], port=port, timeout_s=10)
             assert [wire.receive(lambda p: UDP in p, WAIT_S)[UDP].dport for _ in range(2)] == [9, 9]
-        assert status(cloud, "to-9")["sampled"] == 2
+        answer, steps = explained(cloud, "left", protocol="udp", port=9)
+        assert answer["verdict"] == "forward" and "picks it for mirror tap" in steps[0]["decision"], answer
+        assert status(cloud, "to-9")["sampled"] == 2, "of a probe no mirror has a copy"
     finally:
         for hook in cloud.list("hook"):
             cloud.delete("hook", hook["name"])
