@@ -250,6 +250,17 @@ static void ask(uint32_t ref, const struct segment *syn)
 		&asked[ref % ASKED_ENTRIES], (uint64_t)ref << 32 | syn->end, memory_order_relaxed);
 }
 
+/* What was asked in an earlier session of that number is not this one's. */
+static void forget_asked(uint32_t ref)
+{
+	for (uint32_t side = 0; side < 2; side++) {
+		_Atomic uint64_t *entry = &asked[(ref ^ side) % ASKED_ENTRIES];
+
+		if (atomic_load_explicit(entry, memory_order_relaxed) >> 32 == (ref ^ side))
+			atomic_store_explicit(entry, 0, memory_order_relaxed);
+	}
+}
+
 /* Is it the answer to a SYN that ended there? It need not acknowledge data. */
 static bool acks_syn(const struct segment *seg, uint32_t end)
 {
@@ -262,7 +273,7 @@ static bool is_answer(uint32_t ref, const struct segment *seg)
 	_Atomic uint64_t *entry = &asked[(ref ^ 1) % ASKED_ENTRIES];
 	uint64_t syn = atomic_load_explicit(entry, memory_order_relaxed);
 
-	if (!(seg->flags & RTE_TCP_ACK_FLAG) || syn >> 32 != (ref ^ 1) ||
+	if (syn == 0 || !(seg->flags & RTE_TCP_ACK_FLAG) || syn >> 32 != (ref ^ 1) ||
 		!acks_syn(seg, (uint32_t)syn))
 		return false;
 	atomic_store_explicit(entry, 0, memory_order_relaxed);
@@ -469,6 +480,7 @@ void tcp_start(uint32_t ref, const struct rte_tcp_hdr *tcp, uint32_t l4_len, boo
 		return;
 	side_read(&s, session_hot_of(ref));
 	side_read(&r, session_hot_of(ref ^ 1));
+	forget_asked(ref);
 	if (seg.flags == RTE_TCP_SYN_FLAG)
 		side_open(&s, &seg);
 	else if (midstream)

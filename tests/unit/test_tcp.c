@@ -426,6 +426,40 @@ static void run(const struct script *script)
 	session_remove(ref >> 1);
 }
 
+static enum drop_reason track(uint32_t ref, const struct row *row)
+{
+	struct packet p;
+	uint32_t len = build(&p, row);
+
+	return tcp_track_inline(ref | (uint32_t)row->from, &p.tcp, len);
+}
+
+/* A reset that answers a SYN which nobody has sent, or who had the session's number before. The first session, so that nothing was. */
+static void test_nobody_has_asked(void **state)
+{
+	static const struct row opens[] = {HANDSHAKE}, syn = {C, SYN, 70000, 0, 0, 64240},
+				zero = {S, RST | ACK, -5000, 0}, old = {S, RST | ACK, -5000, 70001};
+	uint32_t ref = session_of_test();
+
+	(void)state;
+	isn[C] = isn[S] = 0;
+	for (unsigned int n = 0; n < 2; n++) {
+		struct packet p;
+		uint32_t len = build(&p, &opens[0]);
+
+		memset(session_hot_of(ref), 0, sizeof(struct session_hot));
+		memset(session_hot_of(ref ^ 1), 0, sizeof(struct session_hot));
+		tcp_start(ref, &p.tcp, len, false);
+		for (size_t i = 0; i < 3; i++)
+			assert_int_equal(track(ref, &opens[i]), DROP_NONE);
+		assert_int_equal(track(ref, &zero), BAD);
+		assert_int_equal(track(ref, &old), BAD);
+		assert_int_equal(tcp_state_of(ref >> 1), TCP_ESTABLISHED);
+		assert_int_equal(track(ref, &syn), DROP_NONE);
+	}
+	session_remove(ref >> 1);
+}
+
 static void test_scripts(void **state)
 {
 	static const uint32_t bases[] = {
@@ -606,6 +640,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nobody_has_asked),
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_inline_agrees),
 		cmocka_unit_test(test_first),
