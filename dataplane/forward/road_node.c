@@ -393,6 +393,14 @@ static bool is_refused(const struct pkt *p, unsigned int edge)
 		       (edge == EDGE_CLASSIFY(CLASSIFY_WAIT) && !(p->flags & PKT_F_WAITED)));
 }
 
+/* The sender may have to be told: who gets no port (RFC 6888 section 3), and, of what comes from a machine, that no route leads there. The
+ * other nodes' machines were told there. */
+static bool is_told(const struct pkt *p)
+{
+	return p->reason == DROP_NAT_EXHAUSTED ||
+	       (p->reason == DROP_NO_ROUTE && loc_is_port(p->in));
+}
+
 /* What becomes of a packet that `edge` was decided for. */
 static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p, unsigned int edge)
 {
@@ -405,8 +413,7 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 		fragment_seen(m, p, (enum drop_reason)p->reason);
 	if (unlikely(inspect_any) && is_refused(p, edge))
 		inspect_refused(w, m);
-	/* RFC 6888 section 3: who gets no port is told. */
-	if (edge == EDGE_DROP && p->reason == DROP_NAT_EXHAUSTED)
+	if (edge == EDGE_DROP && is_told(p))
 		return EDGE_CLASSIFY(CLASSIFY_PROHIBITED);
 	return edge == EDGE_ROAD ? EDGE_DROP : edge;
 }

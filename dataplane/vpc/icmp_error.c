@@ -111,7 +111,8 @@ static uint16_t build4(struct icmp4_error *f, const struct icmp_error *e,
 {
 	static const uint8_t types[][2] = {[ICMP_ERROR_TTL] = {11, 0},
 		[ICMP_ERROR_TOO_BIG] = {3, 4},
-		[ICMP_ERROR_PROHIBITED] = {3, 13}};
+		[ICMP_ERROR_PROHIBITED] = {3, 13},
+		[ICMP_ERROR_NO_ROUTE] = {3, 0}};
 	uint16_t icmp_len;
 
 	len = RTE_MIN(
@@ -144,7 +145,8 @@ static uint16_t build6(struct icmp6_frame *f, const struct icmp_error *e,
 {
 	static const uint8_t types[][2] = {[ICMP_ERROR_TTL] = {ICMP6_TIME_EXCEEDED, 0},
 		[ICMP_ERROR_TOO_BIG] = {ICMP6_TOO_BIG, 0},
-		[ICMP_ERROR_PROHIBITED] = {1, 1}};
+		[ICMP_ERROR_PROHIBITED] = {1, 1},
+		[ICMP_ERROR_NO_ROUTE] = {1, 0}};
 	uint32_t whole = sizeof(*ip) + rte_be_to_cpu_16(ip->payload_len);
 	struct ip_addr to = ip_addr_from_v6(ip->src_addr);
 

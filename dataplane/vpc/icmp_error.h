@@ -15,6 +15,7 @@ enum icmp_error_kind {
 	ICMP_ERROR_TTL,        /* time exceeded in transit */
 	ICMP_ERROR_TOO_BIG,    /* fragmentation needed, packet too big */
 	ICMP_ERROR_PROHIBITED, /* administratively prohibited */
+	ICMP_ERROR_NO_ROUTE,   /* network unreachable, no route to destination */
 };
 
 struct icmp_error {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets that go no further and whose sender is told: `ttl_expired`, `too_big`. */
+/* Packets that go no further and whose sender is told: `ttl_expired`, `too_big`, `nat_exhausted`, `no_route`. */
 #include "core/node.h"
 #include "external/external.h"
 #include "vpc/icmp6.h"
@@ -134,12 +134,44 @@ static uint16_t too_big_process(
 	return nb_objs;
 }
 
+/* RFC 1812 section 5.2.7.1, RFC 4443 section 3.1: a machine gave it to the gateway, and no route leads there. Of an address that nobody has
+ * in a network that is known nobody is told: who has it may come this moment, and a client that hears nothing tries again. Link-local
+ * addresses end at the gateway as they do at every router, silently. */
+static bool is_unroutable(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l3_off);
+	const struct vpc *vpc = vpc_get(p->vpc);
+	struct ip_addr src, dst;
+
+	if (vpc == NULL || vpc->external != NULL ||
+		!rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
+		return false;
+	if (ip[0] >> 4 == 4) {
+		src = ip_addr_from_v4(((const struct rte_ipv4_hdr *)ip)->src_addr);
+		dst = ip_addr_from_v4(((const struct rte_ipv4_hdr *)ip)->dst_addr);
+	} else {
+		src = ip_addr_from_v6(((const struct rte_ipv6_hdr *)ip)->src_addr);
+		dst = ip_addr_from_v6(((const struct rte_ipv6_hdr *)ip)->dst_addr);
+	}
+	return !ip_addr_is_link_local(&src) && !ip_addr_is_link_local(&dst) &&
+	       route_get(vpc, &dst) == NULL;
+}
+
 static uint16_t prohibited_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	for (uint16_t i = 0; i < nb_objs; i++)
-		tell(graph, node, objs[i], ICMP_ERROR_PROHIBITED,
-			(enum drop_reason)pkt_of(objs[i])->reason);
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		enum drop_reason reason = (enum drop_reason)pkt_of(objs[i])->reason;
+
+		if (reason != DROP_NO_ROUTE)
+			tell(graph, node, objs[i], ICMP_ERROR_PROHIBITED, reason);
+		else if (is_unroutable(objs[i]))
+			tell(graph, node, objs[i], ICMP_ERROR_NO_ROUTE, reason);
+		else
+			node_drop(graph, node, objs[i], reason);
+	}
 	return nb_objs;
 }
 

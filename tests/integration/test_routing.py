@@ -5,6 +5,8 @@
             other 10.9.1.10 (VPC other)                            peer 10.9.1.11
 """
 
+import errno
+
 import pytest
 from lib import RpcError, wait_for
 from scapy.layers.inet import ICMP, IP, UDP
@@ -72,6 +74,28 @@ def test_blackhole_and_longest_prefix(cloud):
     cloud.delete("route", "narrow")
     cloud.delete("route", "hole")
     assert arrives(web, "20.1.2.3", db, gateway_mac)
+
+
+def test_who_sends_nowhere_is_told(cloud, family):
+    """Where no route leads the gateway says so (RFC 1812 5.2.7.1, RFC 4443 3.1): a client fails at once. A black hole is silent."""
+    web = cloud.machines["web"]
+    nowhere, prefix, gateway, said = {
+        4: ("20.1.2.3", "20.0.0.0/8", "10.0.1.1", "Destination Net Unreachable"),
+        6: ("2001:db8::9", "2001:db8::/32", "fd00:0:0:1::1", "Destination unreachable: No route"),
+    }[family]
+
+    def ping():
+        return web.run("ping", "-n", "-c", 1, "-W", 1, nowhere, check=False).stdout
+
+    heard = wait_for(lambda: ping() if "nreachable" in ping() else "", 10, "an error from the gateway")
+    assert f"From {gateway} " in heard and said in heard, heard
+    with web.socket(family) as client, pytest.raises(OSError) as failed:
+        client.settimeout(30)
+        client.connect((nowhere, 80))
+    assert failed.value.errno == errno.ENETUNREACH
+    assert cloud.drops(port="web").get("no_route", 0) >= 2
+    cloud.create("route", name="hole", vpc="red", destination=prefix, next_hop={"kind": "blackhole"})
+    wait_for(lambda: "nreachable" not in ping() and cloud.drops(port="web").get("blackhole"), 10, "silence")
 
 
 def test_machine_as_router(cloud):

@@ -672,10 +672,29 @@ void graph_expect_dropped(enum drop_reason reason, unsigned int n)
 		fail_msg("dropped:%s beside %s", graph_drop_names(), drop_reason_name(reason));
 }
 
+/* Where nothing leads the gateway says so to the sender (RFC 1812 section 5.2.7.1, RFC 4443 section 3.1), and only that. */
+static void take_unreachable(const char *port)
+{
+	const uint8_t *got;
+	uint16_t len;
+	bool v4;
+
+	if (graph_waiting(port) != 1)
+		return;
+	got = graph_sent(port, &len);
+	v4 = got[12] == 8;
+	if (len < 62 || got[v4 ? 23 : 20] != (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ||
+		memcmp(got + (v4 ? 34 : 54), v4 ? "\3" : "\1", 2) != 0)
+		fail_msg("%s was sent something else than that nothing leads there", port);
+	assert_null(frame_check(got, len));
+}
+
 void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason)
 {
 	graph_send(port, f->bytes, f->len);
 	graph_run();
+	if (reason == DROP_NO_ROUTE && strcmp(port, GRAPH_UNDERLAY) != 0)
+		take_unreachable(port);
 	graph_expect_dropped(reason, 1);
 }
 

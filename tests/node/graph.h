@@ -94,7 +94,7 @@ void graph_expect_sent(const char *port, const struct frame *want);
 /* The frame from `port` leaves to `to` as `want`. */
 void graph_expect_pass(
 	const char *port, const struct frame *f, const char *to, const struct frame *want);
-/* The frame from `port` is dropped for `reason`, and nothing is sent. */
+/* The frame from `port` is dropped for `reason`, and nothing is sent (but that there is no route, to `port`). */
 void graph_expect_drop(const char *port, const struct frame *f, enum drop_reason reason);
 /* No frame was sent and every drop since the last question was one of `n` for `reason`. */
 void graph_expect_dropped(enum drop_reason reason, unsigned int n);

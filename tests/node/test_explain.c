@@ -98,7 +98,7 @@ static void compare(const char *port, const struct frame_spec *s, const json_t *
 
 	snprintf(what, sizeof(what), "%s: %s > %s, %s > %s, protocol %u, port %u, ttl %u", port,
 		s->smac, s->dmac, s->src, s->dst, s->proto, s->dport, s->ttl);
-	got = receiver(port, r == DROP_TTL_EXPIRED);
+	got = receiver(port, r == DROP_TTL_EXPIRED || r == DROP_NO_ROUTE);
 	if (json_is_object(json_object_get(out, "vtep")) || json_object_get(out, "vtep") != NULL)
 		to = GRAPH_UNDERLAY;
 	if (r == DROP_NONE && (got == NULL || strcmp(got, to) != 0))

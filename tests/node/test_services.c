@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 
+#include "base/ip_text.h"
 #include "cloud.h"
 #include "graph.h"
 #include "session/session.h"
@@ -326,6 +327,133 @@ static void test_unreachable(void **state)
 		"a", FRAME(FROM(MAC_A, "10.0.1.10"), TO(GW, "10.0.1.255")), DROP_NO_ROUTE);
 }
 
+/* The gateway tells the sender, and only it, that no route leads to what `f` of it is for (RFC 1812 section 5.2.7.1, RFC 4443 section 3.1). */
+static void expect_told(const char *port, const struct frame *f, const char *gateway)
+{
+	const uint8_t *got;
+	uint16_t len;
+	bool v4 = f->bytes[12] == 8;
+	struct ip_addr from;
+
+	assert_true(ip_addr_parse(gateway, &from));
+	graph_send(port, f->bytes, f->len);
+	graph_run();
+	got = graph_sent(port, &len);
+	assert_non_null(got);
+	assert_null(frame_check(got, len));
+	assert_memory_equal(got, f->bytes + 6, 6);
+	assert_memory_equal(got + 6, f->bytes, 6);
+	assert_memory_equal(got + (v4 ? 26 : 22), from.bytes + (v4 ? 12 : 0), v4 ? 4 : 16);
+	assert_memory_equal(got + (v4 ? 30 : 38), f->bytes + (v4 ? 26 : 22), v4 ? 4 : 16);
+	assert_memory_equal(got + (v4 ? 34 : 54), v4 ? "\3\0" : "\1\0", 2);
+	assert_int_equal(len, (v4 ? 42 : 62) + f->len - 14);
+	assert_memory_equal(got + (v4 ? 42 : 62), f->bytes + 14, f->len - 14);
+	graph_expect_dropped(DROP_NO_ROUTE, 1);
+}
+
+static void expect_silence(const char *port, const struct frame *f, enum drop_reason reason)
+{
+	graph_send(port, f->bytes, f->len);
+	graph_run();
+	graph_expect_dropped(reason, 1);
+}
+
+#define A4 FROM(MAC_A, "10.0.1.10")
+#define A6 FROM(MAC_A, "fd00:1:0:1::10")
+#define NOWHERE4 TO(GW, "198.51.100.9")
+#define NOWHERE6 TO(GW, "2001:db8::9")
+
+static void test_no_route(void **state)
+{
+	(void)state;
+	graph_pass_time(60000);
+	expect_told("a", FRAME(A4, NOWHERE4, .sport = 5, .dport = 6), "10.0.1.1");
+	expect_told(
+		"a", FRAME(A4, NOWHERE4, .proto = IPPROTO_TCP, .sport = 5, .dport = 6), "10.0.1.1");
+	expect_told("a", FRAME(A4, NOWHERE4, .proto = IPPROTO_ICMP, .icmp_type = 8), "10.0.1.1");
+	expect_told("a", FRAME(A4, NOWHERE4, .proto = 47, .payload = 40), "10.0.1.1");
+	expect_told("a", FRAME(A4, TO(GW, "10.0.7.1"), .sport = 5, .dport = 6), "10.0.1.1");
+	expect_told(
+		"c", FRAME(FROM(MAC_C, "10.0.2.10"), NOWHERE4, .sport = 5, .dport = 6), "10.0.2.1");
+	expect_told("a", FRAME(A6, NOWHERE6, .sport = 5, .dport = 6), "fd00:1:0:1::1");
+	expect_told("a", FRAME(A6, NOWHERE6, .proto = IPPROTO_TCP, .sport = 5, .dport = 6),
+		"fd00:1:0:1::1");
+	expect_told("a", FRAME(A6, NOWHERE6, .proto = IPPROTO_ICMPV6, .icmp_type = 128),
+		"fd00:1:0:1::1");
+	/* Of fragments the first. */
+	expect_told("b",
+		FRAME(FROM(MAC_B, "10.0.1.11"), NOWHERE4, .sport = 5, .dport = 6, .payload = 40,
+			.ip_id = 5, .fragment = 0x2000),
+		"10.0.1.1");
+	expect_silence("b",
+		FRAME(FROM(MAC_B, "10.0.1.11"), NOWHERE4, .sport = 5, .dport = 6, .payload = 40,
+			.ip_id = 5, .fragment = 0x0006),
+		DROP_NO_ROUTE);
+}
+
+/* Of what nobody is told: an error, another fragment, another's source, several receivers, what the gateway was not given, what came from
+ * elsewhere; what a route says to drop; an address that nobody has yet. */
+static void test_no_route_in_silence(void **state)
+{
+	const struct frame *to_c = FRAME(A4, TO(GW, "10.0.2.10"), .sport = 5, .dport = 6);
+	const struct frame *about =
+		FRAME(FROM(GW, "198.51.100.9"), TO(MAC_A, "10.0.1.10"), .sport = 6, .dport = 5);
+	const struct frame *remote =
+		FRAME(FROM(MAC_R, "10.0.1.20"), NOWHERE4, .sport = 5, .dport = 6);
+
+	(void)state;
+	graph_pass_time(60000);
+	graph_expect_pass("a", to_c, "c",
+		FRAME(FROM(GW, "10.0.1.10"), TO(MAC_C, "10.0.2.10"), .sport = 5, .dport = 6,
+			.ttl = 63));
+	expect_silence("a", ICMP_ERROR(about, A4, NOWHERE4, .icmp_type = 3, .icmp_code = 3),
+		DROP_NO_SESSION);
+	expect_silence("a", FRAME(FROM(MAC_A, "10.0.1.11"), NOWHERE4, .sport = 5, .dport = 6),
+		DROP_SPOOFED);
+	expect_silence("a", FRAME(FROM(MAC_A, "fd00:1:0:1::11"), NOWHERE6, .sport = 5, .dport = 6),
+		DROP_SPOOFED);
+	expect_silence("a", FRAME(A4, TO(GW, "224.0.0.5"), .sport = 5, .dport = 6), DROP_BROADCAST);
+	expect_silence(
+		"a", FRAME(A4, TO(GW, "255.255.255.255"), .sport = 5, .dport = 6), DROP_BROADCAST);
+	expect_silence("a", FRAME(A6, TO(GW, "ff0e::1"), .sport = 5, .dport = 6), DROP_BROADCAST);
+	expect_silence("a",
+		FRAME(A4, TO("ff:ff:ff:ff:ff:ff", "198.51.100.9"), .sport = 5, .dport = 6),
+		DROP_BROADCAST);
+	expect_silence("a", FRAME(A4, TO(GW, "240.0.0.1"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	expect_silence(
+		"a", FRAME(A4, TO(MAC_B, "198.51.100.9"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	expect_silence(
+		"a", FRAME(A6, TO(MAC_B, "2001:db8::9"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	expect_silence("a",
+		FRAME(FROM(MAC_A, "fe80::aa:ff:fe00:1"), NOWHERE6, .sport = 5, .dport = 6),
+		DROP_NO_ROUTE);
+	expect_silence("a", FRAME(A6, TO(GW, "fe80::9"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	expect_silence(GRAPH_UNDERLAY, TUNNELLED(remote, 100), DROP_NO_ROUTE);
+	expect_silence("a", FRAME(A4, TO(GW, "10.0.2.77"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	expect_silence(
+		"a", FRAME(A6, TO(GW, "fd00:1:0:2::77"), .sport = 5, .dport = 6), DROP_NO_ROUTE);
+	graph_items("[[\"route\", 100, \"198.51.100.0/24\", \"hole\", \"blackhole\", null, null, "
+		    "null, null, 1]]");
+	expect_silence("a", FRAME(A4, NOWHERE4, .sport = 5, .dport = 6), DROP_BLACKHOLE);
+}
+
+/* A scan of what is not there is answered at the rate of all errors; and every frame is counted. */
+static void test_no_route_is_limited(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	graph_pass_time(60000);
+	for (uint16_t n = 0; n < 300; n++) {
+		f = *FRAME(A4, NOWHERE4, .sport = (uint16_t)(1000 + n), .dport = 6);
+		graph_send("a", f.bytes, f.len);
+	}
+	graph_run();
+	assert_in_range(graph_waiting("a"), 10, 60);
+	graph_discard_sent("a");
+	graph_expect_dropped(DROP_NO_ROUTE, 300);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -339,6 +467,9 @@ int main(void)
 		T(test_errors_are_limited),
 		T(test_dhcp),
 		T(test_unreachable),
+		T(test_no_route),
+		T(test_no_route_in_silence),
+		T(test_no_route_is_limited),
 	};
 
 	graph_start();

@@ -143,6 +143,10 @@ static void errors_of_ipv4(void **context)
 	assert_int_equal(checksum_finish(checksum_add(0, icmp, 41)), 0);
 	icmp_error_build(out, error_of(ICMP_ERROR_PROHIBITED, "10.0.1.1"), packet, 33);
 	assert_memory_equal(icmp, "\x03\x0d", 2);
+	icmp_error_build(out, error_of(ICMP_ERROR_NO_ROUTE, "10.0.1.1"), packet, 33);
+	assert_memory_equal(icmp, "\x03\0", 2);
+	assert_memory_equal(icmp + 4, "\0\0\0\0", 4);
+	assert_int_equal(checksum_finish(checksum_add(0, icmp, 41)), 0);
 }
 
 static void errors_of_ipv6(void **context)
@@ -165,6 +169,12 @@ static void errors_of_ipv6(void **context)
 	assert_int_equal(len, 14 + 40 + 8 + 100);
 	assert_int_equal(f->icmp.type, 3);
 	assert_int_equal(f->icmp.code, 0);
+	len = icmp_error_build(out, error_of(ICMP_ERROR_NO_ROUTE, "fd00::1"), packet, 100);
+	assert_int_equal(len, 14 + 40 + 8 + 100);
+	assert_int_equal(f->icmp.type, 1);
+	assert_int_equal(f->icmp.code, 0);
+	assert_int_equal(f->icmp.body, 0);
+	assert_int_equal(icmp6_checksum(f, icmp6_len(f, len)), 0);
 }
 
 static unsigned int passed(loc_t to, uint32_t from_ms, uint32_t to_ms)
