@@ -123,12 +123,16 @@ static bool method_ok(struct evhttp_request *request, enum evhttp_cmd_type allow
 	return false;
 }
 
+/* A page of somebody else's can make a browser send other types without asking us first. Browsers name the page's origin; who sends no
+ * origin is none, and may call it what its library does. */
 static bool content_type_ok(struct evhttp_request *request)
 {
-	const char *type =
-		evhttp_find_header(evhttp_request_get_input_headers(request), "Content-Type");
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+	const char *type = evhttp_find_header(headers, "Content-Type");
 	size_t len = type != NULL ? strcspn(type, "; \t") : 0;
 
+	if (evhttp_find_header(headers, "Origin") == NULL)
+		return true;
 	if (len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0)
 		return true;
 	refuse(request, 415, "Content-Type must be application/json");
