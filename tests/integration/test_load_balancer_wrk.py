@@ -123,11 +123,12 @@ class Load:
         return self.process.poll() is None
 
     def result(self):
-        """(requests, errors)"""
+        """(requests, errors); what sort they are is printed."""
         out, err = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, err
         requests = int(re.search(r"(\d+) requests in", out)[1])
         sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
+        print(sockets[0] if sockets else "no socket errors")
         odd = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
         return requests, sum(map(int, sockets.groups() if sockets else [])) + (int(odd[1]) if odd else 0)
 
