@@ -255,7 +255,7 @@ def test_drops_with_their_reasons(cloud, tmp_path):
 def test_dropped_on_its_way(cloud):
     """The capture of a port says of each packet it sends what became of it."""
     frames = raw_frames(cloud)
-    capture = Capture(cloud, "--port", "raw", "-c", "3", "-o", "json", "ip", "or", "arp")
+    capture = Capture(cloud, "--port", "raw", "-c", "3", "-o", "json", "udp", "or", "icmp[icmptype]", "==", "icmp-echo", "or", "arp")
     raw = cloud.machines["raw"]
     with raw.wire() as wire:
         wire.send(frames["spoofed"])
@@ -301,8 +301,8 @@ def test_refusals(cloud):
 
     assert "/filter" in refused("--port", "web", "tcp", "prot", "80")
     assert "there is no port `nobody`" in refused("--port", "nobody")
-    assert "only one of" in refused("--port", "web", "--vpc", "prod")
-    assert "one of port, vpc, node or drops" in refused()
+    assert "only one of" in refused("--port", "web", "--vpc", "prod", status=2)
+    assert "one of --port, --vpc, --node and --drops" in refused(status=2)
     assert "of drops alone no way" in refused("--drops", "--path")
     assert "nowhere/x" in refused("--port", "web", "-w", "/nowhere/x", status=2)
     assert "there is no capture 999" in cloud.vpcctl("capture", "stop", "999", check=False).stderr
