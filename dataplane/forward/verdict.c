@@ -200,6 +200,8 @@ static void fill_dirs(struct session_dir d[2], const struct flow *f)
 			d[dir].flags |= SESSION_F_METER;
 	if (session_hold_any(&f->hold))
 		d[0].flags |= SESSION_F_HOLD;
+	if (f->no_reuse)
+		d[0].flags |= SESSION_F_NO_REUSE;
 	if (f->accounts[0] != ACCOUNT_NONE)
 		d[0].flags |= SESSION_F_ACCOUNT;
 	if (unlikely(translate_wanted(f)))

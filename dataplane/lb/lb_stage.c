@@ -4,6 +4,7 @@
  * The client's address is kept. Only a back end that is balanced to itself would take the packet for its own, so it sees the
  * balancer's address as source; its answers come back here by that.
  */
+#include <netinet/in.h>
 #include <stddef.h>
 
 #include "base/ip_text.h"
@@ -135,6 +136,7 @@ static bool balance(struct flow *f, const struct lb *lb, struct lb_listener *l)
 		flow_step(f, "load_balancer", lb->name, -1, "no back end takes connections");
 		return refuse(f, lb, DROP_LB_NO_BACKEND);
 	}
+	f->no_reuse = f->proto == IPPROTO_TCP && !lb_backend_takes(b);
 	if (kept || !f->dry)
 		f->hold.id[HOLD_LB] = b->id;
 	flow_depend(f, b->epoch);

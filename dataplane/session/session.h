@@ -68,6 +68,9 @@ enum session_flag {
 	SESSION_F_FAMILY = 1 << 10,  /* leaves in the other family than it comes (with SRC, DST) */
 	SESSION_F_INSPECT = 1 << 11, /* shown to inspection (inspect/) as it comes */
 	SESSION_F_INSPECT_AFTER = 1 << 12, /* … as it is translated (with SRC or DST) */
+	SESSION_F_NO_REUSE =
+		1
+		<< 13, /* direction 0: who gets it takes no new connections, so a SYN begins another session */
 };
 
 /* Read line of one direction. */

@@ -244,10 +244,13 @@ static bool in_window(const struct side *s, const struct side *r, const struct s
 	       !tcp_after(s->end - RTE_MAX(r->win, 1u), seg->data_end);
 }
 
-static void ask(uint32_t ref, const struct segment *syn)
+static enum drop_reason ask(uint32_t ref, const struct segment *syn)
 {
+	if (session_dir_of(ref)->flags & SESSION_F_NO_REUSE)
+		return DROP_STALE;
 	atomic_store_explicit(
 		&asked[ref % ASKED_ENTRIES], (uint64_t)ref << 32 | syn->end, memory_order_relaxed);
+	return DROP_NONE;
 }
 
 /* What was asked in an earlier session of that number is not this one's. */
@@ -281,7 +284,8 @@ static bool is_answer(uint32_t ref, const struct segment *seg)
 }
 
 /* SYN. In an open connection it passes and changes nothing: the receiver answers with a challenge, and if the
- * sender has lost its state it will reset (RFC 9293 3.10.7.4). If it is the receiver that has lost it, its answer tells. */
+ * sender has lost its state it will reset (RFC 9293 3.10.7.4). If it is the receiver that has lost it, its answer tells. A receiver that
+ * takes no new connections may never answer: another one is asked. */
 static enum drop_reason track_syn(
 	uint32_t ref, struct side *s, struct side *r, const struct segment *seg)
 {
@@ -293,14 +297,12 @@ static enum drop_reason track_syn(
 		side_open(s, seg);
 		return DROP_NONE;
 	case TCP_SYN_RECEIVED:
-		if (!(s->bits & TCP_ACKED_SYN) && seg->end == s->end)
-			side_open(s, seg);
-		else
-			ask(ref, seg);
+		if ((s->bits & TCP_ACKED_SYN) || seg->end != s->end)
+			return ask(ref, seg);
+		side_open(s, seg);
 		return DROP_NONE;
 	default:
-		ask(ref, seg);
-		return DROP_NONE;
+		return ask(ref, seg);
 	}
 }
 

@@ -326,6 +326,11 @@ static void test_open_connections_outlive_a_failed_check(void **state)
 	graph_expect_drop("a", TCP_TO_VIP(.sport = 2), DROP_LB_NO_BACKEND);
 	graph_expect_drop("a", TCP_TO_VIP(.sport = 3), DROP_LB_NO_BACKEND);
 	assert_int_equal(lb_connections(b), 1);
+	/* Its client has given it up, and uses the port anew: that is a new connection, for who takes any. */
+	graph_items("[" BACKEND("lb", "6", "80", "10.0.2.10", "8080", "1") "]");
+	graph_expect_pass("a", TCP_TO_VIP(.sport = 1, .seq = 70000), "c",
+		AT_C(.proto = IPPROTO_TCP, .sport = 1, .seq = 70000));
+	assert_int_equal(lb_connections(b), 0);
 }
 
 /* One way of a connection between a's port 7 and b's port 8080, seen by both as theirs; `vip`: a has called the balancer. */
