@@ -47,7 +47,8 @@ def fill(cloud, endpoints):
 
 
 def attach(cloud, bench):
-    cloud.create("port", name="here", subnet="s", node=cloud.host().name, security_groups=["g"], attachment={"type": "tap", "ifname": "t0"})
+    here = {"name": "here", "subnet": "s", "node": cloud.host().name, "security_groups": ["g"], "attachment": {"type": "tap", "ifname": "t0"}}
+    cloud.call("port.create", **here, wait=False)
     bench.settle()
 
 

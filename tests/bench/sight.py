@@ -53,12 +53,12 @@ NEW = (
 
 
 def beside(cloud, node):
-    """Somebody else's port on this node."""
+    """Somebody else's port on this node, from which nothing comes."""
     cloud.apply(
         [
             {"kind": "vpc", "name": "others", "cidrs": ["10.0.0.0/16"], "vni": 10002},
             {"kind": "subnet", "name": "others", "vpc": "others", "cidr": "10.0.1.0/24"},
-            {"kind": "port", "name": "other", "subnet": "others", "node": node, "attachment": {"type": "device", "devargs": "net_null9"}},
+            {"kind": "port", "name": "other", "subnet": "others", "node": node, "attachment": {"type": "device", "devargs": "net_null9,no-rx=1"}},
         ]
     )
 

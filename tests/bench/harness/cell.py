@@ -36,7 +36,8 @@ ROUTER, ROUTER_MAC = "198.18.0.2", "02:00:00:00:02:01"
 POOL = "198.18.1.0/24"
 FORWARDED = "198.18.1.1"  # whose port 80 is a machine's
 AFAR = "203.0.113.1"
-MACHINES, ELSEWHERE, EVER_NEW = 4096, 65536, 1 << 40  # of cases where no flow comes twice
+# Of cases where no flow comes twice. A prime: sources, ports and destinations go round together only when each pair has been.
+MACHINES, ELSEWHERE, EVER_NEW = 4096, 65521, 1 << 40
 FAIR = "ring=1024,rss=1"  # buffers that are not hot in the first cache, and a hash, as from a NIC
 
 

@@ -101,11 +101,8 @@ def relations(results):
 
 def sight(results):
     found = {row["what"]: row["median"] for row in rows(results, "sight")}
-    for what, base, least in (
-        ("established, mirror and inspection of others", "established", 0.98),
-        ("new flows, first packets inspected", "new flows", 0.90),
-    ):
-        yield ratio(what, found.get(what), found.get(base), least)
+    for what, least in (("established, mirror and inspection of others", 0.98), ("established, inspected", 0.90)):
+        yield ratio(what, found.get(what), found.get("established"), least)
 
 
 def control(results):
