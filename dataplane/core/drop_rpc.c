@@ -82,16 +82,19 @@ static void list_ports(struct listing *l)
 	}
 }
 
+static void list_vpc(struct listing *l, const struct vpc *vpc)
+{
+	struct drop_cell sums[DROP_MAX] = {0};
+
+	add_owner(drop_owner_vpc(vpc->index), sums);
+	add_rows(l, NULL, vpc, sums);
+}
+
 static void list_vpcs(struct listing *l)
 {
-	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++) {
-		struct drop_cell sums[DROP_MAX] = {0};
-
-		if (vpc_get(i) == NULL || vpc_get(i)->external != NULL)
-			continue;
-		add_owner(drop_owner_vpc(i), sums);
-		add_rows(l, NULL, vpc_get(i), sums);
-	}
+	for (uint32_t i = 1; i < VPC_INDEX_MAX; i++)
+		if (vpc_get(i) != NULL && vpc_get(i)->external == NULL)
+			list_vpc(l, vpc_get(i));
 }
 
 static void drops_list(struct jsonrpc_call *call, json_t *params, void *ctx)

@@ -5,7 +5,8 @@
  * packet filtering", in-window RST only).
  *
  * Each side keeps only what it has itself sent (session_hot of its direction), written by the worker that carries that
- * direction; the connection's state is derived from both sides' bits. So no shared write.
+ * direction; the connection's state is derived from both sides' bits. So no shared write, but where one side turns out to have lost the
+ * connection and begins it anew: there its answer resets the other side's, too.
  *
  * `tcp` points to the whole TCP header with its options, contiguous; the caller has seen to it that at least min(data offset, l4_len) bytes
  * are there. `l4_len`: TCP header and payload bytes (GSO: of the whole frame).

@@ -2,6 +2,7 @@
 /* Packets that go no further and whose sender is told: `ttl_expired`, `too_big`, `nat_exhausted`, `no_route`. */
 #include "core/node.h"
 #include "external/external.h"
+#include "forward/parse.h"
 #include "vpc/icmp6.h"
 #include "vpc/icmp_error.h"
 #include "vpc/vpc_internal.h"
@@ -141,20 +142,13 @@ static bool is_unroutable(struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l3_off);
 	const struct vpc *vpc = vpc_get(p->vpc);
 	struct ip_addr src, dst;
 
 	if (vpc == NULL || vpc->external != NULL ||
 		!rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
 		return false;
-	if (ip[0] >> 4 == 4) {
-		src = ip_addr_from_v4(((const struct rte_ipv4_hdr *)ip)->src_addr);
-		dst = ip_addr_from_v4(((const struct rte_ipv4_hdr *)ip)->dst_addr);
-	} else {
-		src = ip_addr_from_v6(((const struct rte_ipv6_hdr *)ip)->src_addr);
-		dst = ip_addr_from_v6(((const struct rte_ipv6_hdr *)ip)->dst_addr);
-	}
+	parse_addrs(m, p, &src, &dst);
 	return !ip_addr_is_link_local(&src) && !ip_addr_is_link_local(&dst) &&
 	       route_get(vpc, &dst) == NULL;
 }
