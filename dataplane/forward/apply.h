@@ -62,21 +62,44 @@ static __rte_always_inline bool apply_fits(
 	return (uint32_t)(p->l4_off - p->l3_off) + m->l4_len + m->tso_segsz <= mtu;
 }
 
-static __rte_always_inline bool apply_macs_match(
-	const struct rte_ether_hdr *eth, const struct session_dir *d, const struct pkt *p)
+/* Destination and source of a frame, which lie side by side in sessions and ports, too. */
+#define APPLY_MACS (2 * RTE_ETHER_ADDR_LEN)
+_Static_assert(offsetof(struct port, mac) == offsetof(struct port, gw_mac) + RTE_ETHER_ADDR_LEN,
+	"as in a frame");
+_Static_assert(offsetof(struct session_dir, smac) ==
+		       offsetof(struct session_dir, dmac) + RTE_ETHER_ADDR_LEN,
+	"as in a frame");
+
+static __rte_always_inline bool apply_macs_equal(const void *a, const void *b)
 {
+	uint64_t x, y;
+	uint32_t z, w;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	memcpy(&z, (const uint8_t *)a + sizeof(x), sizeof(z));
+	memcpy(&w, (const uint8_t *)b + sizeof(y), sizeof(w));
+	return ((x ^ y) | (z ^ w)) == 0;
+}
+
+/* The frame's MACs are what the session expects, bridged or routed, from a tunnel or from a port. */
+static __rte_always_inline bool apply_macs_match(const struct rte_ether_hdr *eth,
+	const struct session_dir *d, uint16_t flags, const struct pkt *p)
+{
+	bool routed = flags & SESSION_F_ROUTED;
 	const struct port *port;
 
 	if (loc_is_tunnel(p->in))
-		return d->flags & SESSION_F_REMAC
+		return flags & SESSION_F_REMAC
 			       ? !rte_is_multicast_ether_addr(&eth->dst_addr)
-			       : rte_is_same_ether_addr(&eth->dst_addr, &d->dmac) &&
-					 !(d->flags & SESSION_F_ROUTED);
+			       : rte_is_same_ether_addr(&eth->dst_addr, &d->dmac) && !routed;
 	port = port_get(loc_index(p->in));
-	return port != NULL &&
-	       (!port->port_security || rte_is_same_ether_addr(&eth->src_addr, &port->mac)) &&
-	       rte_is_same_ether_addr(
-		       &eth->dst_addr, d->flags & SESSION_F_ROUTED ? &port->gw_mac : &d->dmac);
+	if (unlikely(port == NULL))
+		return false;
+	if (likely(routed && port->port_security))
+		return apply_macs_equal(eth, (const uint8_t *)port + offsetof(struct port, gw_mac));
+	return (!port->port_security || rte_is_same_ether_addr(&eth->src_addr, &port->mac)) &&
+	       rte_is_same_ether_addr(&eth->dst_addr, routed ? &port->gw_mac : &d->dmac);
 }
 
 /* TCP's part. DROP_NONE: go on. */
@@ -93,15 +116,19 @@ static inline enum drop_reason apply_tcp(
 	return reason;
 }
 
-/* Rewrites and says where to: an edge. `fresh`: the verdict was made or checked just now; else EDGE_ROAD asks for that. */
-static __rte_always_inline unsigned int forward_apply(
-	struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref, bool fresh)
+/* What there may be to do beside MACs, TTL, size and inspection, by session_flag and by pkt_flag. */
+#define APPLY_FLAGS                                                                                \
+	(SESSION_F_TCP | SESSION_F_SRC | SESSION_F_DST | SESSION_F_METER | SESSION_F_REMAC)
+#define APPLY_KINDS (PKT_F_FRAGMENT | PKT_F_LATER | PKT_F_ICMP_ERROR)
+
+/* forward_apply() for what is known of the session's flags and the packet's. */
+static __rte_always_inline unsigned int apply_known(struct worker *w, struct rte_mbuf *m,
+	struct pkt *p, uint32_t ref, bool fresh, uint16_t flags, uint8_t kind)
 {
 	struct session_dir *d = session_dir_of(ref);
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
 	uint8_t *l3 = (uint8_t *)eth + p->l3_off;
 	struct session_hot *hot;
-	uint16_t flags = d->flags;
 	bool routed = flags & SESSION_F_ROUTED;
 	enum drop_reason reason = DROP_NONE;
 
@@ -110,7 +137,7 @@ static __rte_always_inline unsigned int forward_apply(
 		unlikely(atomic_load_explicit(&d->change, memory_order_acquire) != w->change) &&
 		!verdict_still_fresh(ref, w->change))
 		return EDGE_ROAD;
-	if (unlikely(d->in != p->in || !apply_macs_match(eth, d, p))) {
+	if (unlikely(d->in != p->in || !apply_macs_match(eth, d, flags, p))) {
 		if (!fresh)
 			return EDGE_ROAD;
 		reason = forward_odd(m, p, d, &routed);
@@ -123,8 +150,8 @@ static __rte_always_inline unsigned int forward_apply(
 	}
 	if (routed && unlikely(l3[flags & SESSION_F_V6 ? 7 : 8] <= 1))
 		return EDGE_CLASSIFY(CLASSIFY_TTL);
-	if (likely(!(p->flags & PKT_F_ICMP_ERROR))) {
-		if ((flags & SESSION_F_TCP) && !(p->flags & PKT_F_LATER))
+	if (likely(!(kind & PKT_F_ICMP_ERROR))) {
+		if ((flags & SESSION_F_TCP) && likely(!(kind & PKT_F_LATER)))
 			reason = apply_tcp(m, p, ref, d->mtu);
 		if (unlikely(reason == DROP_STALE)) {
 			/* A new connection on the tuple of a finished one. */
@@ -141,16 +168,15 @@ static __rte_always_inline unsigned int forward_apply(
 		if (unlikely(flags & SESSION_F_INSPECT))
 			inspect_seen(w, m, ref);
 	}
-	if (unlikely((p->flags & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
+	if (unlikely((kind & (PKT_F_FRAGMENT | PKT_F_LATER)) == PKT_F_FRAGMENT)) {
 		reason = fragment_seen(m, p, DROP_NONE); /* later ones follow this session */
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
-		if ((flags & SESSION_F_TCP) && !(p->flags & PKT_F_ICMP_ERROR))
+		if ((flags & SESSION_F_TCP) && !(kind & PKT_F_ICMP_ERROR))
 			tcp_fragmented(ref);
 	}
 	if (routed || unlikely(flags & SESSION_F_REMAC)) {
-		eth->src_addr = d->smac;
-		eth->dst_addr = d->dmac;
+		memcpy(eth, (const uint8_t *)d + offsetof(struct session_dir, dmac), APPLY_MACS);
 		if (routed)
 			apply_ttl(l3, flags & SESSION_F_V6);
 	}
@@ -158,7 +184,7 @@ static __rte_always_inline unsigned int forward_apply(
 		reason = translate_packet(m, p, ref);
 		if (unlikely(reason != DROP_NONE))
 			return apply_drop(p, reason);
-		if (unlikely(flags & SESSION_F_INSPECT_AFTER) && !(p->flags & PKT_F_ICMP_ERROR))
+		if (unlikely(flags & SESSION_F_INSPECT_AFTER) && !(kind & PKT_F_ICMP_ERROR))
 			inspect_seen(w, m, ref);
 	}
 	p->out = d->out;
@@ -166,6 +192,26 @@ static __rte_always_inline unsigned int forward_apply(
 	if (unlikely(flags & SESSION_F_METER))
 		return EDGE_CLASSIFY(CLASSIFY_SHAPE);
 	return loc_is_tunnel(d->out) ? EDGE_UNDERLAY_TX : EDGE_PORT_TX;
+}
+
+/* Rewrites and says where to: an edge. `fresh`: the verdict was made or checked just now; else EDGE_ROAD asks for that. What there is
+ * most of has code of its own, made of the same source without what it does not need: plain flows, TCP, translated ones. */
+static __rte_always_inline unsigned int forward_apply(
+	struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t ref, bool fresh)
+{
+	const uint16_t plain = (uint16_t)~APPLY_FLAGS, translated = SESSION_F_SRC | SESSION_F_DST;
+	uint16_t flags = session_dir_of(ref)->flags;
+	uint8_t kind = p->flags & APPLY_KINDS;
+
+	if (!fresh && likely(kind == 0)) {
+		if ((flags & APPLY_FLAGS) == 0)
+			return apply_known(w, m, p, ref, false, flags & plain, 0);
+		if ((flags & APPLY_FLAGS) == SESSION_F_TCP)
+			return apply_known(w, m, p, ref, false, (flags & plain) | SESSION_F_TCP, 0);
+		if ((flags & (APPLY_FLAGS & ~translated)) == 0)
+			return apply_known(w, m, p, ref, false, flags & (plain | translated), 0);
+	}
+	return apply_known(w, m, p, ref, fresh, flags, kind);
 }
 
 #endif

@@ -12,38 +12,35 @@
 
 static struct rte_node_register fast_path_node;
 
-/* What one burst needs between its stages. */
+/* What one burst needs between its stages, by packet. */
 struct burst {
 	struct session_key keys[BURST];
 	uint32_t hashes[BURST];
 	struct ip_addr addrs[BURST][2];
 	uint32_t refs[BURST];
-	uint8_t slot[BURST]; /* packet → its place among the keys */
 	uint8_t edge[BURST];
 	uint64_t v6;
-	unsigned int n_keys;
 };
-
-#define SLOT_NONE 0xff
 
 static __rte_always_inline void stage_parse(struct burst *b, struct rte_mbuf **pkts, unsigned int n)
 {
-	b->n_keys = 0;
-	b->v6 = 0;
+	uint64_t v6 = 0;
+
 	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
-		unsigned int k = b->n_keys;
-		enum parse_verdict v = parse_packet(pkts[i], p, &b->keys[k], b->addrs[k]);
+		enum parse_verdict v = parse_packet(pkts[i], p, &b->keys[i], b->addrs[i]);
 
-		b->slot[i] = SLOT_NONE;
-		b->edge[i] = v == PARSE_DROP ? EDGE_DROP : EDGE_ROAD;
-		if (unlikely(v != PARSE_SESSION))
-			continue;
-		b->hashes[k] = p->hash = session_hash(&b->keys[k]);
-		b->v6 |= (uint64_t) !!(p->flags & PKT_F_V6) << k;
-		b->slot[i] = (uint8_t)k;
-		b->n_keys++;
+		b->edge[i] = EDGE_ROAD;
+		if (unlikely(v != PARSE_SESSION)) {
+			/* A key that nothing has: there is no VPC 0. */
+			b->keys[i] = (struct session_key){.scope_proto = 0};
+			b->edge[i] = v == PARSE_DROP ? EDGE_DROP : EDGE_ROAD;
+		} else if (unlikely(p->flags & PKT_F_V6)) {
+			v6 |= UINT64_C(1) << i;
+		}
+		b->hashes[i] = p->hash = session_hash(&b->keys[i]);
 	}
+	b->v6 = v6;
 }
 
 static __rte_always_inline void stage_apply(
@@ -52,11 +49,10 @@ static __rte_always_inline void stage_apply(
 	for (unsigned int i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 
-		p->session = SESSION_NONE;
-		if (unlikely(b->slot[i] == SLOT_NONE) ||
-			unlikely(b->refs[b->slot[i]] == SESSION_NONE))
-			continue;
-		b->edge[i] = (uint8_t)forward_apply(w, pkts[i], p, b->refs[b->slot[i]], false);
+		if (likely(b->refs[i] != SESSION_NONE))
+			b->edge[i] = (uint8_t)forward_apply(w, pkts[i], p, b->refs[i], false);
+		else
+			p->session = SESSION_NONE;
 	}
 }
 
@@ -84,8 +80,8 @@ SIMD_CLONES static uint16_t fast_path_process(
 
 		n = RTE_MIN((uint16_t)(nb_objs - done), (uint16_t)BURST);
 		stage_parse(&b, pkts, n);
-		session_lookup_bulk(b.keys, b.hashes, (const struct ip_addr(*)[2])b.addrs, b.v6,
-			b.refs, b.n_keys);
+		session_lookup_bulk(
+			b.keys, b.hashes, (const struct ip_addr(*)[2])b.addrs, b.v6, b.refs, n);
 		stage_apply(w, &b, pkts, n);
 		stage_enqueue(graph, node, &b, pkts, n);
 	}

@@ -119,8 +119,9 @@ struct port {
 	uint16_t mtu;
 	uint8_t enabled;
 	uint8_t state; /* enum port_state; written by the control thread */
-	struct rte_ether_addr mac;
-	struct rte_ether_addr gw_mac; /* the VPC gateway's MAC: frames to it are routed */
+	/* Side by side, as in a frame that the machine sends to be routed. */
+	struct rte_ether_addr gw_mac; /* the VPC gateway's */
+	struct rte_ether_addr mac;    /* its own */
 	uint8_t hooked; /* whose programs are asked (enum observe_direction), see hook_sent. Written by the control thread */
 	const struct port_driver *driver;
 	void *priv;

@@ -13,14 +13,6 @@
 #define COALESCE_CAPS                                                                              \
 	(PORT_CAP_COALESCE | PORT_CAP_CSUM | PORT_CAP_TSO4 | PORT_CAP_TSO6 | PORT_CAP_MULTI_SEG)
 
-/* What is sent together, in order. */
-struct batch {
-	struct port *port;
-	struct worker *w;
-	unsigned int n;
-	struct rte_mbuf *pkts[BATCH];
-};
-
 static enum drop_reason refusal(int error)
 {
 	switch (error) {
@@ -42,34 +34,53 @@ static bool concerns_all(enum drop_reason reason)
 	return reason == DROP_QUEUE_FULL || reason == DROP_PORT_DOWN;
 }
 
-static void batch_flush(struct batch *b)
+/* Frames that the device can carry, up to BATCH. `bytes`: of all. */
+static void give(
+	struct port *port, struct worker *w, struct rte_mbuf **pkts, unsigned int n, uint64_t bytes)
 {
-	struct port_counters *c = &b->port->counters[b->w->id];
-	unsigned int pos = 0;
+	struct port_counters *c = &port->counters[w->id];
 
-	while (pos < b->n) {
-		uint64_t bytes = 0;
-		uint16_t sent;
+	while (n > 0) {
+		uint16_t sent = port->driver->tx_burst(port, (uint16_t)w->id, pkts, (uint16_t)n);
+		uint64_t left = 0;
 
 		/* A sent frame is not ours to look at any more. */
-		for (unsigned int i = pos; i < b->n; i++)
-			bytes += b->pkts[i]->pkt_len;
-		sent = b->port->driver->tx_burst(
-			b->port, (uint16_t)b->w->id, b->pkts + pos, (uint16_t)(b->n - pos));
-		for (unsigned int i = pos + sent; i < b->n; i++)
-			bytes -= b->pkts[i]->pkt_len;
+		for (unsigned int i = sent; i < n; i++)
+			left += pkts[i]->pkt_len;
 		c->tx_packets += sent;
-		c->tx_bytes += bytes;
-		b->w->count.sent += sent;
-		pos += sent;
-		if (unlikely(pos < b->n)) {
+		c->tx_bytes += bytes - left;
+		w->count.sent += sent;
+		pkts += sent;
+		n -= sent;
+		bytes = left;
+		if (unlikely(n > 0)) {
 			enum drop_reason reason = refusal(rte_errno);
-			unsigned int lost = concerns_all(reason) ? b->n - pos : 1;
+			unsigned int lost = concerns_all(reason) ? n : 1;
 
-			port_drop_refused(b->port, b->pkts + pos, lost, reason);
-			pos += lost;
+			for (unsigned int i = 0; i < lost; i++)
+				bytes -= pkts[i]->pkt_len;
+			port_drop_refused(port, pkts, lost, reason);
+			pkts += lost;
+			n -= lost;
 		}
 	}
+}
+
+/* Frames of a burst in which some want to be finished first. */
+struct batch {
+	struct port *port;
+	struct worker *w;
+	unsigned int n;
+	struct rte_mbuf *pkts[BATCH];
+};
+
+static void batch_flush(struct batch *b)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < b->n; i++)
+		bytes += b->pkts[i]->pkt_len;
+	give(b->port, b->w, b->pkts, b->n, bytes);
 	b->n = 0;
 }
 
@@ -100,9 +111,25 @@ static void batch_fix(struct batch *b, struct rte_mbuf *m)
 	offload_end(&o);
 }
 
+static void send_each(struct port *port, struct worker *w, struct rte_mbuf **pkts, unsigned int n)
+{
+	struct batch b = {.port = port, .w = w};
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (offload_fits(port->caps, pkts[i])) {
+			if (b.n == BATCH)
+				batch_flush(&b);
+			b.pkts[b.n++] = pkts[i];
+		} else {
+			batch_fix(&b, pkts[i]);
+		}
+	}
+	batch_flush(&b);
+}
+
 void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct batch b = {.port = port, .w = worker_self};
+	struct worker *w = worker_self;
 
 	if (unlikely(__atomic_load_n(&port->state, __ATOMIC_ACQUIRE) != PORT_ACTIVE ||
 		     !port->enabled)) {
@@ -112,17 +139,21 @@ void port_send(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 	if (n > 1 && (port->caps & COALESCE_CAPS) == COALESCE_CAPS) {
 		unsigned int left = coalesce(pkts, n);
 
-		b.w->count.consumed += n - left;
+		w->count.consumed += n - left;
 		n = (uint16_t)left;
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		if (likely(offload_fits(port->caps, pkts[i]))) {
-			if (b.n == BATCH)
-				batch_flush(&b);
-			b.pkts[b.n++] = pkts[i];
-		} else {
-			batch_fix(&b, pkts[i]);
+	for (unsigned int pos = 0, part; pos < n; pos += part) {
+		uint32_t wants = 0;
+		uint64_t bytes = 0;
+
+		part = RTE_MIN(n - pos, (unsigned int)BATCH);
+		for (unsigned int i = pos; i < pos + part; i++) {
+			wants |= offload_wants(pkts[i]);
+			bytes += pkts[i]->pkt_len;
 		}
+		if (likely((wants & ~port->caps) == 0))
+			give(port, w, pkts + pos, part, bytes);
+		else
+			send_each(port, w, pkts + pos, part);
 	}
-	batch_flush(&b);
 }

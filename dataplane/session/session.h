@@ -58,7 +58,6 @@ enum session_flag {
 	SESSION_F_DST = 1 << 2, /* rewrite destination address/port */
 	SESSION_F_TCP = 1 << 3, /* track */
 	SESSION_F_V6 = 1 << 4,
-	SESSION_F_MIRROR = 1 << 5, /* clone: look in the mirror table */
 	SESSION_F_METER = 1 << 6,  /* pass the shapers of session_meters */
 	SESSION_F_REMAC =
 		1
@@ -227,6 +226,27 @@ static inline struct session_key session_key_v4(uint32_t vpc_index, uint8_t prot
 	return session_key_make(vpc_index << 8 | proto, src, dst, sport, dport);
 }
 
+/* Of an IPv4 packet without options: from its source address on there are, side by side, both addresses and both ports. */
+static inline struct session_key session_key_packet4(
+	uint32_t vpc_index, uint8_t proto, const void *addresses)
+{
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	struct session_key key;
+	uint64_t w[2];
+	uint32_t src;
+
+	memcpy(&src, addresses, sizeof(src));
+	memcpy(&w[1], (const uint8_t *)addresses + sizeof(src), sizeof(w[1]));
+	w[0] = (uint64_t)src << 32 | (vpc_index << 8 | proto);
+	memcpy(&key, w, sizeof(key));
+#else
+	struct session_key key = {.scope_proto = vpc_index << 8 | proto};
+
+	memcpy(&key.src, addresses, sizeof(key) - offsetof(struct session_key, src));
+#endif
+	return key;
+}
+
 static inline uint32_t session_fold(const struct ip_addr *a)
 {
 	return (uint32_t)(session_mix(
@@ -335,7 +355,8 @@ static inline struct session_hold session_hold_of(uint32_t index)
 
 /* One packet of `bytes` IP bytes in the direction of `hot`, by the worker that carries it. True for the first one since
  * SESSION_SEEN_STEP_MS, and for the first one ever of the answers. */
-static inline bool session_count(struct session_hot *hot, uint32_t bytes, uint32_t now_ms)
+static __rte_always_inline bool session_count(
+	struct session_hot *hot, uint32_t bytes, uint32_t now_ms)
 {
 	atomic_store_explicit(&hot->packets,
 		atomic_load_explicit(&hot->packets, memory_order_relaxed) + 1,

@@ -13,11 +13,15 @@
 /* What the outer header can be put in front of: complete frames, also chained ones. */
 #define INNER_CAPS PORT_CAP_MULTI_SEG
 
+/* The tunnel of no VTEP: no packet is for it. */
+#define NOWHERE loc_tunnel(LOC_TUNNEL_BIT - 2)
+
 /* What leaves together, and what the frame before needed: a burst mostly goes to the same place. */
 struct batch {
 	struct port *port;
 	const struct vxlan_outer *outer; /* of `out` */
-	loc_t out;                       /* LOC_NONE: nothing yet */
+	loc_t out;                       /* NOWHERE: nothing yet */
+	uint32_t most;                   /* bytes of an inner frame that fit with it */
 	uint16_t mtu;
 	uint16_t n;
 	struct rte_mbuf *pkts[BURST];
@@ -50,7 +54,7 @@ static enum drop_reason look_up(struct batch *b, loc_t out)
 {
 	struct vtep *vtep = vtep_get(loc_index(out));
 
-	b->out = LOC_NONE;
+	b->out = NOWHERE;
 	if (vtep == NULL)
 		return DROP_UNKNOWN_VTEP;
 	b->outer = atomic_load_explicit(&vtep->outer, memory_order_acquire);
@@ -60,18 +64,18 @@ static enum drop_reason look_up(struct batch *b, loc_t out)
 		return DROP_NO_NEIGHBOUR;
 	}
 	b->out = out;
+	b->most = (uint32_t)b->mtu + RTE_ETHER_HDR_LEN - b->outer->len;
 	return DROP_NONE;
 }
 
 /* One complete inner frame. */
 static inline void push(struct batch *b, struct rte_mbuf *m, const struct pkt *p)
 {
-	const struct vxlan_outer *o = b->outer;
 	uint8_t ecn = vxlan_ecn_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 
-	if (unlikely(m->pkt_len + o->len - sizeof(struct rte_ether_hdr) > b->mtu))
+	if (unlikely(m->pkt_len > b->most))
 		drop_here(m, DROP_TOO_BIG);
-	else if (likely(vxlan_push(m, o, p->out_vni, p->hash, ecn)))
+	else if (likely(vxlan_push(m, b->outer, p->out_vni, p->hash, ecn)))
 		add(b, m);
 	else
 		drop_here(m, DROP_NO_BUFFER);
@@ -100,16 +104,20 @@ static void push_fixed(struct batch *b, struct rte_mbuf *m)
 	offload_end(&o);
 }
 
-static inline void encap(struct batch *b, struct rte_mbuf *m)
+/* Whatever is not as the frame before was: for another VTEP, to be finished first, or complete. */
+static void push_other(struct batch *b, struct rte_mbuf *m, const struct pkt *p)
 {
-	struct pkt *p = pkt_of(m);
 	enum drop_reason reason = DROP_NONE;
 
-	if (unlikely(p->out != b->out))
+	if (!loc_is_tunnel(p->out)) {
+		add(b, m);
+		return;
+	}
+	if (p->out != b->out)
 		reason = look_up(b, p->out);
-	if (unlikely(reason != DROP_NONE))
+	if (reason != DROP_NONE)
 		drop_here(m, reason);
-	else if (likely(offload_fits(INNER_CAPS, m)))
+	else if (offload_fits(INNER_CAPS, m))
 		push(b, m, p);
 	else
 		push_fixed(b, m);
@@ -118,19 +126,23 @@ static inline void encap(struct batch *b, struct rte_mbuf *m)
 static uint16_t tx_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	struct batch b = {.port = underlay_port(), .out = LOC_NONE, .mtu = underlay_mtu()};
+	struct batch b = {.port = underlay_port(), .out = NOWHERE, .mtu = underlay_mtu()};
 
+	if (unlikely(b.port == NULL)) {
+		for (uint16_t i = 0; i < nb_objs; i++)
+			node_drop(graph, node, objs[i], DROP_PORT_DOWN);
+		return nb_objs;
+	}
 	observe_sent((struct rte_mbuf **)objs, nb_objs, OBSERVE_TO_UNDERLAY);
 	live_tunnelled((struct rte_mbuf **)objs, nb_objs);
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct rte_mbuf *m = objs[i];
+		const struct pkt *p = pkt_of(m);
 
-		if (unlikely(b.port == NULL))
-			node_drop(graph, node, m, DROP_PORT_DOWN);
-		else if (likely(loc_is_tunnel(pkt_of(m)->out)))
-			encap(&b, m);
+		if (likely(p->out == b.out && offload_fits(INNER_CAPS, m)))
+			push(&b, m, p);
 		else
-			add(&b, m);
+			push_other(&b, m, p);
 	}
 	flush(&b);
 	return nb_objs;

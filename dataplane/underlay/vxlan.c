@@ -2,10 +2,6 @@
 #include "underlay/vxlan.h"
 
 #include <netinet/in.h>
-#include <string.h>
-
-#include <rte_ip.h>
-#include <rte_udp.h>
 
 #include "base/checksum.h"
 
@@ -13,7 +9,7 @@
 #define IPV4 20
 #define IPV6 40
 #define UDP 8
-#define VXLAN 8
+#define VXLAN VXLAN_HEADER
 
 void vxlan_outer_make(struct vxlan_outer *o, const struct ip_addr *src, const struct ip_addr *dst,
 	const struct rte_ether_addr *smac, const struct rte_ether_addr *dmac)
@@ -46,64 +42,34 @@ void vxlan_outer_make(struct vxlan_outer *o, const struct ip_addr *src, const st
 
 		o->bytes[12] = 0x08;
 		memcpy(p, &ip, sizeof(ip));
+		memcpy(&o->ip_head, &ip, sizeof(o->ip_head));
+		o->ip_head = rte_be_to_cpu_64(o->ip_head);
 		o->ip_sum = checksum_fold(checksum_add(0, &ip, sizeof(ip)));
 		p += IPV4;
 	}
 	memcpy(p, &udp, sizeof(udp));
-	p[UDP] = 0x08; /* I: the VNI is valid; reserved bits 0 */
+	p[UDP] = VXLAN_FLAG_I; /* reserved bits 0 */
 	o->len = (uint8_t)(p + UDP + VXLAN - o->bytes);
 }
 
-static rte_be16_t source_port(uint32_t flow_hash)
+bool vxlan_push_ipv6(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t vni,
+	uint32_t flow_hash, uint8_t ecn)
 {
-	/* RFC 7348 4: 49152-65535, from a hash of the inner headers. */
-	return rte_cpu_to_be_16((uint16_t)(0xc000 | ((flow_hash ^ flow_hash >> 16) & 0x3fff)));
-}
-
-static void finish_ipv4(
-	uint8_t *ip_bytes, const struct vxlan_outer *o, uint16_t ip_len, uint8_t ecn)
-{
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)ip_bytes;
-	uint32_t sum;
-
-	ip->type_of_service = ecn;
-	ip->total_length = rte_cpu_to_be_16(ip_len);
-	sum = (uint32_t)o->ip_sum + ip->total_length + rte_cpu_to_be_16(ecn);
-	sum = (sum & 0xffff) + (sum >> 16);
-	ip->hdr_checksum = (rte_be16_t) ~(sum + (sum >> 16));
-}
-
-bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t vni, uint32_t flow_hash,
-	uint8_t ecn)
-{
-	uint16_t inner = (uint16_t)m->pkt_len;
-	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, o->len);
-	struct rte_udp_hdr *udp;
-	rte_be32_t vni_word = rte_cpu_to_be_32(vni << 8);
+	uint16_t udp_len = (uint16_t)(m->pkt_len + UDP + VXLAN);
+	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, VXLAN_OVERHEAD_V6);
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + ETHER);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 
 	if (unlikely(p == NULL))
 		return false;
-	/* They spoke of the inner packet. */
-	m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
-	memcpy(p, o->bytes, VXLAN_OVERHEAD_V4);
-	if (o->v6)
-		memcpy(p + VXLAN_OVERHEAD_V4, o->bytes + VXLAN_OVERHEAD_V4,
-			VXLAN_OVERHEAD_V6 - VXLAN_OVERHEAD_V4);
-	udp = (struct rte_udp_hdr *)(p + o->len - VXLAN - UDP);
-	udp->src_port = source_port(flow_hash);
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(inner + VXLAN + UDP));
-	memcpy(p + o->len - 4, &vni_word, sizeof(vni_word));
-	if (!o->v6) {
-		finish_ipv4(p + ETHER, o, (uint16_t)(inner + VXLAN + UDP + IPV4), ecn);
-		return true;
-	}
-	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + ETHER);
-
+	memcpy(p, o->bytes, ETHER + IPV6);
 	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)ecn << 20);
-	ip->payload_len = udp->dgram_len;
-	udp->dgram_cksum = checksum_fold(
-		checksum_pseudo6(ip->src_addr, ip->dst_addr, IPPROTO_UDP, inner + VXLAN + UDP));
-	m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
+	ip->payload_len = rte_cpu_to_be_16(udp_len);
+	vxlan_put_udp((uint8_t *)udp, flow_hash, udp_len, vni);
+	udp->dgram_cksum =
+		checksum_fold(checksum_pseudo6(ip->src_addr, ip->dst_addr, IPPROTO_UDP, udp_len));
+	m->ol_flags =
+		(m->ol_flags & ~VXLAN_INNER_FLAGS) | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
 	m->l2_len = ETHER;
 	m->l3_len = IPV6;
 	return true;
