@@ -68,6 +68,9 @@ struct flow {
 	struct rte_ether_addr smac, dmac;
 	const struct flow_kept *kept; /* a session is asked again; NULL: a new flow */
 	uint8_t tries; /* so many translations that were said before are other flows' */
+	/* Where dst leads in that VPC, if whoever looked at the packet before it was walked had to find it (route_known). */
+	const struct route *route;
+	bool route_known;
 	bool dry; /* only a question (`explain`): stages take nothing, no NAT port and no connection of a back end */
 
 	/* Found on the way. Set by `spoof` and `route`; read by later stages. */
@@ -93,7 +96,7 @@ struct flow {
 	bool routed; /* TTL - 1 and new MACs; else bridged unchanged. From a tunnel of ours: only new MACs */
 	bool gateway; /* this node stands between a VPC and a service or the outside: answers by tunnel get new MACs too */
 	bool out_v6;  /* family of the translated tuple, as `v6` but between IPv6 and IPv4 */
-	bool no_reuse; /* of an open TCP connection: its far end takes no new ones */
+	bool no_reuse;     /* of an open TCP connection: its far end takes no new ones */
 	bool reply_routed; /* the same for the answers when they enter here */
 	struct rte_ether_addr out_smac, out_dmac;     /* of a routed packet */
 	struct rte_ether_addr reply_smac, reply_dmac; /* what answers leave with */

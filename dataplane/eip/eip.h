@@ -37,6 +37,13 @@ struct eip {
 
 /* By name; NULL: not on this node. Worker-safe. */
 const struct eip *eip_by_name(const char *name);
+/* The same for who asks with each flow: its name, and where it is looked for. */
+struct eip_handle {
+	struct eip_record *_Atomic *chain;
+	char name[PORT_NAME_MAX];
+};
+void eip_handle_set(struct eip_handle *handle, const char *name);
+const struct eip *eip_by_handle(const struct eip_handle *handle);
 
 /* The flow's packets pass the address's bandwidth, and are counted to it. `inward`: direction 0 goes towards the VPC. Also depends on
  * the address. For `arrive` of a use; who leaves calls eip_leave(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elastic IPs by name and by private address: RCU chains from heads that never move, one writer. In its outside network the address
  * itself is found as an endpoint (vpc/vpc.h). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,18 +31,36 @@ static struct eip_record *_Atomic *private_head(uint32_t vpc_index, const struct
 	return &privates[hash_fold(h) % HEADS];
 }
 
-struct eip_record *eip_record_by_name(const char *name)
+static struct eip_record *in_chain(struct eip_record *_Atomic *head, const char *name)
 {
-	struct eip_record *r = rcu_ptr_get(*named_head(name));
+	struct eip_record *r = rcu_ptr_get(*head);
 
 	while (r != NULL && strcmp(r->eip.name, name) != 0)
 		r = rcu_ptr_get(r->next_named);
 	return r;
 }
 
+struct eip_record *eip_record_by_name(const char *name)
+{
+	return in_chain(named_head(name), name);
+}
+
 const struct eip *eip_by_name(const char *name)
 {
 	const struct eip_record *r = eip_record_by_name(name);
+
+	return r != NULL ? &r->eip : NULL;
+}
+
+void eip_handle_set(struct eip_handle *handle, const char *name)
+{
+	handle->chain = named_head(name);
+	snprintf(handle->name, sizeof(handle->name), "%s", name);
+}
+
+const struct eip *eip_by_handle(const struct eip_handle *handle)
+{
+	const struct eip_record *r = in_chain(handle->chain, handle->name);
 
 	return r != NULL ? &r->eip : NULL;
 }

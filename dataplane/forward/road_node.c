@@ -51,11 +51,12 @@ static bool is_nd(const struct rte_mbuf *m, const struct pkt *p)
 }
 
 /* The service a frame is for, or CLASSIFY_MAX. */
-static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p)
+static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p, struct flow *f)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	const struct vpc *vpc;
 	struct ip_addr src, dst;
+	bool to_gateway;
 
 	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP))
 		return CLASSIFY_ARP;
@@ -70,8 +71,13 @@ static enum classify_kind classify(const struct rte_mbuf *m, const struct pkt *p
 	if (vpc == NULL || (p->flags & PKT_F_ICMP_ERROR) ||
 		!rte_is_same_ether_addr(&eth->dst_addr, &vpc->gw_mac))
 		return CLASSIFY_MAX;
-	parse_addrs(m, p, &src, &dst);
-	return gateway_is(vpc, &dst) ? CLASSIFY_GATEWAY : CLASSIFY_MAX;
+	if (f != NULL) {
+		to_gateway = gateway_is_destination(vpc, f);
+	} else {
+		parse_addrs(m, p, &src, &dst);
+		to_gateway = gateway_is(vpc, &dst);
+	}
+	return to_gateway ? CLASSIFY_GATEWAY : CLASSIFY_MAX;
 }
 
 /* Applies a session after asking again if its verdict is stale. */
@@ -379,7 +385,7 @@ static unsigned int decide(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 
 	if (p->session != SESSION_NONE)
 		return checked(w, m, p, p->session);
-	kind = classify(m, p);
+	kind = classify(m, p, NULL);
 	if (kind != CLASSIFY_MAX)
 		return too_often(w, p, kind) ? drop(p, DROP_RATE_LIMITED) : EDGE_CLASSIFY(kind);
 	return p->flags & PKT_F_ICMP_ERROR ? related(w, m, p) : first(w, m, p);
@@ -428,10 +434,10 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 static __rte_always_inline bool begins(struct rte_mbuf *m, const struct pkt *p, struct beginning *b)
 {
 	if (p->session != SESSION_NONE || (p->flags & (PKT_F_L4 | PKT_F_ICMP_ERROR)) != PKT_F_L4 ||
-		classify(m, p) != CLASSIFY_MAX || parse_is_answer(m, p))
+		parse_is_answer(m, p))
 		return false;
 	describe(b, m, p);
-	return !is_middle(b);
+	return classify(m, p, &b->flow) == CLASSIFY_MAX && !is_middle(b);
 }
 
 static __rte_always_inline unsigned int look_ahead(

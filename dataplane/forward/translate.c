@@ -13,7 +13,7 @@
 #include "forward/parse.h"
 #include "nat64/nat64.h"
 
-/* One end of a flow. An IPv4 address lies in a mapped one, whose 0xffff counts as nothing in a one's complement sum. */
+/* One end of a flow. */
 struct end {
 	const struct ip_addr *addr;
 	rte_be16_t port;
@@ -22,20 +22,23 @@ struct end {
 
 static inline struct end end_of(const struct ip_addr *addr, rte_be16_t port)
 {
-	return (struct end){addr, port, checksum_sum128(addr->bytes)};
+	/* In a mapped address only the last word counts: 0xffff is nothing in a one's complement sum. */
+	return (struct end){addr, port,
+		likely(ip_addr_is_v4(addr))
+			? checksum_fold((addr->w[3] & 0xffff) + (addr->w[3] >> 16))
+			: checksum_sum128(addr->bytes)};
 }
 
-static inline bool same_end(const struct end *a, const struct end *b)
+static inline bool changes(const struct end *from, const struct end *to)
 {
-	return ip_addr_equal(a->addr, b->addr) && a->port == b->port;
+	return from->port != to->port || !ip_addr_equal(from->addr, to->addr);
 }
 
 /* What a direction's packets have instead of what they come with. */
-static void fill(struct session_dir *d, const struct end *src, const struct end *dst,
-	const struct end *new_src, const struct end *new_dst)
+static void fill(
+	struct session_dir *d, uint16_t flags, const struct end *new_src, const struct end *new_dst)
 {
-	d->flags |= (uint16_t)((same_end(src, new_src) ? 0 : SESSION_F_SRC) |
-			       (same_end(dst, new_dst) ? 0 : SESSION_F_DST));
+	d->flags |= flags;
 	d->new_src = ip_addr_v4(new_src->addr);
 	d->new_dst = ip_addr_v4(new_dst->addr);
 	d->new_sport = new_src->port;
@@ -85,8 +88,11 @@ void translate_fill(struct session_dir d[2], const struct flow *f)
 	struct end new_src = end_of(&f->new_src, f->new_sport);
 	struct end new_dst = end_of(&f->new_dst, f->new_dport);
 
-	fill(&d[0], &src, &dst, &new_src, &new_dst);
-	fill(&d[1], &new_dst, &new_src, &dst, &src);
+	bool at_src = changes(&src, &new_src), at_dst = changes(&dst, &new_dst);
+
+	fill(&d[0], (at_src ? SESSION_F_SRC : 0) | (at_dst ? SESSION_F_DST : 0), &new_src,
+		&new_dst);
+	fill(&d[1], (at_dst ? SESSION_F_SRC : 0) | (at_src ? SESSION_F_DST : 0), &dst, &src);
 	fill_deltas(d, (const struct end *[]){&src, &dst},
 		(const struct end *[]){&new_src, &new_dst}, f->proto);
 	if (f->out_v6 != f->v6)

@@ -42,7 +42,7 @@ struct nat_address *nat_address_find(uint32_t network, const struct ip_addr *ip)
 
 const struct eip *nat_address_eip(const struct nat_address *a)
 {
-	const struct eip *eip = eip_by_name(a->eip);
+	const struct eip *eip = eip_by_handle(&a->eip);
 
 	return eip != NULL && eip->ext != NULL && eip->ext->index == a->network &&
 			       ip_addr_equal(&eip->address, &a->ip)
@@ -105,7 +105,7 @@ static struct nat_address *address_new(const struct eip *eip, uint32_t block)
 			free_address(a);
 		return NULL;
 	}
-	snprintf(a->eip, sizeof(a->eip), "%s", eip->name);
+	eip_handle_set(&a->eip, eip->name);
 	a->ip = eip->address;
 	a->network = eip->ext->index;
 	a->block = block;
@@ -151,14 +151,14 @@ struct nat_address *nat_address_get(const struct eip *eip, uint32_t block)
 {
 	struct nat_address *a = nat_address_find(eip->ext->index, &eip->address);
 
-	if (a != NULL && a->block == block && strcmp(a->eip, eip->name) == 0)
+	if (a != NULL && a->block == block && strcmp(a->eip.name, eip->name) == 0)
 		return a;
 	if (a != NULL)
 		nat_address_leave(a);
 	for (uint32_t id = 1; id < n_addresses; id++) {
 		a = nat_address_at(id);
 		if (a != NULL && !a->named && is_like(a, eip, block)) {
-			snprintf(a->eip, sizeof(a->eip), "%s", eip->name);
+			eip_handle_set(&a->eip, eip->name);
 			publish(a);
 			return a;
 		}

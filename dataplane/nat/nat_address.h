@@ -40,8 +40,8 @@ struct nat_address_space {
 };
 
 struct nat_address {
-	uint32_t id;             /* 1 .. */
-	char eip[PORT_NAME_MAX]; /* name */
+	uint32_t id; /* 1 .. */
+	struct eip_handle eip;
 	struct ip_addr ip;
 	uint32_t network; /* external->index */
 	uint32_t block;   /* ports a block */

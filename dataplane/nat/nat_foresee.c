@@ -20,7 +20,7 @@ static const struct nat_gateway *gateway_of(const struct flow *f)
 static bool leaves(const struct flow *f)
 {
 	const struct vpc *vpc = vpc_get(f->vpc_index);
-	const struct route *route = vpc != NULL ? route_get(vpc, &f->dst) : NULL;
+	const struct route *route = vpc != NULL ? route_of(vpc, f) : NULL;
 
 	return route == NULL || route->kind == ROUTE_NAT_GATEWAY;
 }

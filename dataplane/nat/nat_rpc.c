@@ -52,7 +52,7 @@ static void list_address(struct nat_address *a, void *arg)
 		struct nat_ports_use use = nat_ports_use(a->ports[s]);
 
 		json_array_append_new(l->addresses,
-			json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "eip", a->eip,
+			json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "eip", a->eip.name,
 				"address", text, "protocol", protocols[s], "ports_used",
 				(json_int_t)use.used, "ports_total", (json_int_t)use.total,
 				"blocks_used", (json_int_t)use.blocks_used, "blocks_total",

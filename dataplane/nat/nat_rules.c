@@ -130,7 +130,7 @@ struct forwards_of {
 
 static bool is_for(const struct nat_item_dnat *d, const struct nat_address *a)
 {
-	return strcmp(d->eip, a->eip) == 0;
+	return strcmp(d->eip, a->eip.name) == 0;
 }
 
 /* What the gateway forwards from an address of its own. */
@@ -166,7 +166,7 @@ static bool names(const struct nat_item_gateway *g, const struct nat_address *a)
 {
 	for (const struct nat_item_snat *s = g->snat; s != NULL; s = s->next)
 		for (uint32_t i = 0; i < s->n_eips; i++)
-			if (strcmp(s->eips[i], a->eip) == 0)
+			if (strcmp(s->eips[i], a->eip.name) == 0)
 				return true;
 	for (const struct nat_item_dnat *d = g->dnat; d != NULL; d = d->next)
 		if (is_for(d, a))

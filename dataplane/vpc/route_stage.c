@@ -300,7 +300,7 @@ static bool route_beyond(struct flow *f, const struct route *route)
 
 static bool decide_routed(struct flow *f)
 {
-	const struct route *route = route_get(f->vpc, &f->dst);
+	const struct route *route = route_of(f->vpc, f);
 	char prefix[NET_PREFIX_TEXT];
 
 	if (ip_addr_is_link_local(&f->src) || ip_addr_is_link_local(&f->dst)) {

@@ -7,6 +7,7 @@
 
 #include "base/prefix_map.h"
 #include "core/rcu.h"
+#include "core/road.h"
 #include "external/external.h"
 #include "vpc/vpc_internal.h"
 
@@ -18,18 +19,32 @@ const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst)
 	return m != NULL ? &table->routes[m->value] : NULL;
 }
 
-bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr)
+const struct route *route_of(const struct vpc *vpc, const struct flow *f)
 {
-	const struct route *route;
+	return f->route_known ? f->route : route_get(vpc, &f->dst);
+}
 
-	if (vpc->external != NULL)
-		return external_is_own(vpc->external, addr);
-	if (ip_addr_equal(addr, &vpc->gw_link_local))
-		return true;
-	route = route_get(vpc, addr);
+static bool is_gateway(const struct route *route, const struct ip_addr *addr)
+{
 	return route != NULL && route->kind == ROUTE_SUBNET &&
 	       (ip_addr_equal(addr, &route->subnet->gateway4) ||
 		       ip_addr_equal(addr, &route->subnet->gateway6));
+}
+
+bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr)
+{
+	if (vpc->external != NULL)
+		return external_is_own(vpc->external, addr);
+	return ip_addr_equal(addr, &vpc->gw_link_local) || is_gateway(route_get(vpc, addr), addr);
+}
+
+bool gateway_is_destination(const struct vpc *vpc, struct flow *f)
+{
+	if (vpc->external != NULL || ip_addr_equal(&f->dst, &vpc->gw_link_local))
+		return gateway_is(vpc, &f->dst);
+	f->route = route_get(vpc, &f->dst);
+	f->route_known = true;
+	return is_gateway(f->route, &f->dst);
 }
 
 static void table_free(void *arg)

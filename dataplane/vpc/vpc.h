@@ -163,6 +163,8 @@ uint32_t endpoint_count(void);
 uint32_t endpoint_capacity(void);
 /* Longest matching route of a VPC, own subnets and peers included. */
 const struct route *route_get(const struct vpc *vpc, const struct ip_addr *dst);
+/* The same of a flow's destination, which may be known. `vpc`: where it arrived. */
+const struct route *route_of(const struct vpc *vpc, const struct flow *f);
 /* Where packets with a source come from: its owner in the VPC or, over a peering, in the peer; else what a route leads to. */
 struct origin {
 	const struct endpoint *endpoint; /* of the address itself, or NULL */
@@ -181,6 +183,8 @@ bool vnic_may_use(const struct vnic *vnic, const struct ip_addr *addr);
 
 /* Is it an address of the VPC's gateway: of one of its subnets, or the link-local one of them all? Of a scope: our own. */
 bool gateway_is(const struct vpc *vpc, const struct ip_addr *addr);
+/* The same of a flow's destination; what was found on the way is known to the flow from then on. */
+bool gateway_is_destination(const struct vpc *vpc, struct flow *f);
 /* Is the flow what a gateway itself sends: a health check, from a socket here or from another node's? No rules are asked. */
 bool gateway_sends(const struct flow *f);
 
