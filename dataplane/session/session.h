@@ -58,7 +58,7 @@ enum session_flag {
 	SESSION_F_DST = 1 << 2, /* rewrite destination address/port */
 	SESSION_F_TCP = 1 << 3, /* track */
 	SESSION_F_V6 = 1 << 4,
-	SESSION_F_METER = 1 << 6,  /* pass the shapers of session_meters */
+	SESSION_F_METER = 1 << 6, /* pass the shapers of session_meters */
 	SESSION_F_REMAC =
 		1
 		<< 7, /* MACs from the record, whatever it came with; routed before, where it came from */
