@@ -53,6 +53,7 @@ static void drop_here(struct rte_mbuf *m, enum drop_reason reason)
 static enum drop_reason look_up(struct batch *b, loc_t out)
 {
 	struct vtep *vtep = vtep_get(loc_index(out));
+	uint32_t room;
 
 	b->out = NOWHERE;
 	if (vtep == NULL)
@@ -64,7 +65,8 @@ static enum drop_reason look_up(struct batch *b, loc_t out)
 		return DROP_NO_NEIGHBOUR;
 	}
 	b->out = out;
-	b->most = (uint32_t)b->mtu + RTE_ETHER_HDR_LEN - b->outer->len;
+	room = (uint32_t)b->mtu + RTE_ETHER_HDR_LEN;
+	b->most = room > b->outer->len ? room - b->outer->len : 0;
 	return DROP_NONE;
 }
 

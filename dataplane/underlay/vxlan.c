@@ -57,11 +57,13 @@ bool vxlan_push_ipv6(struct rte_mbuf *m, const struct vxlan_outer *o, uint32_t v
 {
 	uint16_t udp_len = (uint16_t)(m->pkt_len + UDP + VXLAN);
 	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, VXLAN_OVERHEAD_V6);
-	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + ETHER);
-	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+	struct rte_ipv6_hdr *ip;
+	struct rte_udp_hdr *udp;
 
 	if (unlikely(p == NULL))
 		return false;
+	ip = (struct rte_ipv6_hdr *)(p + ETHER);
+	udp = (struct rte_udp_hdr *)(ip + 1);
 	memcpy(p, o->bytes, ETHER + IPV6);
 	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)ecn << 20);
 	ip->payload_len = rte_cpu_to_be_16(udp_len);

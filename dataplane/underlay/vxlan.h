@@ -92,7 +92,7 @@ static inline void vxlan_put_udp(uint8_t *p, uint32_t flow_hash, uint16_t udp_le
 	uint64_t sport = 0xc000 | ((flow_hash ^ flow_hash >> 16) & 0x3fff);
 
 	vxlan_put64(p, sport << 48 | (uint64_t)VXLAN_PORT << 32 | (uint64_t)udp_len << 16);
-	vxlan_put64(p + sizeof(struct rte_udp_hdr), VXLAN_FLAG_I << 56 | (uint64_t)vni << 8);
+	vxlan_put64(p + sizeof(struct rte_udp_hdr), VXLAN_FLAG_I << 56 | (uint32_t)(vni << 8));
 }
 
 bool vxlan_push_ipv6(struct rte_mbuf *m, const struct vxlan_outer *outer, uint32_t vni,
