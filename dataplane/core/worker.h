@@ -18,7 +18,9 @@
 #include "core/drop.h"
 
 #define WORKER_MAX 64
-#define BURST 32
+/* Packets that are worked on together. What a turn costs beside them is shared by more of them, and prefetches have more time; frames and
+ * sessions of 64 still fit the first cache. */
+#define BURST 64
 
 struct worker_counters {
 	uint64_t received;  /* frames taken from ports and the underlay */

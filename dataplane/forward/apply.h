@@ -187,6 +187,8 @@ static __rte_always_inline unsigned int apply_known(struct worker *w, struct rte
 		if (unlikely(flags & SESSION_F_INSPECT_AFTER) && !(kind & PKT_F_ICMP_ERROR))
 			inspect_seen(w, m, ref);
 	}
+	if (loc_is_tunnel(d->out))
+		rte_prefetch0_write(eth - 1); /* the outer header's line */
 	p->out = d->out;
 	p->out_vni = d->out_vni;
 	if (unlikely(flags & SESSION_F_METER))

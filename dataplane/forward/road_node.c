@@ -426,7 +426,7 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 
 /* So many packets' flows are described, foreseen and walked before the first of them gets its session: meanwhile the lines that they
  * need arrive. Two packets of one flow are both walked then, as by two workers. */
-#define AHEAD 8u
+#define AHEAD 16u
 #define EDGE_BEGINS (EDGE_ROAD + 1)
 #define EDGE_UNDECIDED (EDGE_ROAD + 2)
 

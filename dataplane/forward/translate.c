@@ -123,14 +123,32 @@ uint32_t translate_checksum_at(uint8_t proto, bool v6)
 	}
 }
 
+/* Source and destination lie side by side, in sessions and in packets. */
+_Static_assert(offsetof(struct session_dir, new_dst) ==
+			       offsetof(struct session_dir, new_src) + sizeof(rte_be32_t) &&
+		       offsetof(struct session_dir, new_dport) ==
+			       offsetof(struct session_dir, new_sport) + sizeof(rte_be16_t),
+	"as in packets");
+
+static inline void put_addresses(struct rte_ipv4_hdr *ip, const struct session_dir *d)
+{
+	memcpy((uint8_t *)ip + offsetof(struct rte_ipv4_hdr, src_addr),
+		(const uint8_t *)d + offsetof(struct session_dir, new_src), 2 * sizeof(rte_be32_t));
+}
+
+static inline void put_ports(void *l4, const struct session_dir *d)
+{
+	memcpy(l4, (const uint8_t *)d + offsetof(struct session_dir, new_sport),
+		2 * sizeof(rte_be16_t));
+}
+
 static void rewrite_l3(uint8_t *l3, const struct session_dir *d, uint32_t ref)
 {
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
 	struct translate_addrs to;
 
 	if (likely(!(d->flags & SESSION_F_V6))) {
-		ip->src_addr = d->new_src;
-		ip->dst_addr = d->new_dst;
+		put_addresses(ip, d);
 		ip->hdr_checksum = checksum_apply(ip->hdr_checksum, d->l3_delta);
 		return;
 	}
@@ -149,8 +167,7 @@ static bool is_partial(const struct rte_mbuf *m)
 static void rewrite_tcp(
 	const struct rte_mbuf *m, struct rte_tcp_hdr *tcp, const struct session_dir *d)
 {
-	tcp->src_port = d->new_sport;
-	tcp->dst_port = d->new_dport;
+	put_ports(tcp, d);
 	tcp->cksum = unlikely(is_partial(m)) ? checksum_apply_partial(tcp->cksum, d->l3_delta)
 					     : checksum_apply(tcp->cksum, d->l4_delta);
 }
@@ -158,8 +175,7 @@ static void rewrite_tcp(
 static void rewrite_udp(
 	const struct rte_mbuf *m, struct rte_udp_hdr *udp, const struct session_dir *d)
 {
-	udp->src_port = d->new_sport;
-	udp->dst_port = d->new_dport;
+	put_ports(udp, d);
 	udp->dgram_cksum = unlikely(is_partial(m))
 				   ? checksum_apply_partial(udp->dgram_cksum, d->l3_delta)
 				   : checksum_apply_udp(udp->dgram_cksum, d->l4_delta);
@@ -195,27 +211,24 @@ static void rewrite_other(
 					     : checksum_apply(*check, d->l4_delta);
 }
 
-void translate_l4(struct rte_mbuf *m, const struct pkt *p, uint32_t ref)
+static inline void rewrite_l4(
+	struct rte_mbuf *m, const struct pkt *p, const struct session_dir *d, uint32_t ref)
 {
-	const struct session_dir *d = session_dir_of(ref);
 	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
 
-	switch (p->proto) {
-	case IPPROTO_TCP:
+	if (p->proto == IPPROTO_TCP)
 		rewrite_tcp(m, (struct rte_tcp_hdr *)l4, d);
-		break;
-	case IPPROTO_UDP:
+	else if (p->proto == IPPROTO_UDP)
 		rewrite_udp(m, (struct rte_udp_hdr *)l4, d);
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if ((p->proto == IPPROTO_ICMPV6) == !!(p->flags & PKT_F_V6))
-			rewrite_icmp(l4, d, ref);
-		break;
-	default:
+	else if (p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6)
 		rewrite_other(m, p, d);
-		break;
-	}
+	else if ((p->proto == IPPROTO_ICMPV6) == !!(p->flags & PKT_F_V6))
+		rewrite_icmp(l4, d, ref);
+}
+
+void translate_l4(struct rte_mbuf *m, const struct pkt *p, uint32_t ref)
+{
+	rewrite_l4(m, p, session_dir_of(ref), ref);
 }
 
 enum drop_reason translate_packet(struct rte_mbuf *m, struct pkt *p, uint32_t ref)
@@ -228,6 +241,6 @@ enum drop_reason translate_packet(struct rte_mbuf *m, struct pkt *p, uint32_t re
 		return translate_error(m, p, ref);
 	rewrite_l3(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off), d, ref);
 	if (likely(!(p->flags & PKT_F_LATER)))
-		translate_l4(m, p, ref);
+		rewrite_l4(m, p, d, ref);
 	return DROP_NONE;
 }

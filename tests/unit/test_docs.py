@@ -111,7 +111,7 @@ FACTS = [
     ("docs/packet-path.md", "at most 45 others", "dataplane/fragment/fragment.h", "46u /* of one"),
     ("docs/packet-path.md", "for two seconds at most", "dataplane/fragment/fragment.h", "#define FRAGMENT_TIMEOUT_MS 2000u"),
     ("docs/packet-path.md", "at most 100 a second", "dataplane/vpc/icmp_error.h", "#define ICMP_ERROR_RATE 100u"),
-    ("docs/packet-path.md", "bursts of up to 32", "dataplane/core/worker.h", "#define BURST 32"),
+    ("docs/packet-path.md", "bursts of up to 64", "dataplane/core/worker.h", "#define BURST 64"),
     ("docs/operations.md", "newest 10,000", "controller/events.c", "#define KEEP 10000"),
     ("docs/operations.md", "more than 4 KiB", "controller/audit.c", "#define PARAMS_MAX 4096"),
     ("docs/operations.md", "64 MiB and 64 levels; 256 clients", "lib/jsonrpc_server.h", "connections at a time; 256"),
