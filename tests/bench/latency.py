@@ -11,7 +11,6 @@ The time is in the packet; the same clock (the time stamp counter) is read when 
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import QUICK, device, measure  # noqa: E402
+from harness import QUICK, device, measure, testpmd  # noqa: E402
 from harness import cell as C  # noqa: E402
 from harness.results import Results  # noqa: E402
 from lib import Cloud  # noqa: E402
@@ -70,12 +69,9 @@ class Path:
             source = f"net_flowgen0,{self.cell.source(self.gateway_mac)},csum=0,stamp=1,rate={rate},count={directory}/source"
             sink = f"net_flowgen1,rx=0,stamp=1,count={directory}/sink"
             memifs = [f"net_memif{n},role=client,id=0,socket={s},socket-abstract=no,rsize=11" for n, s in enumerate(self.sockets)]
-            argv = ["dpdk-testpmd", "--lcores", "0@0,1@0", "--no-pci", "--no-telemetry", "-m", "256", "--single-file-segments"]
-            argv += [f"--file-prefix={os.path.basename(directory)}", "-d", device.plugin()]
-            argv += [f"--vdev={d}" for d in (source, memifs[0], memifs[1], sink)]
             # In pairs: what the source makes goes to the first memif, what the second gives to the sink.
-            argv += ["--", "--auto-start", "--forward-mode=io", "--nb-cores=1", "--port-topology=paired", "--total-num-mbufs=16384"]
-            child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+            options = ("--auto-start", "--forward-mode=io", "--nb-cores=1", "--port-topology=paired", "--total-num-mbufs=16384")
+            child = testpmd.start(directory, "0@0,1@0", 256, (source, *memifs, sink), *options)
             try:
                 made, taken = device.Counts(f"{directory}/source"), device.Counts(f"{directory}/sink")
                 measure.wait(lambda: taken.taken() > 200, 30, lambda: f"nothing comes through: {self.cloud.call('drops.list')}")
@@ -88,11 +84,7 @@ class Path:
                 offered = (made.sum(device.RX_PACKETS) - offered) / took
                 return through, [a - b for a, b in zip(after, before)], offered
             finally:
-                try:
-                    child.communicate(b"\n", timeout=15)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+                testpmd.stop(child)
 
     def close(self):
         self.cloud.close(check=False)

@@ -11,20 +11,24 @@ All lines take turns in one running program, so that what the machine does meanw
 import argparse
 import os
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import QUICK, device, measure, peers  # noqa: E402
-from harness.cell import COLLECTOR, Cell  # noqa: E402
+from harness import QUICK, device, measure, peers, testpmd  # noqa: E402
+from harness.cell import COLLECTOR, NOBODY, Cell  # noqa: E402
 from harness.results import Results  # noqa: E402
 
 CAPACITY = 1 << 22
 
 
-def mirror(port):
-    target = {"type": "vxlan", "address": COLLECTOR, "vni": 77}
-    return {"kind": "mirror", "name": f"of-{port}", "sources": [{"port": port}], "target": target}
+def mirror(port, target=None):
+    return {"kind": "mirror", "name": f"of-{port}", "sources": [{"port": port}], "target": target or vxlan(COLLECTOR)}
+
+
+def vxlan(address):
+    return {"type": "vxlan", "address": address, "vni": 77}
 
 
 def inspection(vpc):
@@ -43,6 +47,8 @@ RUNNING = (
     ("established, inspected", [inspection("bench")]),
     ("established, logged", [flow_log("bench")]),
     ("established, each packet mirrored", [mirror("here")]),
+    ("established, mirrored to nobody", [mirror("here", vxlan(NOBODY))]),
+    ("established, mirrored to a port that is full", [mirror("here", {"type": "port", "port": "analyser"})]),
 )
 NEW = (
     ("new flows", []),
@@ -52,15 +58,33 @@ NEW = (
 )
 
 
-def beside(cloud, node):
-    """Somebody else's port on this node, from which nothing comes."""
+def beside(cloud, node, socket):
+    """Others' ports on this node, from which nothing comes; that of an analyser waits for its peer."""
+    port = {"kind": "port", "subnet": "others", "node": node}
     cloud.apply(
         [
             {"kind": "vpc", "name": "others", "cidrs": ["10.0.0.0/16"], "vni": 10002},
             {"kind": "subnet", "name": "others", "vpc": "others", "cidr": "10.0.1.0/24"},
-            {"kind": "port", "name": "other", "subnet": "others", "node": node, "attachment": {"type": "device", "devargs": "net_null9,no-rx=1"}},
+            {**port, "name": "other", "attachment": {"type": "device", "devargs": "net_null9,no-rx=1"}},
+            {**port, "name": "analyser", "attachment": {"type": "memif", "socket": socket, "id": 0, "role": "server"}},
         ]
     )
+
+
+class Standstill:
+    """A peer of the analyser's port that takes nothing: what it is given fills the ring between them."""
+
+    def __init__(self, cloud, socket):
+        self.dir = tempfile.TemporaryDirectory(prefix="pmd-", dir="/tmp")
+        self.child = testpmd.start(self.dir.name, "0@0,1@0", 128, [f"net_memif0,role=client,id=0,socket={socket},socket-abstract=no"], "-i", "--total-num-mbufs=8192")
+        measure.wait(lambda: cloud.get("port", "analyser")["status"]["state"] == "active", 30, "testpmd does not come")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        testpmd.stop(self.child)
+        self.dir.cleanup()
 
 
 def turn(run, lines, args, windows):
@@ -78,10 +102,12 @@ def measured(cell, lines, programs, turns, args, **options):
     windows = {what: [] for what, _ in lines}
     for _ in range(programs):
         with peers.Ours(cell, **options) as run:
-            beside(run.cloud, run.node)
+            socket = os.path.join(run.cloud.dir, "analyser.sock")
+            beside(run.cloud, run.node, socket)
             measure.wait(lambda: run.taken() > 2.2 * cell.flows + 1000, 60, run.describe)  # pylint: disable=cell-var-from-loop
-            for _ in range(turns):
-                turn(run, lines, args, windows)
+            with Standstill(run.cloud, socket):
+                for _ in range(turns):
+                    turn(run, lines, args, windows)
     return [{"what": what, **measure.summary(windows[what])} for what, _ in lines]
 
 

@@ -2,10 +2,10 @@
 """The source and the sink with nothing but testpmd's loop between them: what no program on this device can surpass."""
 
 import shutil
-import subprocess
 import tempfile
 
-from .device import Counts, plugin
+from . import testpmd
+from .device import Counts
 
 
 class Ceiling:
@@ -28,10 +28,8 @@ class Ceiling:
     def __init__(self, cell, **_):
         self.dir = tempfile.mkdtemp(prefix="pmd-", dir="/tmp")
         devices = [f"net_flowgen0,{cell.source()},count={self.dir}/source", f"net_flowgen1,rx=0,count={self.dir}/sink"]
-        argv = ["dpdk-testpmd", "--lcores", "0@0,1@1", "--no-pci", "--no-telemetry", "-m", "512", "-d", plugin()]
-        argv += [f"--file-prefix={self.dir[5:]}", *(f"--vdev={device}" for device in devices)]
-        argv += ["--", "--auto-start", "--forward-mode=io", "--nb-cores=1", "--burst=32", "--total-num-mbufs=32768"]
-        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        options = ("--auto-start", "--forward-mode=io", "--nb-cores=1", "--burst=32", "--total-num-mbufs=32768")
+        self.child = testpmd.start(self.dir, "0@0,1@1", 512, devices, *options)
         self.pid = self.child.pid
         try:
             self.sink = Counts(f"{self.dir}/sink")
@@ -47,11 +45,7 @@ class Ceiling:
         return "testpmd"
 
     def close(self):
-        try:
-            self.child.communicate(b"\n", timeout=10)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+        testpmd.stop(self.child)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

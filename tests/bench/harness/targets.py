@@ -101,7 +101,13 @@ def relations(results):
 
 def sight(results):
     found = {row["what"]: row["median"] for row in rows(results, "sight")}
-    for what, least in (("established, mirror and inspection of others", 0.98), ("established, inspected", 0.90)):
+    bounds = (
+        ("established, mirror and inspection of others", 0.98),
+        ("established, inspected", 0.90),
+        ("established, mirrored to nobody", 0.97),
+        ("established, mirrored to a port that is full", 0.97),
+    )
+    for what, least in bounds:
         yield ratio(what, found.get(what), found.get("established"), least)
 
 
