@@ -65,6 +65,9 @@ const struct field hook_attach_flags[] = {
 		.type = FIELD_STRING,
 		.help = "the section of the object that is the program; when omitted: the only "
 			"one"},
+	{.name = "tenant",
+		.type = FIELD_NAME,
+		.help = "whose it is, as what it looks at is; when omitted: default"},
 	{.name = "budget",
 		.type = FIELD_INTEGER,
 		.min = 10,
@@ -146,6 +149,7 @@ int hook_attach_run(struct cli *cli, const struct command *command, json_t *para
 	take_over(hook, "mirror", params, "mirror");
 	take_over(hook, "direction", params, "direction");
 	take_over(hook, "section", params, "section");
+	take_over(hook, "tenant", params, "tenant");
 	take_over(hook, "budget_cycles", params, "budget");
 	status = client_call(cli, "hook.create", hook, &result);
 	if (status == CLI_OK)

@@ -68,7 +68,7 @@ struct sight_interface {
 	__u32 port;
 };
 
-/* Key of the tries `prefixes` and `indicators` (of all VPCs: VNI 0). */
+/* Key of the tries `prefixes` and `indicators`, of a VPC each. */
 struct sight_prefix_key {
 	__u32 prefix_bits; /* of 32 + 128 */
 	__be32 vni;

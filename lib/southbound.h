@@ -45,7 +45,7 @@
  *     `capture` is the controller's number for it; it ends with the connection, by `count` or by
  *   capture.stop {capture} → {}   after the last capture.data
  *   Inspection (vpc-inspectd asks the dataplane of its host; dataplane/inspect/inspect.h):
- *   inspect.get {} → {instance, revision, interface, sample, packets, lost, vpcs: [{vni, vpc, prefixes, detectors: [{inspection, type, threshold, window_s}]}],
+ *   inspect.get {} → {instance, revision, interface, sample, packets, lost, vpcs: [{vni, vpc, prefixes, detectors: [{inspection, type, threshold, window_s}], lists: [name]}],
  *     indicators: [{list, entries}]}; then notifications inspect.changed {}
  *   inspect.alert {vni, inspection, detector, instance, port_index | port, source, targets, count, evidence: {flow, packets}} → {}   passed on as the notification
  *     inspect.alert {vni, inspection, detector, port, source, targets, count, evidence}; port "": not here

@@ -64,6 +64,26 @@ static json_t *prefixes_of(const struct vpc *vpc)
 	return list;
 }
 
+/* Names of the indicator lists that the VPC's own inspections look for, and no one else's. */
+static json_t *lists_of(uint32_t vni)
+{
+	json_t *seen = json_object(), *list = json_array(), *one;
+	size_t n;
+
+	for (const struct inspection *i = inspections; i != NULL; i = i->next) {
+		if (i->vni != vni || json_object_get(i->detectors, "indicator") == NULL)
+			continue;
+		json_array_foreach (i->lists, n, one) {
+			if (json_object_get(seen, json_string_value(one)) != NULL)
+				continue;
+			json_object_set_new(seen, json_string_value(one), json_true());
+			json_array_append(list, one);
+		}
+	}
+	json_decref(seen);
+	return list;
+}
+
 static bool is_first_of_vpc(const struct inspection *one)
 {
 	for (const struct inspection *i = inspections; i != one; i = i->next)
@@ -82,9 +102,9 @@ static json_t *vpcs(void)
 		if (vpc == NULL || !is_first_of_vpc(i))
 			continue;
 		json_array_append_new(
-			list, json_pack("{s:I, s:s, s:o, s:o}", "vni", (json_int_t)i->vni, "vpc",
-				      vpc->name, "prefixes", prefixes_of(vpc), "detectors",
-				      detectors_of(i->vni)));
+			list, json_pack("{s:I, s:s, s:o, s:o, s:o}", "vni", (json_int_t)i->vni,
+				      "vpc", vpc->name, "prefixes", prefixes_of(vpc), "detectors",
+				      detectors_of(i->vni), "lists", lists_of(i->vni)));
 	}
 	return list;
 }

@@ -196,23 +196,50 @@ static int take_vpc(struct rules *r, const struct programs *p, struct sync *vpcs
 
 /* ---- lists ---- */
 
-static int take_list(
-	struct rules *r, struct sync *indicators, const json_t *one, char why[RULES_WHY])
+/* Whose lists are not told has all. */
+static bool looks_for(const json_t *vpc, const char *list)
 {
-	uint32_t index = (uint32_t)json_array_size(r->lists);
-	struct sight_prefix_key key = {.vni = 0};
+	json_t *lists = json_object_get(vpc, "lists"), *one;
+	size_t i;
+
+	json_array_foreach (lists, i, one)
+		if (strcmp(json_string_value(one) != NULL ? json_string_value(one) : "", list) == 0)
+			return true;
+	return lists == NULL;
+}
+
+static int take_entries(struct sync *indicators, uint32_t vni, uint32_t index, const json_t *list,
+	char why[RULES_WHY])
+{
+	struct sight_prefix_key key = {.vni = htonl(vni)};
 	json_t *entry;
 	size_t i;
 
-	json_array_append_new(r->lists, json_string(text_of(one, "list")));
-	json_array_foreach (json_object_get(one, "entries"), i, entry) {
+	json_array_foreach (json_object_get(list, "entries"), i, entry) {
 		if (!take_prefix(json_string_value(entry), &key.address, &key.prefix_bits))
-			return bad(why, "no address in a list of indicators", text_of(one, "list"));
+			return bad(
+				why, "no address in a list of indicators", text_of(list, "list"));
 		key.prefix_bits += 32;
 		if (!sync_add(indicators, &key, &index))
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* For each VPC that looks for it: what a tenant lists is nothing to others. */
+static int take_list(struct rules *r, struct sync *indicators, const json_t *one,
+	const json_t *vpcs, char why[RULES_WHY])
+{
+	uint32_t index = (uint32_t)json_array_size(r->lists);
+	json_t *vpc;
+	int rc = 0;
+	size_t i;
+
+	json_array_append_new(r->lists, json_string(text_of(one, "list")));
+	json_array_foreach (vpcs, i, vpc)
+		if (rc == 0 && looks_for(vpc, text_of(one, "list")))
+			rc = take_entries(indicators, number_of(vpc, "vni", 0), index, one, why);
+	return rc;
 }
 
 /* ---- all of it ---- */
@@ -251,7 +278,8 @@ int rules_obey(struct rules *r, const struct programs *p, const json_t *answer, 
 			rc = take_vpc(&fresh, p, &vpcs, &prefixes, one, why);
 	json_array_foreach (json_object_get(answer, "indicators"), i, one)
 		if (rc == 0)
-			rc = take_list(&fresh, &indicators, one, why);
+			rc = take_list(
+				&fresh, &indicators, one, json_object_get(answer, "vpcs"), why);
 	if (rc < 0) {
 		sync_free(&vpcs);
 		sync_free(&prefixes);

@@ -46,9 +46,11 @@ DETECTOR int detect_contact(struct sight_case *c, struct sight_packet *p, struct
 
 /* ---- contact with a listed address ---- */
 
-EVENT_INLINE const __u32 *indicator_find(const union sight_addr *address)
+/* In a list of this VPC. */
+EVENT_INLINE const __u32 *indicator_find(__u32 vni, const union sight_addr *address)
 {
-	struct sight_prefix_key key = {.prefix_bits = 32 + 128, .address = *address};
+	struct sight_prefix_key key = {
+		.prefix_bits = 32 + 128, .vni = bpf_htonl(vni), .address = *address};
 
 	return bpf_map_lookup_elem(&indicators, &key);
 }
@@ -63,9 +65,9 @@ DETECTOR int detect_indicator(struct sight_case *c, struct sight_packet *p, stru
 
 	if (c == NULL || p == NULL || vpc == NULL)
 		return 0;
-	list = indicator_find(&c->key.destination);
+	list = indicator_find(c->key.vni, &c->key.destination);
 	if (list == NULL) {
-		list = indicator_find(&c->key.source);
+		list = indicator_find(c->key.vni, &c->key.source);
 		began = true;
 	}
 	if (list == NULL)

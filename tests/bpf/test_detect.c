@@ -473,10 +473,12 @@ static void test_first_contact_again(void **state)
 
 /* ---- indicators ---- */
 
-static void list(struct fixture *f, const char *address, uint32_t bits, uint32_t value)
+static void list_of(
+	struct fixture *f, uint32_t vni, const char *address, uint32_t bits, uint32_t value)
 {
-	struct sight_prefix_key key = {
-		.prefix_bits = 32 + bits, .address = {.b = {[10] = 0xff, [11] = 0xff}}};
+	struct sight_prefix_key key = {.prefix_bits = 32 + bits,
+		.vni = htonl(vni),
+		.address = {.b = {[10] = 0xff, [11] = 0xff}}};
 
 	if (strchr(address, ':') != NULL)
 		assert_int_equal(inet_pton(AF_INET6, address, key.address.b), 1);
@@ -487,11 +489,18 @@ static void list(struct fixture *f, const char *address, uint32_t bits, uint32_t
 	f->state->indicators++;
 }
 
+static void list(struct fixture *f, const char *address, uint32_t bits, uint32_t value)
+{
+	list_of(f, FIXTURE_VNI, address, bits, value);
+}
+
 static void test_indicator(void **state)
 {
 	struct fixture *f = *state;
 
 	fixture_reset(f, ON(SIGHT_INDICATOR));
+	list_of(f, FIXTURE_VNI + 1, "203.0.114.0", 96 + 24, 2); /* another VPC's */
+	list_of(f, 0, "203.0.114.0", 96 + 24, 2);
 	list(f, "203.0.113.0", 96 + 24, 3);
 	list(f, "2001:db8:bad::", 48, 4);
 	begin(f, &(struct ends){"10.0.0.1", "203.0.114.1", 40000, 443});

@@ -126,6 +126,22 @@ def test_a_port_as_a_file(cloud, tmp_path):
     assert ours == [bytes(p) for p in PcapReader(own)]
 
 
+@pytest.mark.parametrize("reader", [["tcpdump", "-n", "-r", "-"], ["tshark", "-n", "-r", "-"]])
+def test_piped_into_a_reader(cloud, reader):
+    """-w - goes into whatever reads pcapng from its input."""
+    web, db = cloud.machines["web"], cloud.machines["db"]
+    capture = Capture(cloud, "--port", "web", "-c", "2", "-w", "-", "icmp")
+    # Its pipe is the reader's from here on.
+    reading = subprocess.Popen(reader, stdin=capture.process.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    capture.process.stdout.close()
+    assert web.ping(db)
+    out, _ = reading.communicate(timeout=PATIENCE)
+    assert capture.process.wait(PATIENCE) == 0 and reading.returncode == 0
+    lines = [line for line in out.splitlines() if web.ip4 in line and db.ip4 in line]
+    assert len(lines) == 2 and all("echo" in line.lower() for line in lines), out
+    capture.process.stderr.close()
+
+
 def test_lines_filter_and_count(cloud):
     web, db = cloud.machines["web"], cloud.machines["db"]
     capture = Capture(cloud, "--port", "web", "-c", "2", "tcp", "dst", "port", "80")

@@ -345,6 +345,18 @@ def test_rules_follow_the_dataplane(rig):
     rig.feed.send(Ether() / IP(src="10.0.0.5", dst="192.0.2.66") / TCP(sport=40000, dport=443, flags="A"), flags=0)
     assert rig.alert("indicator")["evidence"]["list"] == "new"
     assert rig.dataplane.kinds() == ["port_scan", "indicator"]
+    # What another VPC lists is nothing to this one.
+    indicators = [{"list": "theirs", "entries": ["192.0.2.128/28"]}, {"list": "ours", "entries": ["192.0.2.160/28"]}]
+    vpcs = [{"vni": vni, "vpc": f"v{vni}", "lists": lists, "detectors": [{"inspection": "watch", "type": "indicator"}]}
+            for vni, lists in ((VNI, ["ours"]), (VNI + 1, ["theirs"]))]  # fmt: skip
+    rig.rules("indicator", vpcs=vpcs, indicators=indicators)
+    for vni, last in ((VNI, 129), (VNI + 1, 161), (VNI + 1, 130), (VNI, 162)):
+        rig.feed.send(syn(443, destination=f"192.0.2.{last}", sport=last), vni=vni)
+    wait_for(lambda: len(rig.dataplane.alerts) == 4, 10)
+    assert [(a["vni"], a["targets"], a["evidence"]["list"]) for a in rig.dataplane.alerts[2:]] == [
+        (VNI + 1, ["192.0.2.130"], "theirs"),
+        (VNI, ["192.0.2.162"], "ours"),
+    ]
     # A VPC that is no longer inspected is not looked at.
     rig.rules("port_scan", vpcs=[])
     scan(rig, [1])

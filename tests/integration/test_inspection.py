@@ -238,8 +238,18 @@ def test_a_resolver_and_health_checks_are_none(cloud):
             back = IP(src=victim.ip4, dst=client.ip4) / UDP(sport=53, dport=10000 + number)
             server.receive(lambda p, n=number: UDP in p and p[UDP].sport == 10000 + n)
             server.send(Ether(src=victim.mac, dst=client.mac) / back / DNS(qr=1, qd=DNSQR(qname=f"host{number}.example.com")))
+    # More of the same checks than a beacon has calls.
+    checks = []
+    with web.wire() as door:
+
+        def many():
+            checks.extend(p[IP].src for p in door.packets(0.3) if IP in p and TCP in p and p[TCP].dport == 80 and p[TCP].flags == "S")
+            return len(checks) > 15
+
+        wait_for(many, 30, lambda: f"16 checks: {checks}")
     for name in ("client", "web", "victim"):
         assert not alerts(cloud, port=name), seen(cloud)
+    assert not [alert for alert in alerts(cloud, vpc="v") if alert["source"] in checks], seen(cloud)
     cloud.delete("load_balancer", "lb")
 
 
@@ -269,8 +279,8 @@ def test_quarantine_within_200_ms(cloud):
     assert last >= 10 and last < len(sent), "some did not arrive"
     took = sent[last] - sent[9]
     print(f"quarantine after {took * 1000:.0f} ms")
-    # 200 ms are promised, 10 usual; five times as much is for machines that run everything at once.
-    assert took < 1, f"{took * 1000:.0f} ms"
+    # 10 ms are usual; five times of what is promised is for sanitizers that run everything at once.
+    assert took < (1 if "asan" in build_dir() else 0.2), f"{took * 1000:.0f} ms"
     # Everything is denied, both ways; release restores.
     assert not thief.ping(victim.ip4) and not victim.ping(thief.ip4)
     cloud.call("alert.release", name=alert["name"], wait=True)

@@ -333,10 +333,12 @@ static void test_rpc(void **state)
 		    "[\"bad\"], 3, 5, 128, 1]]");
 	answer = get();
 	vpcs = json_object_get(answer, "vpcs");
-	want = json_pack("[{s:i, s:s, s:[s, s], s:[{s:s, s:s, s:i, s:i}, {s:s, s:s, s:i, s:i}]}]",
+	want = json_pack(
+		"[{s:i, s:s, s:[s, s], s:[{s:s, s:s, s:i, s:i}, {s:s, s:s, s:i, s:i}], s:[s]}]",
 		"vni", 100, "vpc", "prod", "prefixes", "10.0.0.0/16", "fd00:1::/48", "detectors",
 		"inspection", "i", "type", "port_scan", "threshold", 20, "window_s", 60,
-		"inspection", "k", "type", "indicator", "threshold", 1, "window_s", 9);
+		"inspection", "k", "type", "indicator", "threshold", 1, "window_s", 9, "lists",
+		"bad");
 	if (!json_equal(vpcs, want))
 		fail_msg("%s", json_dumps(vpcs, 0));
 	json_decref(want);
