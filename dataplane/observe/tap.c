@@ -80,32 +80,42 @@ static void count(struct observe_counters *c, uint64_t packets, uint64_t bytes, 
 	c->lost += lost;
 }
 
+static inline bool may_be_copies(struct rte_mbuf **pkts, uint16_t n)
+{
+	uint8_t flags = 0;
+
+	for (size_t i = 0; i < n; i++)
+		flags |= pkt_of(pkts[i])->flags;
+	return flags & PKT_F_OBSERVED;
+}
+
 /* All of them, if that is simple: no filter, no sampling, each one frame. This is what a dead target costs its sources' packets. */
-static bool lose_plain(struct observer *o, struct rte_mbuf **pkts, uint16_t n)
+static bool lose_plain(
+	struct observer *o, enum observe_direction d, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint64_t bytes = 0, offload = 0;
-	uint8_t flags = 0;
 
 	if (o->filter != NULL || o->sample > 1)
 		return false;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
 	for (size_t i = 0; i < n; i++) {
 		bytes += pkts[i]->pkt_len;
 		offload |= pkts[i]->ol_flags;
-		flags |= pkt_of(pkts[i])->flags;
 	}
-	if ((offload & OFFLOAD_GSO) || (flags & PKT_F_OBSERVED))
+	/* No port sends copies: they are made here. */
+	if ((offload & OFFLOAD_GSO) || (d == OBSERVE_GIVEN && may_be_copies(pkts, n)))
 		return false;
 	count(&o->tallies[worker_self->id].count, n, bytes, n);
 	return true;
 }
 
 /* Nobody takes them: counted as if they had been copied. */
-static void lose_all(struct observer *o, struct rte_mbuf **pkts, uint16_t n)
+static void lose_all(
+	struct observer *o, enum observe_direction d, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct observe_tally *t = &o->tallies[worker_self->id];
 
-	if (likely(lose_plain(o, pkts, n)))
+	if (likely(lose_plain(o, d, pkts, n)))
 		return;
 	for (uint16_t i = 0; i < n; i++)
 		if (!is_copy(pkt_of(pkts[i])) && is_wanted(o, t, pkts[i]))
@@ -138,7 +148,7 @@ static void show_all(struct observer *o, const struct port *port, enum observe_d
 		ask = tally->lost != lost;
 	}
 	if (i < n)
-		lose_all(o, pkts + i, (uint16_t)(n - i));
+		lose_all(o, d, pkts + i, (uint16_t)(n - i));
 	if (any)
 		observe_offered(o);
 }
