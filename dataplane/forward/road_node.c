@@ -425,10 +425,11 @@ static unsigned int decided(struct worker *w, struct rte_mbuf *m, struct pkt *p,
 }
 
 /* So many packets' flows are described, foreseen and walked before the first of them gets its session: meanwhile the lines that they
- * need arrive. Two packets of one flow are both walked then, as by two workers. */
+ * need arrive. */
 #define AHEAD 16u
 #define EDGE_BEGINS (EDGE_ROAD + 1)
 #define EDGE_UNDECIDED (EDGE_ROAD + 2)
+#define EDGE_FOLLOWS (EDGE_ROAD + 3) /* a packet of a flow that begins before it among them */
 
 /* The plain case only. Nothing has been done for the packet yet. */
 static __rte_always_inline bool begins(struct rte_mbuf *m, const struct pkt *p, struct beginning *b)
@@ -478,6 +479,17 @@ static inline void foresee(struct beginning *b, uint32_t flows)
 	}
 }
 
+static bool is_among(const struct beginning *b, uint32_t flows, const struct beginning *one)
+{
+	for (; flows != 0; flows &= flows - 1) {
+		const struct beginning *other = &b[__builtin_ctz(flows)];
+
+		if (other->hash == one->hash && session_key_equal(&other->key, &one->key))
+			return true;
+	}
+	return false;
+}
+
 static void process_some(
 	struct rte_graph *graph, struct rte_node *node, void **objs, unsigned int n)
 {
@@ -485,10 +497,20 @@ static void process_some(
 	struct beginning b[AHEAD];
 	unsigned int edges[AHEAD];
 	uint32_t flows = 0;
+	uint64_t seen = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
+		uint64_t bit;
+
 		edges[i] = look_ahead(objs[i], pkt_of(objs[i]), &b[i]);
-		flows |= (uint32_t)(edges[i] == EDGE_BEGINS) << i;
+		if (edges[i] != EDGE_BEGINS)
+			continue;
+		bit = UINT64_C(1) << (b[i].hash & 63);
+		if (unlikely(seen & bit) && is_among(b, flows, &b[i]))
+			edges[i] = EDGE_FOLLOWS;
+		else
+			flows |= 1u << i;
+		seen |= bit;
 	}
 	foresee(b, flows);
 	for (; flows != 0; flows &= flows - 1)
@@ -501,6 +523,8 @@ static void process_some(
 			edges[i] = decided(w, m, p, finish(w, m, p, &b[i]));
 		else if (edges[i] == EDGE_UNDECIDED)
 			edges[i] = decided(w, m, p, decide(w, m, p));
+		else if (edges[i] == EDGE_FOLLOWS)
+			edges[i] = decided(w, m, p, EDGE_ROAD);
 		rte_node_enqueue_x1(graph, node, (rte_edge_t)edges[i], m);
 	}
 }

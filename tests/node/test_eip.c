@@ -379,6 +379,23 @@ static unsigned int begin_many(unsigned int n, uint16_t first)
 	return passed;
 }
 
+/* Packets that come together are one connection where they are of one flow. */
+static void test_a_burst_is_one_connection(void **state)
+{
+	const struct frame *f = OUTSIDE_IN(0, .sport = 999, .dport = 80);
+
+	(void)state;
+	graph_items(A_WITH("0", "1", "", "false"));
+	for (unsigned int i = 0; i < 12; i++)
+		graph_send(EXT, f->bytes, f->len);
+	graph_run();
+	assert_int_equal(graph_waiting("a"), 12);
+	assert_int_equal(session_used(), 1);
+	graph_discard_sent("a");
+	assert_int_equal(graph_dropped(DROP_RATE_LIMITED), 0);
+	graph_items(A_WITH("0", "10", "", "false"));
+}
+
 /* Only new ones from outside, a second's worth at once. */
 static void test_new_connections_a_second(void **state)
 {
@@ -634,6 +651,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changes_cut_running_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_address_changes_hands, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_changes_leave_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_burst_is_one_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_new_connections_a_second, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bandwidth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
