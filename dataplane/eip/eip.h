@@ -37,7 +37,7 @@ struct eip {
 
 /* By name; NULL: not on this node. Worker-safe. */
 const struct eip *eip_by_name(const char *name);
-/* The same for who asks with each flow: its name, and where it is looked for. */
+/* The same for who asks with each flow: its name, and where it is looked for. Set by the control thread. */
 struct eip_handle {
 	struct eip_record *_Atomic *chain;
 	char name[PORT_NAME_MAX];

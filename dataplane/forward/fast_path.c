@@ -34,7 +34,8 @@ static __rte_always_inline void stage_parse(struct burst *b, struct rte_mbuf **p
 		if (unlikely(v != PARSE_SESSION)) {
 			/* A key that nothing has: there is no VPC 0. */
 			b->keys[i] = (struct session_key){.scope_proto = 0};
-			b->edge[i] = v == PARSE_DROP ? EDGE_DROP : EDGE_ROAD;
+			if (v == PARSE_DROP)
+				b->edge[i] = EDGE_DROP;
 		} else if (unlikely(p->flags & PKT_F_V6)) {
 			v6 |= UINT64_C(1) << i;
 		}

@@ -479,6 +479,7 @@ static inline void foresee(struct beginning *b, uint32_t flows)
 	}
 }
 
+/* A flow of which one of b[], bit by bit of `flows`, is a packet already. */
 static bool is_among(const struct beginning *b, uint32_t flows, const struct beginning *one)
 {
 	for (; flows != 0; flows &= flows - 1) {
@@ -497,7 +498,7 @@ static void process_some(
 	struct beginning b[AHEAD];
 	unsigned int edges[AHEAD];
 	uint32_t flows = 0;
-	uint64_t seen = 0;
+	uint64_t seen = 0; /* a bit a hash: who has one of his own is of no other's flow */
 
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t bit;

@@ -3,8 +3,6 @@
 
 #include <netinet/in.h>
 
-#include "base/checksum.h"
-
 #define ETHER 14
 #define IPV4 20
 #define IPV6 40

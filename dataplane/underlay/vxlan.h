@@ -14,6 +14,7 @@
 #include <rte_mbuf.h>
 #include <rte_udp.h>
 
+#include "base/checksum.h"
 #include "base/ip.h"
 #include "core/drop.h"
 
@@ -107,8 +108,7 @@ static inline bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, u
 	const uint16_t l3 = RTE_ETHER_HDR_LEN, l4 = l3 + sizeof(struct rte_ipv4_hdr);
 	uint16_t udp_len = (uint16_t)(m->pkt_len + sizeof(struct rte_udp_hdr) + VXLAN_HEADER);
 	uint16_t ip_len = (uint16_t)(udp_len + sizeof(struct rte_ipv4_hdr));
-	uint16_t check;
-	uint32_t sum;
+	rte_be16_t check;
 	uint8_t *p;
 
 	if (unlikely(o->v6))
@@ -120,9 +120,7 @@ static inline bool vxlan_push(struct rte_mbuf *m, const struct vxlan_outer *o, u
 	memcpy(p, o->bytes, l4);
 	vxlan_put64(p + l3, o->ip_head | (uint64_t)ecn << 48 | (uint64_t)ip_len << 32);
 	/* RTE_BE16() is one instruction; rte_cpu_to_be_16() three that wait for each other. */
-	sum = (uint32_t)o->ip_sum + RTE_BE16(ip_len) + RTE_BE16(ecn);
-	sum = (sum & 0xffff) + (sum >> 16);
-	check = (uint16_t) ~(sum + (sum >> 16));
+	check = checksum_finish((uint32_t)o->ip_sum + RTE_BE16(ip_len) + RTE_BE16(ecn));
 	memcpy(p + l3 + offsetof(struct rte_ipv4_hdr, hdr_checksum), &check, sizeof(check));
 	vxlan_put_udp(p + l4, flow_hash, udp_len, vni);
 	return true;
